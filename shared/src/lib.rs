@@ -1,0 +1,13 @@
+//! What two processes of P2P Admin must agree on: identities, the wire, the service contracts.
+//!
+//! Data enters as bytes from a peer (`rpc::frame`, `rpc::codec`, `tls`) and leaves as typed values, or
+//! the other way round. Nothing here touches the operating system's processes, files of a host, or a
+//! terminal: that is the node's and the console's.
+#![warn(missing_docs)]
+
+pub mod access;
+pub mod counters;
+pub mod error;
+pub mod id;
+pub mod rng;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Tests live in `e2e/` and `scenarios/`.
