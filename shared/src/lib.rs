@@ -10,4 +10,6 @@ pub mod counters;
 pub mod error;
 pub mod id;
 pub mod rng;
+pub mod rpc;
+pub mod services;
 pub mod time;

@@ -1,0 +1,220 @@
+//! The registry: every call of every face goes through [`Registry::call`], the only permission gate.
+//!
+//! A transport hands in who calls, what and the encoded arguments; the encoded result or an error comes out.
+//! What depends on the arguments is checked in the service. Nothing here may let a call past `Gate::before`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::time::{Instant, timeout_at};
+
+use super::frame::RequestId;
+use super::service::{Handler, MethodSpec, Mounted, Payload, ServiceSpec};
+use crate::access::{Caller, Proof};
+use crate::counters::Counter;
+use crate::error::{Code, RpcError};
+
+/// How long a call without streams may run if its caller does not say.
+pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
+/// The longest that a caller may ask for.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(600);
+
+/// By which door a call came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// The mesh.
+    Quic,
+    /// The HTTP API.
+    Http,
+    /// The Unix socket.
+    Unix,
+}
+
+/// What is known of a call besides its arguments.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    /// Who asks, from the connection or a verified proof.
+    pub caller: Caller,
+    /// By which door.
+    pub face: Face,
+    /// The caller's identity for this request.
+    pub request_id: RequestId,
+    /// Ties together what several nodes log about one action.
+    pub trace_id: Option<[u8; 16]>,
+    /// When the caller stops waiting; `None` for a stream without end.
+    pub deadline: Option<Instant>,
+}
+
+impl CallContext {
+    /// The deadline of a call that came with `asked`, now: none for a stream unless asked, else the default,
+    /// and never past [`DEADLINE_MAX`].
+    pub fn deadline(method: Option<&MethodSpec>, asked: Option<Duration>) -> Option<Instant> {
+        let streams = method.is_some_and(|method| method.verb.streams());
+        let span = match asked {
+            None if streams => return None,
+            None => DEADLINE_DEFAULT,
+            Some(asked) => asked.min(DEADLINE_MAX),
+        };
+        Some(Instant::now() + span)
+    }
+}
+
+/// What stands between a permitted call and its handler: revocation, local policy, replay, audit.
+pub trait Gate: Send + Sync + 'static {
+    /// Runs after the role was checked and before the handler; an error stops the call.
+    fn before<'a>(
+        &'a self,
+        method: &'static MethodSpec,
+        context: &'a CallContext,
+        args: &'a Bytes,
+    ) -> BoxFuture<'a, Result<(), RpcError>>;
+
+    /// Learns how it ended, refusals included. `method` is `None` if there is no such method.
+    fn after(&self, method: Option<&'static MethodSpec>, context: &CallContext, outcome: &Outcome<'_>);
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    /// The name that was asked for.
+    pub name: &'a str,
+    /// `None` if it ended well.
+    pub error: Option<&'a RpcError>,
+    /// From the gate to the end.
+    pub elapsed: Duration,
+}
+
+/// One call, as a transport hands it in.
+#[derive(Debug)]
+pub struct Request {
+    /// `service.method`.
+    pub method: String,
+    /// Who, whence, until when.
+    pub context: CallContext,
+    /// What it rests on besides the connection.
+    pub proof: Proof,
+    /// Arguments and streams.
+    pub payload: Payload,
+}
+
+struct Entry {
+    spec: &'static MethodSpec,
+    handler: Handler,
+}
+
+/// All methods of a node, behind one gate.
+pub struct Registry {
+    methods: BTreeMap<&'static str, Entry>,
+    services: Vec<&'static ServiceSpec>,
+    gate: Arc<dyn Gate>,
+    /// Calls that reached the registry.
+    pub calls: Counter,
+    /// Calls that ended in an error.
+    pub failed: Counter,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("methods", &self.methods.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Registry {
+    /// An empty registry behind `gate`.
+    pub fn new(gate: Arc<dyn Gate>) -> Self {
+        Self {
+            methods: BTreeMap::new(),
+            services: Vec::new(),
+            gate,
+            calls: Counter::new(),
+            failed: Counter::new(),
+        }
+    }
+
+    /// Adds a service.
+    #[must_use]
+    pub fn mount(mut self, mounted: Mounted) -> Self {
+        self.services.push(mounted.spec);
+        for (spec, handler) in mounted.handlers {
+            self.methods.insert(spec.name, Entry { spec, handler });
+        }
+        self
+    }
+
+    /// What is mounted, in that order.
+    pub fn services(&self) -> &[&'static ServiceSpec] {
+        &self.services
+    }
+
+    /// The method of a name.
+    pub fn method(&self, name: &str) -> Option<&'static MethodSpec> {
+        self.methods.get(name).map(|entry| entry.spec)
+    }
+
+    /// Looks up, checks the permission, asks the gate, and runs the method within its deadline.
+    ///
+    /// # Errors
+    /// [`Code::Unsupported`] for an unknown method, [`Code::Forbidden`] without the permission,
+    /// [`Code::Deadline`] when the time ran out, [`Code::Internal`] if the handler panicked; else as the
+    /// gate or the handler says.
+    pub async fn call(&self, request: Request) -> Result<Bytes, RpcError> {
+        self.calls.increment();
+        let started = Instant::now();
+        let Request { method: name, context, proof, payload } = request;
+        let entry = self.methods.get(name.as_str());
+        let result = match entry {
+            None => Err(RpcError::unsupported(format!("there is no method {name:?} on this node"))),
+            Some(entry) => self.gated(entry, &context, &proof, payload).await,
+        };
+        if result.is_err() {
+            self.failed.increment();
+        }
+        let outcome = Outcome { name: &name, error: result.as_ref().err(), elapsed: started.elapsed() };
+        self.gate.after(entry.map(|entry| entry.spec), &context, &outcome);
+        result
+    }
+
+    async fn gated(
+        &self,
+        entry: &Entry,
+        context: &CallContext,
+        proof: &Proof,
+        payload: Payload,
+    ) -> Result<Bytes, RpcError> {
+        if *proof != Proof::Connection {
+            return Err(RpcError::unauthenticated("this node cannot verify that kind of proof"));
+        }
+        if !context.caller.may(entry.spec.permission) {
+            return Err(refusal(entry.spec, &context.caller));
+        }
+        self.gate.before(entry.spec, context, &payload.args).await?;
+        let run = AssertUnwindSafe((entry.handler)(context.clone(), payload)).catch_unwind();
+        let ended = match context.deadline {
+            None => run.await,
+            Some(deadline) if deadline <= Instant::now() => return Err(out_of_time(entry.spec)),
+            Some(deadline) => timeout_at(deadline, run).await.map_err(|_| out_of_time(entry.spec))?,
+        };
+        ended.unwrap_or_else(|_| {
+            Err(RpcError::internal(format!("{} failed; see the node's log", entry.spec.name)))
+        })
+    }
+}
+
+fn refusal(method: &MethodSpec, caller: &Caller) -> RpcError {
+    let permission = method.permission;
+    let why = match caller.role() {
+        None => format!("{caller} has no authority of its own"),
+        Some(role) => format!("{permission} needs role {}, {caller} has {role}", permission.role()),
+    };
+    RpcError::forbidden(format!("denied: role: {}: {why}", method.name))
+}
+
+fn out_of_time(method: &MethodSpec) -> RpcError {
+    RpcError::new(Code::Deadline, format!("{} did not end in time; it may still have happened", method.name))
+}
