@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::access::{Caller, Proof, Role};
@@ -222,7 +223,7 @@ impl Call for Local {
             io: Some(Io { output, input }),
         };
         let registry = Arc::clone(&self.0);
-        let ended = Some(tokio::task::spawn(async move { registry.call(call).await }));
+        let ended = Some(TaskTracker::new().spawn(async move { registry.call(call).await }));
         let source = LocalSource { items, ended };
         Ok(Opened { source, sink: LocalSink(Some(inputs)), encoding: Encoding::Bincode })
     }
