@@ -11,3 +11,4 @@ pub mod error;
 pub mod id;
 pub mod rng;
 pub mod time;
+pub mod tls;
