@@ -9,6 +9,7 @@ pub mod access;
 pub mod counters;
 pub mod error;
 pub mod id;
+pub mod mesh;
 pub mod rng;
 pub mod rpc;
 pub mod services;

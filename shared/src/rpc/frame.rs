@@ -139,6 +139,9 @@ pub enum FrameError {
     /// A type byte that this program does not know.
     #[error("frame of unknown type {0}")]
     UnknownKind(u8),
+    /// A known type where another must stand.
+    #[error("frame of a type that does not belong here")]
+    UnexpectedKind,
     /// A length beyond the limit of its type. Nothing was allocated.
     #[error("frame of {claimed} bytes, of at most {limit}")]
     TooLarge {

@@ -1,0 +1,120 @@
+//! Frames over a QUIC stream.
+//!
+//! Bytes of a peer enter, whole frames leave; a frame over its limit ends the stream before anything of it
+//! is kept. Reading may be given up and taken up again at any point without losing bytes.
+
+use bytes::{Bytes, BytesMut};
+use quinn::{ReadError, RecvStream, SendStream, WriteError};
+
+use super::failure::LinkError;
+use crate::error::RpcError;
+use crate::rpc::frame::{Frame, FrameDecoder, FrameError, FrameKind, put_frame};
+
+/// Most bytes taken from quinn at once.
+const CHUNK_BYTES_MAX: usize = 64 << 10;
+
+/// Why a stream gave no frame, or took none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StreamError {
+    /// What came is no frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The other side gave this stream up.
+    #[error("the other side gave the call up")]
+    Abandoned,
+    /// The connection is gone.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+impl From<ReadError> for StreamError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::ConnectionLost(error) => Self::Link(error.into()),
+            ReadError::Reset(_)
+            | ReadError::ClosedStream
+            | ReadError::IllegalOrderedRead
+            | ReadError::ZeroRttRejected => Self::Abandoned,
+        }
+    }
+}
+
+impl From<WriteError> for StreamError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::ConnectionLost(error) => Self::Link(error.into()),
+            WriteError::Stopped(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected => {
+                Self::Abandoned
+            }
+        }
+    }
+}
+
+impl From<StreamError> for RpcError {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Frame(FrameError::TooLarge { .. }) => Self::too_large(error.to_string()),
+            StreamError::Frame(_) => Self::bad_request(error.to_string()),
+            StreamError::Abandoned => Self::cancelled(error.to_string()),
+            StreamError::Link(error) => error.into(),
+        }
+    }
+}
+
+/// The receiving half of a stream, cut into frames.
+#[derive(Debug)]
+pub struct FrameReader {
+    stream: RecvStream,
+    decoder: FrameDecoder,
+}
+
+impl FrameReader {
+    /// Reads `stream` from where it stands.
+    pub fn new(stream: RecvStream) -> Self {
+        Self { stream, decoder: FrameDecoder::default() }
+    }
+
+    /// The next frame, or `None` where the stream ended between frames.
+    ///
+    /// # Errors
+    /// As [`StreamError`] says; there is nothing more to read then.
+    pub async fn next_frame(&mut self) -> Result<Option<Frame>, StreamError> {
+        loop {
+            if let Some(frame) = self.decoder.next_frame()? {
+                return Ok(Some(frame));
+            }
+            match self.stream.read_chunk(CHUNK_BYTES_MAX, true).await? {
+                Some(chunk) => self.decoder.push(&chunk.bytes),
+                None if self.decoder.is_empty() => return Ok(None),
+                None => return Err(FrameError::Truncated.into()),
+            }
+        }
+    }
+
+    /// The next frame, which must be of `kind`.
+    ///
+    /// # Errors
+    /// As [`StreamError`] says.
+    pub async fn expect_frame(&mut self, kind: FrameKind) -> Result<Bytes, StreamError> {
+        match self.next_frame().await? {
+            Some(frame) if frame.kind == kind => Ok(frame.payload),
+            Some(_) => Err(FrameError::UnexpectedKind.into()),
+            None => Err(FrameError::Truncated.into()),
+        }
+    }
+}
+
+/// Writes one frame.
+///
+/// # Errors
+/// As [`StreamError`] says.
+pub async fn write_frame(
+    stream: &mut SendStream,
+    kind: FrameKind,
+    payload: &[u8],
+) -> Result<(), StreamError> {
+    let mut wire = BytesMut::new();
+    put_frame(&mut wire, kind, payload)?;
+    stream.write_chunk(wire.freeze()).await?;
+    Ok(())
+}
