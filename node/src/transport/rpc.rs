@@ -1,0 +1,177 @@
+//! One call over one stream: frames in, the registry, frames out.
+//!
+//! A caller that gives up resets the stream, and the handler is dropped where it stands. A caller that reads
+//! slowly stops the handler at its next item. Errors of the request are answered; the connection stays.
+
+use bytes::{Bytes, BytesMut};
+use p2p_shared::access::Caller;
+use p2p_shared::error::RpcError;
+use p2p_shared::mesh::stream::{FrameReader, StreamError, write_frame};
+use p2p_shared::rpc::codec::{self, Encoding};
+use p2p_shared::rpc::frame::{BULK_BYTES_MAX, FrameKind, RequestHead, put_frame};
+use p2p_shared::rpc::registry::{CallContext, Face, Registry, Request};
+use p2p_shared::rpc::service::{Io, MethodSpec, Payload, Verb};
+use quinn::SendStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::streams::{REQUEST_TIMEOUT, Served};
+
+/// Items that wait in one direction of one call.
+const ITEMS_QUEUE: usize = 16;
+
+/// Serves one call.
+pub(super) async fn serve(
+    registry: &Registry,
+    caller: Caller,
+    mut send: SendStream,
+    mut reader: FrameReader,
+) -> Served {
+    let read = timeout(REQUEST_TIMEOUT, read_request(registry, caller, &mut reader)).await;
+    let (request, method) = match read {
+        Ok(Ok(request)) => request,
+        Ok(Err(RequestError::Gone)) => return Served::Well,
+        Ok(Err(RequestError::Bad(error))) => {
+            answer_error(&mut send, &error).await;
+            return Served::Nonsense;
+        }
+        Err(_) => {
+            answer_error(&mut send, &RpcError::deadline("the request did not come in time")).await;
+            return Served::Nonsense;
+        }
+    };
+    // Whoever stops reading needs no answer: ignore what is left to be said to it.
+    if method.is_some_and(|method| method.verb.streams()) {
+        let _ = stream(registry, request, method, &mut send, reader).await;
+    } else {
+        let _ = unary(registry, request, &mut send).await;
+    }
+    Served::Well
+}
+
+enum RequestError {
+    /// The caller is no longer there.
+    Gone,
+    /// What it sent is no request.
+    Bad(RpcError),
+}
+
+impl From<StreamError> for RequestError {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Frame(_) => Self::Bad(error.into()),
+            StreamError::Abandoned | StreamError::Link(_) => Self::Gone,
+        }
+    }
+}
+
+async fn read_request(
+    registry: &Registry,
+    caller: Caller,
+    reader: &mut FrameReader,
+) -> Result<(Request, Option<&'static MethodSpec>), RequestError> {
+    let bad = |text: String| RequestError::Bad(RpcError::bad_request(text));
+    let head = reader.expect_frame(FrameKind::Head).await?;
+    let head = RequestHead::from_bytes(&head).map_err(|error| bad(format!("request head: {error}")))?;
+    let args = reader.expect_frame(FrameKind::Args).await?;
+    let method = registry.method(&head.method);
+    if method.is_none_or(|method| method.verb != Verb::Duplex) && reader.next_frame().await?.is_some() {
+        return Err(bad("a frame behind the arguments of a call that takes none".into()));
+    }
+    let context = CallContext {
+        caller,
+        face: Face::Quic,
+        request_id: head.request_id,
+        trace_id: head.trace_id,
+        deadline: CallContext::deadline(method, head.deadline),
+    };
+    let payload = Payload { args, encoding: head.encoding, io: None };
+    Ok((Request { method: head.method, context, proof: head.proof, payload }, method))
+}
+
+async fn unary(registry: &Registry, request: Request, send: &mut SendStream) -> Result<(), StreamError> {
+    let result = tokio::select! {
+        biased;
+        result = registry.call(request) => result,
+        _ = send.stopped() => return Err(StreamError::Abandoned),
+    };
+    match result {
+        Ok(result) => {
+            send.write_chunk(result_frames(&result)?).await?;
+            // Already stopped: then nobody reads it.
+            let _ = send.finish();
+        }
+        Err(error) => answer_error(send, &error).await,
+    }
+    Ok(())
+}
+
+/// A result in as many frames as it needs.
+fn result_frames(result: &[u8]) -> Result<Bytes, StreamError> {
+    let mut wire = BytesMut::new();
+    let mut rest = result;
+    while rest.len() > BULK_BYTES_MAX {
+        let (part, more) = rest.split_at(BULK_BYTES_MAX);
+        put_frame(&mut wire, FrameKind::Part, part)?;
+        rest = more;
+    }
+    put_frame(&mut wire, FrameKind::Result, rest)?;
+    Ok(wire.freeze())
+}
+
+async fn answer_error(send: &mut SendStream, error: &RpcError) {
+    let Ok(text) = codec::encode(error, Encoding::Json) else { return };
+    if write_frame(send, FrameKind::Error, &text).await.is_ok() {
+        let _ = send.finish();
+    }
+}
+
+async fn stream(
+    registry: &Registry,
+    mut request: Request,
+    method: Option<&'static MethodSpec>,
+    send: &mut SendStream,
+    reader: FrameReader,
+) -> Result<(), StreamError> {
+    let (output, mut items) = mpsc::channel(ITEMS_QUEUE);
+    let (inputs, input) = mpsc::channel(ITEMS_QUEUE);
+    request.payload.io = Some(Io { output, input });
+    let takes_items = method.is_some_and(|method| method.verb == Verb::Duplex);
+    let feed = feed(reader, inputs, takes_items);
+    let call = registry.call(request);
+    tokio::pin!(feed, call);
+    let (mut fed, stopped) = (false, send.stopped());
+    tokio::pin!(stopped);
+    let result = loop {
+        tokio::select! {
+            biased;
+            Some(item) = items.recv() => write_frame(send, FrameKind::Item, &item).await?,
+            result = &mut call => break result,
+            () = &mut feed, if !fed => fed = true,
+            _ = &mut stopped => return Err(StreamError::Abandoned),
+        }
+    };
+    while let Ok(item) = items.try_recv() {
+        write_frame(send, FrameKind::Item, &item).await?;
+    }
+    match result {
+        Ok(_) => {
+            write_frame(send, FrameKind::End, &[]).await?;
+            let _ = send.finish();
+        }
+        Err(error) => answer_error(send, &error).await,
+    }
+    Ok(())
+}
+
+/// Passes on the items that the caller sends, until it ends its side or nobody takes them.
+async fn feed(mut reader: FrameReader, inputs: mpsc::Sender<Bytes>, takes_items: bool) {
+    if !takes_items {
+        return;
+    }
+    while let Ok(Some(frame)) = reader.next_frame().await {
+        if frame.kind != FrameKind::Item || inputs.send(frame.payload).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The streams that a peer opens: each is read as far as its kind, and handed on.
+//!
+//! Rule zero begins here: DHT and membership take nodes alone, and a node that calls is a
+//! [`Caller::Node`], which may nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2p_shared::access::Caller;
+use p2p_shared::mesh::failure::{CloseCode, LinkError};
+use p2p_shared::mesh::link::Link;
+use p2p_shared::mesh::stream::{FrameReader, write_frame};
+use p2p_shared::rpc::frame::{FrameKind, StreamKind};
+use p2p_shared::tls::{PeerIdentity, PeerKind};
+use quinn::{RecvStream, SendStream, VarInt};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::{Inbound, Inner, rpc};
+
+/// How long a peer may take to send its request, and a driver to answer a message.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Streams that made no sense, after which the connection is closed.
+const STRIKES_MAX: u32 = 64;
+
+/// Why a stream is given up: the code of a reset.
+const UNSUPPORTED: VarInt = VarInt::from_u32(1);
+
+/// What came of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Served {
+    /// As it should.
+    Well,
+    /// It made no sense: a strike.
+    Nonsense,
+}
+
+/// Serves a connection until it is gone.
+pub(super) async fn run(inner: Arc<Inner>, link: Link) {
+    let (strike_tx, mut strikes) = mpsc::channel(STRIKES_MAX as usize);
+    let mut count = 0;
+    let ended = loop {
+        tokio::select! {
+            stream = link.connection().accept_bi() => match stream {
+                Ok((send, receive)) => {
+                    let task = serve(Arc::clone(&inner), link.clone(), (send, receive), strike_tx.clone());
+                    inner.tasks.spawn_on(task, &inner.handle);
+                }
+                Err(error) => break LinkError::from(error),
+            },
+            Some(()) = strikes.recv() => {
+                count += 1;
+                if count >= STRIKES_MAX {
+                    tracing::warn!(peer = %link.peer().name, "closed: its requests make no sense");
+                    link.close(CloseCode::Protocol, "too many requests that make no sense");
+                }
+            }
+        }
+    };
+    inner.retire(&link, ended);
+}
+
+async fn serve(
+    inner: Arc<Inner>,
+    link: Link,
+    (send, mut receive): (SendStream, RecvStream),
+    strikes: mpsc::Sender<()>,
+) {
+    let mut kind = [0];
+    let read = timeout(REQUEST_TIMEOUT, receive.read_exact(&mut kind)).await;
+    let Ok(Ok(())) = read else { return };
+    let served = route(&inner, &link, StreamKind::from_wire(kind[0]), send, receive).await;
+    if served == Served::Nonsense {
+        // A full queue of strikes is being counted already.
+        let _ = strikes.try_send(());
+    }
+}
+
+async fn route(
+    inner: &Inner,
+    link: &Link,
+    kind: Option<StreamKind>,
+    mut send: SendStream,
+    receive: RecvStream,
+) -> Served {
+    let Some(routes) = inner.routes.get() else { return Served::Well };
+    let is_node = link.peer().kind == PeerKind::Node;
+    match kind {
+        Some(StreamKind::Rpc) => {
+            rpc::serve(&routes.registry, caller(link.peer()), send, FrameReader::new(receive)).await
+        }
+        Some(StreamKind::Dht) if is_node => message(link, &routes.dht, send, receive).await,
+        Some(StreamKind::Membership) if is_node => message(link, &routes.membership, send, receive).await,
+        Some(StreamKind::Dht | StreamKind::Membership | StreamKind::Relay | StreamKind::Hello) | None => {
+            let _ = send.reset(UNSUPPORTED);
+            Served::Nonsense
+        }
+    }
+}
+
+/// Who calls, by the certificate of the connection.
+fn caller(peer: &PeerIdentity) -> Caller {
+    let (id, name) = (peer.id, peer.name.clone());
+    match peer.kind {
+        PeerKind::Node => Caller::Node { id, name },
+        PeerKind::Operator(role) => Caller::Operator { id, name, role },
+    }
+}
+
+/// One message in, its answer out.
+async fn message(
+    link: &Link,
+    queue: &mpsc::Sender<Inbound>,
+    mut send: SendStream,
+    receive: RecvStream,
+) -> Served {
+    let mut reader = FrameReader::new(receive);
+    let Ok(Ok(message)) = timeout(REQUEST_TIMEOUT, reader.expect_frame(FrameKind::Message)).await else {
+        let _ = send.reset(UNSUPPORTED);
+        return Served::Nonsense;
+    };
+    let (answer, answered) = oneshot::channel();
+    let inbound = Inbound { from: link.peer().clone(), address: link.address(), message, answer };
+    if queue.try_send(inbound).is_err() {
+        let _ = send.reset(UNSUPPORTED);
+        return Served::Well;
+    }
+    match timeout(REQUEST_TIMEOUT, answered).await {
+        Ok(Ok(answer)) => {
+            if write_frame(&mut send, FrameKind::Message, &answer).await.is_ok() {
+                let _ = send.finish();
+            }
+            Served::Well
+        }
+        // The driver gave the message up: it is of a kind that it does not know.
+        _ => {
+            let _ = send.reset(UNSUPPORTED);
+            Served::Nonsense
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Who is connected: which connection of a pair stays, and who makes room at the limits.
+//!
+//! New links enter, verdicts leave; the caller closes what the verdict says. No socket, no task.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use p2p_shared::id::NodeId;
+use p2p_shared::mesh::failure::CloseCode;
+use p2p_shared::mesh::link::{Link, Side};
+use p2p_shared::tls::{PeerIdentity, PeerKind};
+use tokio::time::Instant;
+
+/// Most connections of one operator; the oldest makes room.
+const OPERATOR_LINKS_MAX: usize = 16;
+/// Most connections of operators in all.
+const OPERATORS_LINKS_MAX: usize = 256;
+
+/// One open connection, as others see it.
+#[derive(Clone, Debug)]
+pub struct PeerStatus {
+    /// The connection.
+    pub link: Link,
+    /// When something was last heard over it, to a second.
+    pub heard: Instant,
+}
+
+/// What became of a new link.
+#[derive(Debug)]
+pub enum Placed {
+    /// It is in the table; these others are to be closed.
+    Kept {
+        /// What it replaced, or what made room, and the code to close it with.
+        closed: Vec<(Link, CloseCode)>,
+    },
+    /// Another connection of the same pair stays; the new one is to be closed.
+    Superseded(Link),
+}
+
+#[derive(Debug)]
+struct Entry {
+    link: Link,
+    datagrams: u64,
+    heard: Instant,
+}
+
+/// The open connections.
+#[derive(Debug)]
+pub struct Table {
+    own: NodeId,
+    nodes_max: usize,
+    nodes: HashMap<NodeId, Entry>,
+    operators: Vec<Entry>,
+}
+
+impl Table {
+    pub fn new(own: NodeId, nodes_max: usize) -> Self {
+        Self { own, nodes_max, nodes: HashMap::new(), operators: Vec::new() }
+    }
+
+    pub fn place(&mut self, link: Link) -> Placed {
+        match link.peer().kind {
+            PeerKind::Node => self.place_node(link),
+            PeerKind::Operator(_) => self.place_operator(link),
+        }
+    }
+
+    fn place_node(&mut self, link: Link) -> Placed {
+        let id = link.peer().id;
+        let mut closed = Vec::new();
+        if let Some(standing) = self.nodes.get(&id).map(|entry| &entry.link) {
+            let pair = Pair { own: self.own, peer: id };
+            if standing.is_open() && pair.keeps_standing(&Candidate::of(standing), &Candidate::of(&link)) {
+                return Placed::Superseded(standing.clone());
+            }
+            closed.push((standing.clone(), CloseCode::Replaced));
+        } else if self.nodes.len() >= self.nodes_max {
+            let silent = self.nodes.iter().min_by_key(|(_, entry)| entry.heard).map(|(&id, _)| id);
+            let entry = silent.and_then(|id| self.nodes.remove(&id));
+            closed.extend(entry.map(|entry| (entry.link, CloseCode::Limit)));
+        }
+        self.nodes.insert(id, Entry::new(link));
+        Placed::Kept { closed }
+    }
+
+    fn place_operator(&mut self, link: Link) -> Placed {
+        let of_same = |entry: &&Entry| entry.link.peer().id == link.peer().id;
+        let mut closed = Vec::new();
+        let crowded = self.operators.iter().filter(of_same).count() >= OPERATOR_LINKS_MAX;
+        let oldest = if crowded { self.operators.iter().position(|entry| of_same(&entry)) } else { None };
+        let full = self.operators.len() >= OPERATORS_LINKS_MAX;
+        if let Some(index) = oldest.or(full.then_some(0)) {
+            closed.push((self.operators.remove(index).link, CloseCode::Limit));
+        }
+        self.operators.push(Entry::new(link));
+        Placed::Kept { closed }
+    }
+
+    /// Takes a link out; false if it was replaced before, and so is nobody's loss.
+    pub fn remove(&mut self, link: &Link) -> bool {
+        if self.nodes.get(&link.peer().id).is_some_and(|entry| entry.link.is(link)) {
+            return self.nodes.remove(&link.peer().id).is_some();
+        }
+        let before = self.operators.len();
+        self.operators.retain(|entry| !entry.link.is(link));
+        self.operators.len() < before
+    }
+
+    pub fn node(&self, id: &NodeId) -> Option<Link> {
+        self.nodes.get(id).map(|entry| &entry.link).filter(|link| link.is_open()).cloned()
+    }
+
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.entries().map(|entry| &entry.link)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.nodes.values().chain(&self.operators)
+    }
+
+    pub fn peers(&self) -> Vec<PeerStatus> {
+        let status = |entry: &Entry| PeerStatus { link: entry.link.clone(), heard: entry.heard };
+        let mut peers: Vec<PeerStatus> = self.entries().map(status).collect();
+        peers.sort_by(|a, b| order(a.link.peer()).cmp(&order(b.link.peer())));
+        peers
+    }
+
+    pub fn observed(&self) -> Vec<SocketAddr> {
+        let mut votes: HashMap<SocketAddr, usize> = HashMap::new();
+        // The socket that dials is the one that listens, so the port is right whoever dialled.
+        for link in self.links() {
+            if let Some(address) = link.observed() {
+                *votes.entry(address).or_default() += 1;
+            }
+        }
+        let mut observed: Vec<_> = votes.into_iter().collect();
+        observed.sort_by_key(|&(address, votes)| (std::cmp::Reverse(votes), address));
+        observed.into_iter().map(|(address, _)| address).collect()
+    }
+
+    /// Notes over which connections something came since the last time.
+    pub fn note_heard(&mut self) {
+        let now = Instant::now();
+        for entry in self.nodes.values_mut().chain(&mut self.operators) {
+            let datagrams = entry.link.connection().stats().udp_rx.datagrams;
+            if datagrams != entry.datagrams {
+                (entry.datagrams, entry.heard) = (datagrams, now);
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn new(link: Link) -> Self {
+        Self { heard: link.since(), datagrams: 0, link }
+    }
+}
+
+fn order(peer: &PeerIdentity) -> (&str, NodeId) {
+    (peer.name.as_str(), peer.id)
+}
+
+/// The two ends of a connection.
+#[derive(Clone, Copy)]
+struct Pair {
+    own: NodeId,
+    peer: NodeId,
+}
+
+/// What matters of a connection when there are two of a pair.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Candidate {
+    side: Side,
+    instance: u64,
+}
+
+impl Candidate {
+    fn of(link: &Link) -> Self {
+        Self { side: link.side(), instance: link.instance() }
+    }
+}
+
+impl Pair {
+    /// Of crossed dials of the same two runs, the one from the lower id stays, which both ends see alike.
+    /// Otherwise the newer wins: the standing one belongs to a run of the peer that is over, or the peer
+    /// would not have dialled again.
+    fn keeps_standing(self, standing: &Candidate, new: &Candidate) -> bool {
+        if standing.instance != new.instance || standing.side == new.side {
+            return false;
+        }
+        let dialler = |side| if side == Side::Dialler { self.own } else { self.peer };
+        dialler(standing.side) < dialler(new.side)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOW: NodeId = NodeId::new([1; 32]);
+    const HIGH: NodeId = NodeId::new([2; 32]);
+
+    fn candidate(side: Side, instance: u64) -> Candidate {
+        Candidate { side, instance }
+    }
+
+    #[test]
+    fn of_crossed_dials_both_ends_keep_the_one_from_the_lower_id() {
+        let low_end = Pair { own: LOW, peer: HIGH };
+        let high_end = Pair { own: HIGH, peer: LOW };
+        // The lower end dialled first; at the other end the same connection was listened for.
+        let (ours, theirs) = (candidate(Side::Dialler, 5), candidate(Side::Listener, 5));
+        assert!(low_end.keeps_standing(&ours, &theirs));
+        assert!(!low_end.keeps_standing(&theirs, &ours));
+        assert!(high_end.keeps_standing(&theirs, &ours));
+        assert!(!high_end.keeps_standing(&ours, &theirs));
+    }
+
+    #[test]
+    fn a_restarted_peer_takes_the_place_of_its_ghost() {
+        let pair = Pair { own: LOW, peer: HIGH };
+        assert!(!pair.keeps_standing(&candidate(Side::Dialler, 5), &candidate(Side::Listener, 6)));
+    }
+
+    #[test]
+    fn a_peer_that_dials_again_has_lost_the_first_connection() {
+        let pair = Pair { own: LOW, peer: HIGH };
+        assert!(!pair.keeps_standing(&candidate(Side::Listener, 5), &candidate(Side::Listener, 5)));
+    }
+}
