@@ -1,5 +1,6 @@
 //! The node of P2P Admin: what runs on each machine, and together is the mesh.
 //!
-//! See README for the map. Nothing below `host` touches the operating system, nothing below `transport` a socket.
+//! See README for the map. Only `host` touches the operating system, only `transport` a socket of the mesh.
 
+pub mod dht;
 pub mod transport;

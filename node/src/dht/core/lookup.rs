@@ -1,0 +1,212 @@
+//! One iterative lookup: whom to ask next about a key, and when enough have answered.
+//!
+//! Contacts and answers enter; the next contact to ask leaves, and in the end the closest that live. It
+//! asks nobody twice, keeps `ALPHA` questions under way, and ends whatever the answers say: what it holds
+//! and whom it asks are bounded.
+
+use p2p_shared::id::NodeId;
+use p2p_shared::time::Millis;
+
+use super::key::{Distance, Key};
+use super::message::Contact;
+use super::{ALPHA, K};
+
+/// A question older than this leaves its place among the `ALPHA` to another. Its answer still counts.
+pub const SLOW_AFTER: Millis = Millis(500);
+/// Questions under way at once, slow ones included.
+const WAITING_MAX: usize = 3 * ALPHA;
+/// Questions of one lookup: many times what an honest network needs.
+const ASKED_MAX: u32 = 150;
+/// Contacts remembered of what was learned.
+const CANDIDATES_MAX: usize = 150;
+
+/// The state of one lookup.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    own: Key,
+    target: Key,
+    /// Nearest first, each once.
+    candidates: Vec<Candidate>,
+    waiting: Vec<Waiting>,
+    asked: u32,
+    failed: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Candidate {
+    distance: Distance,
+    contact: Contact,
+    /// Answers that led to it: 0 if we knew it ourselves.
+    hops: u32,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Heard of, not asked.
+    New,
+    /// Asked not long ago.
+    Asked,
+    /// Asked so long ago that others are asked in its place.
+    Slow,
+    /// It answered.
+    Answered,
+    /// It did not answer, or not in a way that helps.
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    distance: Distance,
+    slow_at: Millis,
+    slow: bool,
+}
+
+impl Lookup {
+    /// A lookup of `target` by the node `own`, beginning with contacts that we know ourselves.
+    pub fn new(own: Key, target: Key, seeds: impl IntoIterator<Item = Contact>) -> Self {
+        let mut lookup =
+            Self { own, target, candidates: Vec::new(), waiting: Vec::new(), asked: 0, failed: 0 };
+        for seed in seeds {
+            lookup.learn(seed, 0);
+        }
+        lookup
+    }
+
+    /// What is looked for.
+    pub const fn target(&self) -> Key {
+        self.target
+    }
+
+    /// Who looks.
+    pub const fn own(&self) -> Key {
+        self.own
+    }
+
+    /// The next contact to ask, if it is time to ask one. It counts as asked from now on.
+    pub fn next(&mut self, now: Millis) -> Option<Contact> {
+        self.mark_slow(now);
+        let prompt = self.waiting.iter().filter(|waiting| !waiting.slow).count();
+        if prompt >= ALPHA || self.waiting.len() >= WAITING_MAX || self.asked >= ASKED_MAX {
+            return None;
+        }
+        let window = self.candidates.iter_mut().filter(|candidate| candidate.state.counts()).take(K);
+        let candidate = window.into_iter().find(|candidate| candidate.state == State::New)?;
+        candidate.state = State::Asked;
+        self.asked += 1;
+        self.waiting.push(Waiting { distance: candidate.distance, slow_at: now + SLOW_AFTER, slow: false });
+        Some(candidate.contact.clone())
+    }
+
+    /// Takes note that `peer` answered, naming `contacts`. False if it was not asked or had answered.
+    pub fn answered(&mut self, peer: NodeId, contacts: impl IntoIterator<Item = Contact>) -> bool {
+        let Some(candidate) = self.settle(peer, State::Answered) else { return false };
+        let hops = candidate.hops + 1;
+        for contact in contacts {
+            self.learn(contact, hops);
+        }
+        true
+    }
+
+    /// Takes note that `peer` will not answer.
+    pub fn failed(&mut self, peer: NodeId) {
+        if self.settle(peer, State::Failed).is_some() {
+            self.failed += 1;
+        }
+    }
+
+    /// Whether there is nobody left to ask: the `K` closest that live have answered, or all did who could.
+    pub fn is_done(&self) -> bool {
+        if self.waiting.is_empty() && self.asked >= ASKED_MAX {
+            return true;
+        }
+        let window = self.candidates.iter().filter(|candidate| candidate.state.counts()).take(K);
+        let (mut answered, mut open) = (0, 0);
+        for candidate in window {
+            if candidate.state == State::Answered { answered += 1 } else { open += 1 }
+        }
+        open == 0 && (answered >= K || self.waiting.is_empty())
+    }
+
+    /// When [`Lookup::next`] may have another contact although nothing was answered.
+    pub fn wake_at(&self) -> Option<Millis> {
+        self.waiting.iter().filter(|waiting| !waiting.slow).map(|waiting| waiting.slow_at).min()
+    }
+
+    /// The closest contacts that answered, nearest first, at most `K`.
+    pub fn closest(&self) -> impl Iterator<Item = &Contact> {
+        let answered = self.candidates.iter().filter(|candidate| candidate.state == State::Answered);
+        answered.take(K).map(|candidate| &candidate.contact)
+    }
+
+    /// Questions asked.
+    pub const fn asked(&self) -> u32 {
+        self.asked
+    }
+
+    /// Questions that were not answered.
+    pub const fn failures(&self) -> u32 {
+        self.failed
+    }
+
+    /// How many answers led to the closest contact that lives.
+    pub fn hops(&self) -> u32 {
+        let closest = self.candidates.iter().find(|candidate| candidate.state == State::Answered);
+        closest.map_or(0, |candidate| candidate.hops)
+    }
+
+    fn learn(&mut self, contact: Contact, hops: u32) {
+        let distance = self.target.distance(contact.id.into());
+        if distance == self.target.distance(self.own) || contact.addresses.is_empty() {
+            return;
+        }
+        match self.candidates.binary_search_by(|candidate| candidate.distance.cmp(&distance)) {
+            Ok(at) => {
+                let known = &mut self.candidates[at];
+                if known.state == State::New {
+                    known.contact.addresses = known.contact.addresses.before(&contact.addresses);
+                }
+            }
+            Err(at) if at >= CANDIDATES_MAX => {}
+            Err(at) => {
+                self.candidates.insert(at, Candidate { distance, contact, hops, state: State::New });
+                let last_is_new = self.candidates.last().is_some_and(|last| last.state == State::New);
+                if self.candidates.len() > CANDIDATES_MAX && last_is_new {
+                    self.candidates.pop();
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, peer: NodeId, state: State) -> Option<&Candidate> {
+        let distance = self.target.distance(peer.into());
+        let at = self.waiting.iter().position(|waiting| waiting.distance == distance)?;
+        self.waiting.swap_remove(at);
+        let found = self.candidates.binary_search_by(|candidate| candidate.distance.cmp(&distance)).ok()?;
+        let candidate = &mut self.candidates[found];
+        candidate.state = state;
+        Some(candidate)
+    }
+
+    fn mark_slow(&mut self, now: Millis) {
+        let overdue = |waiting: &&mut Waiting| !waiting.slow && waiting.slow_at <= now;
+        for waiting in self.waiting.iter_mut().filter(overdue) {
+            waiting.slow = true;
+            let found =
+                self.candidates.binary_search_by(|candidate| candidate.distance.cmp(&waiting.distance));
+            if let Some(candidate) = found.ok().and_then(|at| self.candidates.get_mut(at)) {
+                candidate.state = State::Slow;
+            }
+        }
+    }
+}
+
+impl State {
+    /// Whether the lookup counts on it as one of the `K` nearest.
+    const fn counts(self) -> bool {
+        matches!(self, Self::New | Self::Asked | Self::Answered)
+    }
+}
+
+#[cfg(test)]
+mod tests;

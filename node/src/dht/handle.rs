@@ -1,0 +1,134 @@
+//! What the rest of the node may ask of the DHT.
+//!
+//! Orders go to the driver through a bounded queue, results come back one by one.
+
+use p2p_shared::id::NodeId;
+use p2p_shared::time::{Millis, UnixMillis};
+use tokio::sync::{mpsc, oneshot};
+
+use super::core::bucket::Entry;
+use super::core::key::Key;
+use super::core::message::{Contact, Record};
+use super::core::output::{Outcome, QueryStats};
+
+/// Orders that wait for the driver; whoever gives one more waits.
+pub const ORDERS_QUEUE: usize = 64;
+/// Findings that wait for whoever keeps them.
+pub const FINDINGS_QUEUE: usize = 256;
+
+/// One order to the driver.
+#[derive(Debug)]
+pub enum Order {
+    /// Enter the mesh through these contacts.
+    Join(Vec<Contact>, oneshot::Sender<(Outcome, QueryStats)>),
+    /// Find a record.
+    Get(Key, oneshot::Sender<(Outcome, QueryStats)>),
+    /// Publish an own record.
+    Put(Record, oneshot::Sender<(Outcome, QueryStats)>),
+    /// What the core holds now.
+    Overview(oneshot::Sender<Overview>),
+    /// The wall clock was set.
+    WallClock(UnixMillis),
+}
+
+/// What the driver found, for those above it.
+#[derive(Clone, Debug)]
+pub enum DhtEvent {
+    /// A contact answers at these addresses: worth remembering.
+    Verified(Contact),
+    /// A contact left the table.
+    Lost(NodeId),
+    /// Nobody answers any more: dial the bootstrap addresses again.
+    Isolated,
+}
+
+/// The routing table and the size of the store at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Overview {
+    /// Every contact.
+    pub contacts: Vec<Entry>,
+    /// Records held.
+    pub records: usize,
+    /// The core's clock.
+    pub now: Millis,
+}
+
+/// A record that was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// The newest one found.
+    pub record: Option<Record>,
+    /// What it cost.
+    pub stats: QueryStats,
+}
+
+/// Handle to the DHT. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct DhtHandle(mpsc::Sender<Order>);
+
+/// The driver is gone: the node shuts down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the DHT has stopped")]
+pub struct Stopped;
+
+impl DhtHandle {
+    /// A handle, and the orders for the driver.
+    pub fn new() -> (Self, mpsc::Receiver<Order>) {
+        let (sender, orders) = mpsc::channel(ORDERS_QUEUE);
+        (Self(sender), orders)
+    }
+
+    /// Enters the mesh through `contacts`; answers the neighbours found there.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn join(&self, contacts: Vec<Contact>) -> Result<Vec<Contact>, Stopped> {
+        match self.order(|waiter| Order::Join(contacts, waiter)).await?.0 {
+            Outcome::Nodes(neighbours) => Ok(neighbours),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Looks a record up.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn get(&self, key: Key) -> Result<Lookup, Stopped> {
+        let (outcome, stats) = self.order(|waiter| Order::Get(key, waiter)).await?;
+        let record = match outcome {
+            Outcome::Found { record, .. } => Some(record),
+            _ => None,
+        };
+        Ok(Lookup { record, stats })
+    }
+
+    /// Publishes an own record; how it went.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn put(&self, record: Record) -> Result<Outcome, Stopped> {
+        Ok(self.order(|waiter| Order::Put(record, waiter)).await?.0)
+    }
+
+    /// What the core holds now.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn overview(&self) -> Result<Overview, Stopped> {
+        self.order(Order::Overview).await
+    }
+
+    /// Tells the core that the wall clock was set.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn set_wall_clock(&self, unix: UnixMillis) -> Result<(), Stopped> {
+        self.0.send(Order::WallClock(unix)).await.map_err(|_| Stopped)
+    }
+
+    async fn order<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(order(answer)).await.map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+}
