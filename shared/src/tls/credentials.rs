@@ -27,7 +27,6 @@ pub struct CredentialsError {
     /// The file that is wrong.
     pub file: PathBuf,
     /// What is wrong with it.
-    #[source]
     pub problem: CredentialsProblem,
 }
 
@@ -41,7 +40,7 @@ pub enum CredentialsProblem {
     Missing,
     /// There, and the system does not give it.
     #[error("it cannot be read: {0}; run as the user who owns it")]
-    Unreadable(#[source] io::Error),
+    Unreadable(io::Error),
     /// Too large for what it should be.
     #[error("it is too large to be a key or a certificate")]
     TooLarge,
@@ -70,7 +69,7 @@ pub enum CredentialsProblem {
     KeyTooCostly,
     /// No passphrase to open it with.
     #[error("its key is encrypted: {0}")]
-    Passphrase(#[source] PassphraseError),
+    Passphrase(PassphraseError),
     /// The passphrase does not open it.
     #[error("the passphrase does not open it")]
     WrongPassphrase,
@@ -87,10 +86,10 @@ pub enum CredentialsProblem {
     },
     /// Peers would refuse it.
     #[error("every peer would refuse it: {0}; {advice}", advice = .0.reason().own_advice())]
-    Refused(#[source] Refusal),
+    Refused(Refusal),
     /// The CA's certificate is none.
     #[error("{0}")]
-    Ca(#[source] TrustError),
+    Ca(TrustError),
 }
 
 impl CredentialsError {
