@@ -2,5 +2,7 @@
 //!
 //! See README for the map. Only `host` touches the operating system, only `transport` a socket of the mesh.
 
+pub mod cli;
 pub mod dht;
+pub mod pki;
 pub mod transport;

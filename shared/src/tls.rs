@@ -15,6 +15,11 @@ mod refusal;
 mod trust;
 mod verifier;
 
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use config::{client_config, server_config};
 pub use credentials::{Credentials, CredentialsError, CredentialsProblem, certificates_file};
 pub use key::{KeyFile, MeshKey, PassphraseError, passphrase_file};

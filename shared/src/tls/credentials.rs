@@ -27,7 +27,6 @@ pub struct CredentialsError {
     /// The file that is wrong.
     pub file: PathBuf,
     /// What is wrong with it.
-    #[source]
     pub problem: CredentialsProblem,
 }
 
@@ -41,7 +40,7 @@ pub enum CredentialsProblem {
     Missing,
     /// There, and the system does not give it.
     #[error("it cannot be read: {0}; run as the user who owns it")]
-    Unreadable(#[source] io::Error),
+    Unreadable(io::Error),
     /// Too large for what it should be.
     #[error("it is too large to be a key or a certificate")]
     TooLarge,
@@ -70,7 +69,7 @@ pub enum CredentialsProblem {
     KeyTooCostly,
     /// No passphrase to open it with.
     #[error("its key is encrypted: {0}")]
-    Passphrase(#[source] PassphraseError),
+    Passphrase(PassphraseError),
     /// The passphrase does not open it.
     #[error("the passphrase does not open it")]
     WrongPassphrase,
@@ -87,10 +86,10 @@ pub enum CredentialsProblem {
     },
     /// Peers would refuse it.
     #[error("every peer would refuse it: {0}; {advice}", advice = .0.reason().own_advice())]
-    Refused(#[source] Refusal),
+    Refused(Refusal),
     /// The CA's certificate is none.
     #[error("{0}")]
-    Ca(#[source] TrustError),
+    Ca(TrustError),
 }
 
 impl CredentialsError {
@@ -157,6 +156,17 @@ impl Credentials {
         }
     }
 
+    /// From a chain, its CAs and a key (DER of PKCS#8) that never were on disk.
+    pub fn from_parts(
+        chain: Vec<CertificateDer<'static>>,
+        roots: &[CertificateDer<'_>],
+        pkcs8: &[u8],
+        now: UnixMillis,
+    ) -> Result<Self, CredentialsProblem> {
+        let judged = judge(&chain, roots, now)?;
+        Self::with_key(chain, judged, pkcs8)
+    }
+
     /// Who this process is.
     pub const fn identity(&self) -> &PeerIdentity {
         &self.identity
@@ -193,21 +203,41 @@ impl Credentials {
             directory.join(format!("{stem}.crt")),
             directory.join(format!("{stem}.key")),
         );
-        let refused =
-            |refusal| CredentialsError::new(&certificate_file, CredentialsProblem::Refused(refusal));
         let chain = certificates_file(&certificate_file)?;
         let roots = certificates_file(&ca_file)?;
-        let (leaf, intermediates) = chain
-            .split_first()
-            .ok_or_else(|| CredentialsError::new(&certificate_file, CredentialsProblem::NotACertificate))?;
-        let mesh = profile::identity(leaf).map_err(refused)?.mesh;
-        let trust = Trust::new(mesh, &roots)
-            .map_err(|error| CredentialsError::new(&ca_file, CredentialsProblem::Ca(error)))?;
-        let identity = trust.verify(leaf, intermediates, now).map_err(refused)?;
-        let public_key = profile::public_key(leaf).map_err(refused)?;
-        let key = load_key(&key_file, &public_key, ask)?;
+        let judged = judge(&chain, &roots, now).map_err(|problem| match problem {
+            CredentialsProblem::Ca(_) => CredentialsError::new(&ca_file, problem),
+            _ => CredentialsError::new(&certificate_file, problem),
+        })?;
+        let key = KeyFile::read(&key_file)?.open(ask)?;
+        Self::with_key(chain, judged, &key).map_err(|problem| CredentialsError::new(&key_file, problem))
+    }
+
+    fn with_key(
+        chain: Vec<CertificateDer<'static>>,
+        (identity, trust): (PeerIdentity, Trust),
+        pkcs8: &[u8],
+    ) -> Result<Self, CredentialsProblem> {
+        let key = MeshKey::from_pkcs8(pkcs8).ok_or(CredentialsProblem::KeyType)?;
+        let expected = profile::public_key(&chain[0]).map_err(CredentialsProblem::Refused)?;
+        if key.public_key() != expected {
+            return Err(CredentialsProblem::KeyMismatch);
+        }
         Ok(Self { identity, key, trust: Arc::new(trust), chain })
     }
+}
+
+/// Who the certificate is of, and the trust that its CA gives, if that trust lets itself in.
+fn judge(
+    chain: &[CertificateDer<'_>],
+    roots: &[CertificateDer<'_>],
+    now: UnixMillis,
+) -> Result<(PeerIdentity, Trust), CredentialsProblem> {
+    let (leaf, intermediates) = chain.split_first().ok_or(CredentialsProblem::NotACertificate)?;
+    let mesh = profile::identity(leaf).map_err(CredentialsProblem::Refused)?.mesh;
+    let trust = Trust::new(mesh, roots).map_err(CredentialsProblem::Ca)?;
+    let identity = trust.verify(leaf, intermediates, now).map_err(CredentialsProblem::Refused)?;
+    Ok((identity, trust))
 }
 
 /// Every certificate of a PEM file, in its order; at least one, and nothing else.
@@ -225,21 +255,6 @@ pub fn certificates_file(file: &Path) -> Result<Vec<CertificateDer<'static>>, Cr
         return Err(failed(CredentialsProblem::NotACertificate));
     }
     Ok(sections.into_iter().map(|section| CertificateDer::from(section.into_contents())).collect())
-}
-
-fn load_key(
-    file: &Path,
-    public_key: &[u8],
-    ask: impl FnOnce(&Path) -> Result<Zeroizing<String>, PassphraseError>,
-) -> Result<MeshKey, CredentialsError> {
-    let der = KeyFile::read(file)?.open(ask)?;
-    let key =
-        MeshKey::from_pkcs8(&der).ok_or_else(|| CredentialsError::new(file, CredentialsProblem::KeyType))?;
-    if key.public_key() == public_key {
-        Ok(key)
-    } else {
-        Err(CredentialsError::new(file, CredentialsProblem::KeyMismatch))
-    }
 }
 
 fn wrong_kind(

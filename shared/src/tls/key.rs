@@ -34,12 +34,12 @@ const OTHERS_RIGHTS: u32 = 0o007;
 #[derive(Debug, thiserror::Error)]
 pub enum PassphraseError {
     /// The file that was named cannot be read.
-    #[error("the passphrase file {} cannot be read: {source}", .file.display())]
+    #[error("the passphrase file {} cannot be read: {error}", .file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// What the system says.
-        source: io::Error,
+        error: io::Error,
     },
     /// The file holds no text.
     #[error("the passphrase file {} is not UTF-8 text", .0.display())]
@@ -51,7 +51,7 @@ pub enum PassphraseError {
 
 /// Reads a passphrase from a file; one trailing newline is not part of it.
 pub fn passphrase_file(file: &Path) -> Result<Zeroizing<String>, PassphraseError> {
-    let unreadable = |source| PassphraseError::Unreadable { file: file.to_owned(), source };
+    let unreadable = |error| PassphraseError::Unreadable { file: file.to_owned(), error };
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(file)
         .and_then(|open| open.take(FILE_BYTES_MAX).read_to_end(&mut bytes))

@@ -130,9 +130,7 @@ impl Refusal {
     /// The kind that a close of the other side speaks of: a text of [`Refusal`], as rustls and quinn carry
     /// it, or what rustls says by itself, or the name of a TLS alert.
     pub fn from_close_text(text: &str) -> RefusalReason {
-        let text = text.strip_prefix("invalid peer certificate: ").unwrap_or(text);
-        let text = text.strip_prefix("received fatal alert: ").unwrap_or(text);
-        let word = text.split(':').next().unwrap_or_default().trim();
+        let word = unwrap_text(text).split(':').next().unwrap_or_default().trim();
         RefusalReason::ALL
             .into_iter()
             .find(|reason| reason.as_str() == word)
@@ -140,11 +138,34 @@ impl Refusal {
             .unwrap_or(RefusalReason::Other)
     }
 
+    /// The sentence in a close of the other side, without what rustls puts around it, fit to be shown.
+    pub fn close_sentence(text: &str) -> String {
+        clean_text(unwrap_text(text).as_bytes())
+    }
+
     /// As the error of a rustls verifier, which keeps the text on its way to the other side.
     pub(super) fn into_tls(self) -> rustls::Error {
-        // Only `Other` prints what it holds; the more exact variants print rustls's words and no reason.
-        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(self))))
+        // Of all variants only `Other` prints what it holds, and gives the alert that fits.
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(InTls(self)))))
     }
+}
+
+/// rustls prints the error of a verifier by `Debug`; this one says the sentence there too.
+#[derive(thiserror::Error)]
+#[error("{0}")]
+struct InTls(Refusal);
+
+impl fmt::Debug for InTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A close text without what rustls prints around a reason.
+fn unwrap_text(text: &str) -> &str {
+    let text = text.strip_prefix("received fatal alert: ").unwrap_or(text);
+    let text = text.strip_prefix("invalid peer certificate: ").unwrap_or(text);
+    text.strip_prefix("Other(OtherError(").map_or(text, |inner| inner.strip_suffix("))").unwrap_or(inner))
 }
 
 /// The kinds of [`Refusal`]. The words are stable: counters, logs and other versions rely on them.
@@ -316,7 +337,9 @@ mod tests {
             assert_eq!(Refusal::from_close_text(&text), reason);
         }
         let refusal = Refusal::WrongCa { detail: "unknown issuer" };
-        assert_eq!(Refusal::from_close_text(&refusal.clone().into_tls().to_string()), refusal.reason());
+        let carried = refusal.clone().into_tls().to_string();
+        assert_eq!(Refusal::from_close_text(&carried), refusal.reason());
+        assert_eq!(Refusal::close_sentence(&carried), refusal.to_string());
     }
 
     #[test]

@@ -1,0 +1,65 @@
+//! A tar of everything that one machine or one person needs, to be carried there.
+//!
+//! The directory of a holder enters, a tar leaves; the same input gives the same bytes. It holds private
+//! keys: whoever writes it keeps it from others.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use p2p_shared::id::NodeName;
+use tar::{Builder, EntryType, Header};
+use zeroize::Zeroizing;
+
+use super::address::Endpoint;
+use super::error::PkiError;
+use super::files::SECRET;
+use super::record::{self, Kind};
+
+const NODE_FILES: [&str; 5] = ["ca.crt", "node.crt", "node.key", "http.crt", "http.key"];
+const OPERATOR_FILES: [&str; 3] = ["ca.crt", "operator.crt", "operator.key"];
+/// Where its reader finds the mesh: one `HOST:PORT` a line.
+const BOOTSTRAP_FILE: &str = "bootstrap";
+
+/// Writes the bundle of `name`, with the endpoints it should dial first.
+pub fn bundle(
+    ca: &Path,
+    (kind, name): (Kind, &NodeName),
+    bootstrap: &[Endpoint],
+    out: impl Write,
+) -> Result<(), PkiError> {
+    let found = record::find(ca, name)?;
+    if found != kind {
+        return Err(PkiError::OtherKind { name: name.clone(), found, asked: kind });
+    }
+    let directory = kind.path(ca, name);
+    let names: &[&str] = match kind {
+        Kind::Node => &NODE_FILES,
+        Kind::Operator => &OPERATOR_FILES,
+    };
+    // All is read before the first byte leaves: half a bundle is worse than none.
+    let mut entries = Vec::new();
+    for name in names {
+        let file = directory.join(name);
+        let content = fs::read(&file).map_err(|error| PkiError::file(&file, error))?;
+        entries.push((*name, Zeroizing::new(content)));
+    }
+    let endpoints: String = bootstrap.iter().map(|endpoint| format!("{endpoint}\n")).collect();
+    entries.push((BOOTSTRAP_FILE, Zeroizing::new(endpoints.into_bytes())));
+    write_tar(&entries, out).map_err(|error| PkiError::file(Path::new("standard output"), error))
+}
+
+fn write_tar(entries: &[(&str, Zeroizing<Vec<u8>>)], out: impl Write) -> io::Result<()> {
+    let mut tar = Builder::new(out);
+    for (name, content) in entries {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::Regular);
+        header.set_size(content.len() as u64);
+        header.set_mode(SECRET);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        tar.append_data(&mut header, name, content.as_slice())?;
+    }
+    tar.into_inner()?.flush()
+}
