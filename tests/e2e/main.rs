@@ -1,1 +1,10 @@
-fn main() {}
+//! Tests of the whole: real certificates, real QUIC on loopback, whole nodes in one process.
+//!
+//! Each test makes its own throw-away CA in a temporary directory and binds port 0. Nothing waits for a
+//! fixed time: conditions are awaited with a deadline.
+
+mod ca;
+mod echo;
+mod layers;
+mod refusals;
+mod wire;

@@ -1,0 +1,59 @@
+//! A throw-away CA in a temporary directory, through the product's own `pki`.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use p2p_node::pki::{Authority, NewCa, NodeRequest, OperatorRequest, Sealing};
+use p2p_shared::access::Role;
+use p2p_shared::time::{Millis, UnixMillis};
+use p2p_shared::tls::Credentials;
+use tempfile::TempDir;
+
+pub const DAY: Millis = Millis::from_secs(86_400);
+
+pub fn now() -> UnixMillis {
+    UnixMillis(Millis::from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap()).0)
+}
+
+/// A CA and all that it issued. Its files go with it.
+pub struct TestCa {
+    authority: Authority,
+    pub directory: TempDir,
+}
+
+impl TestCa {
+    pub fn new(mesh: &str) -> Self {
+        Self::since(mesh, now())
+    }
+
+    /// A CA that was made at `then`.
+    pub fn since(mesh: &str, then: UnixMillis) -> Self {
+        let directory = TempDir::new().unwrap();
+        let new = NewCa { mesh: mesh.parse().unwrap(), days: 3_650 };
+        let authority = Authority::init(directory.path(), &new, &Sealing::Plain, then).unwrap();
+        Self { authority, directory }
+    }
+
+    pub fn node(&self, name: &str) -> Arc<Credentials> {
+        self.node_at(name, now())
+    }
+
+    /// A node's credentials, issued and loaded at `then`, good for 90 days.
+    pub fn node_at(&self, name: &str, then: UnixMillis) -> Arc<Credentials> {
+        let request = NodeRequest { name: name.parse().unwrap(), addresses: Vec::new(), days: 90 };
+        let issued = self.authority.issue_node(&request, then).unwrap();
+        Arc::new(Credentials::load_node(&issued.directory, then).unwrap())
+    }
+
+    pub fn operator(&self, name: &str, role: Role) -> Arc<Credentials> {
+        self.operator_at(name, role, now())
+    }
+
+    /// An operator's credentials, issued and loaded at `then`, good for 30 days.
+    pub fn operator_at(&self, name: &str, role: Role, then: UnixMillis) -> Arc<Credentials> {
+        let request = OperatorRequest { name: name.parse().unwrap(), role, days: 30 };
+        let issued = self.authority.issue_operator(&request, &Sealing::Plain, then).unwrap();
+        let unencrypted = |_: &std::path::Path| unreachable!("the key is not encrypted");
+        Arc::new(Credentials::load_operator(&issued.directory, then, unencrypted).unwrap())
+    }
+}
