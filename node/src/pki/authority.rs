@@ -120,6 +120,9 @@ impl Authority {
         let certificate = CaCertificate::read(directory)?;
         let file = directory.join(KEY);
         let damaged = |what| PkiError::Damaged { file: file.clone(), what };
+        if !file.exists() {
+            return Err(damaged("the CA's key is not here, and only with it can anything be issued"));
+        }
         let der = KeyFile::read(&file)?.open(ask)?;
         let pair = key_pair(&der).ok_or_else(|| damaged("it is not an ECDSA P-256 key"))?;
         let spki = pair.subject_public_key_info();
