@@ -13,6 +13,8 @@ while [ -L "$self" ]; do
 done
 top=$(cd "$(dirname "$self")/.." && pwd)
 checkout=
+# Empty means not set, as for every other variable of ours.
+[ -n "${P2P_CA_DIR:-}" ] || unset P2P_CA_DIR
 if [ -f "$top/Cargo.toml" ] && [ -d "$top/node" ]; then
     checkout=$top
     # Keys stay out of whatever directory this is called from.

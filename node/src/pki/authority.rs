@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use p2p_shared::id::{MeshName, NodeName};
 use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::{CredentialsProblem, KeyFile, PassphraseError, Trust, certificates_file, node_id};
-use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rcgen::{CertificateParams, Issuer, PublicKeyData};
+use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use zeroize::Zeroizing;
 
 use super::error::PkiError;
 use super::files::{self, NewFile};
-use super::key::{NewKey, Sealing};
+use super::key::{CaKey, NewKey, Sealing};
 use super::leaf::{self, Validity};
 use super::record;
 
@@ -45,7 +45,7 @@ pub struct CaCertificate {
 /// A CA whose key is open.
 pub struct Authority {
     certificate: CaCertificate,
-    issuer: Issuer<'static, KeyPair>,
+    issuer: Issuer<'static, CaKey>,
 }
 
 impl CaCertificate {
@@ -102,7 +102,8 @@ impl Authority {
         }
         Self::refuse_existing(directory)?;
         let key = NewKey::p256()?;
-        let pair = key_pair(&key.pkcs8).ok_or_else(|| PkiError::internal("the new key does not load"))?;
+        let pair =
+            CaKey::from_pkcs8(&key.pkcs8).ok_or_else(|| PkiError::internal("the new key does not load"))?;
         let params = leaf::ca(&new.mesh, Validity::of_ca(now, new.days))?;
         let certificate = params.self_signed(&pair).map_err(PkiError::internal)?;
         files::make_directory(directory)?;
@@ -120,8 +121,11 @@ impl Authority {
         let certificate = CaCertificate::read(directory)?;
         let file = directory.join(KEY);
         let damaged = |what| PkiError::Damaged { file: file.clone(), what };
+        if !file.exists() {
+            return Err(damaged("the CA's key is not here, and only with it can anything be issued"));
+        }
         let der = KeyFile::read(&file)?.open(ask)?;
-        let pair = key_pair(&der).ok_or_else(|| damaged("it is not an ECDSA P-256 key"))?;
+        let pair = CaKey::from_pkcs8(&der).ok_or_else(|| damaged("it is not an ECDSA P-256 key"))?;
         let spki = pair.subject_public_key_info();
         let matches = X509Certificate::from_der(&certificate.der)
             .is_ok_and(|(_, parsed)| node_id(parsed.tbs_certificate.subject_pki.raw) == node_id(&spki));
@@ -151,7 +155,7 @@ impl Authority {
         Ok(signed.der().clone())
     }
 
-    fn with_key(certificate: CaCertificate, pair: KeyPair) -> Result<Self, PkiError> {
+    fn with_key(certificate: CaCertificate, pair: CaKey) -> Result<Self, PkiError> {
         let issuer = Issuer::from_ca_cert_der(&certificate.der, pair).map_err(PkiError::internal)?;
         Ok(Self { certificate, issuer })
     }
@@ -168,10 +172,6 @@ fn write_once(directory: &Path, name: &str, content: &[u8], mode: u32) -> Result
     } else {
         Err(PkiError::CaExists(directory.join(name)))
     }
-}
-
-fn key_pair(pkcs8: &[u8]) -> Option<KeyPair> {
-    KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(pkcs8), &PKCS_ECDSA_P256_SHA256).ok()
 }
 
 /// The mesh and the end of a CA's certificate: its one name is `spiffe://MESH`.

@@ -76,9 +76,9 @@ impl Authority {
         let addresses = with_own(&request.name, &request.addresses);
         let http = self.sign(&leaf::http(&request.name, &addresses, validity)?, &http_key.public)?;
         let (key, http_key) = (Sealing::Plain.write(&key.pkcs8)?, Sealing::Plain.write(&http_key.pkcs8)?);
-        let directory = Kind::Node.path(self.certificate().directory(), &request.name);
-        let made = files::new_directory(
-            &directory,
+        self.place(
+            Kind::Node,
+            &request.name,
             &[
                 public("ca.crt", self.certificate().pem().as_bytes()),
                 public("node.crt", certificate_pem(&leaf).as_bytes()),
@@ -87,7 +87,7 @@ impl Authority {
                 secret("http.key", http_key.as_bytes()),
             ],
         )?;
-        self.issued(made, &request.name, Kind::Node, validity, now)
+        self.issued(Kind::Node, &request.name, validity, now)
     }
 
     /// Makes an operator's key and certificate.
@@ -105,16 +105,16 @@ impl Authority {
         let leaf = self.sign(&params, &key.public)?;
         self.check(&leaf, now)?;
         let key = sealing.write(&key.pkcs8)?;
-        let directory = Kind::Operator.path(self.certificate().directory(), &request.name);
-        let made = files::new_directory(
-            &directory,
+        self.place(
+            Kind::Operator,
+            &request.name,
             &[
                 public("ca.crt", self.certificate().pem().as_bytes()),
                 public("operator.crt", certificate_pem(&leaf).as_bytes()),
                 secret("operator.key", key.as_bytes()),
             ],
         )?;
-        self.issued(made, &request.name, Kind::Operator, validity, now)
+        self.issued(Kind::Operator, &request.name, validity, now)
     }
 
     /// Gives the same key a new certificate, so that the id stays; also the HTTP face of a node. The keys
@@ -144,7 +144,7 @@ impl Authority {
         }
         files::replace(&directory, &public("ca.crt", ca.pem().as_bytes()))?;
         files::replace(&directory, &public(&format!("{kind}.crt"), certificate_pem(&leaf).as_bytes()))?;
-        self.issued(true, name, kind, validity, now)
+        self.issued(kind, name, validity, now)
     }
 
     fn renew_http(&self, directory: &Path, renewal: &Renewal, validity: Validity) -> Result<(), PkiError> {
@@ -170,17 +170,22 @@ impl Authority {
         judged.map(|_| ()).map_err(PkiError::internal)
     }
 
+    /// Writes the directory of a new holder, all of it or nothing.
+    fn place(&self, kind: Kind, name: &NodeName, files: &[NewFile<'_>]) -> Result<(), PkiError> {
+        if files::new_directory(&kind.path(self.certificate().directory(), name), files)? {
+            Ok(())
+        } else {
+            Err(PkiError::NameTaken { name: name.clone(), kind })
+        }
+    }
+
     fn issued(
         &self,
-        made: bool,
-        name: &NodeName,
         kind: Kind,
+        name: &NodeName,
         validity: Validity,
         now: UnixMillis,
     ) -> Result<Issued, PkiError> {
-        if !made {
-            return Err(PkiError::NameTaken { name: name.clone(), kind });
-        }
         let directory = kind.path(self.certificate().directory(), name);
         let record = Record::read(&directory, kind, now)?;
         Ok(Issued { record, directory, shortened: validity.shortened })

@@ -7,7 +7,7 @@ use aws_lc_rs::rand;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use pkcs8::pkcs5::{pbes2, scrypt};
 use pkcs8::{LineEnding, PrivateKeyInfo, SecretDocument};
-use rcgen::SubjectPublicKeyInfo;
+use rcgen::{PublicKeyData, SignatureAlgorithm, SigningKey, SubjectPublicKeyInfo};
 use zeroize::Zeroizing;
 
 use super::error::PkiError;
@@ -48,6 +48,39 @@ impl NewKey {
     fn new(pkcs8: &[u8], public: &[u8]) -> Result<Self, PkiError> {
         let public = SubjectPublicKeyInfo::from_der(public).map_err(PkiError::internal)?;
         Ok(Self { pkcs8: Zeroizing::new(pkcs8.to_vec()), public })
+    }
+}
+
+/// An opened key of a CA. aws-lc wipes it; rcgen's own type would not.
+pub(super) struct CaKey {
+    pair: EcdsaKeyPair,
+    public: SubjectPublicKeyInfo,
+}
+
+impl CaKey {
+    /// From DER of PKCS#8; `None` if it is not an ECDSA P-256 key.
+    pub(super) fn from_pkcs8(der: &[u8]) -> Option<Self> {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der).ok()?;
+        let public: PublicKeyX509Der<'_> = pair.public_key().as_der().ok()?;
+        let public = SubjectPublicKeyInfo::from_der(public.as_ref()).ok()?;
+        Some(Self { pair, public })
+    }
+}
+
+impl PublicKeyData for CaKey {
+    fn der_bytes(&self) -> &[u8] {
+        self.public.der_bytes()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        self.public.algorithm()
+    }
+}
+
+impl SigningKey for CaKey {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let signature = self.pair.sign(&rand::SystemRandom::new(), message);
+        signature.map(|signature| signature.as_ref().to_vec()).map_err(|_| rcgen::Error::RemoteKeyError)
     }
 }
 
