@@ -18,7 +18,7 @@ pub fn now() -> UnixMillis {
 /// A CA and all that it issued. Its files go with it.
 pub struct TestCa {
     authority: Authority,
-    pub directory: TempDir,
+    _directory: TempDir,
 }
 
 impl TestCa {
@@ -31,7 +31,7 @@ impl TestCa {
         let directory = TempDir::new().unwrap();
         let new = NewCa { mesh: mesh.parse().unwrap(), days: 3_650 };
         let authority = Authority::init(directory.path(), &new, &Sealing::Plain, then).unwrap();
-        Self { authority, directory }
+        Self { authority, _directory: directory }
     }
 
     pub fn node(&self, name: &str) -> Arc<Credentials> {

@@ -3,6 +3,8 @@
 //! Each test makes its own throw-away CA in a temporary directory and binds port 0. Nothing waits for a
 //! fixed time: conditions are awaited with a deadline.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod ca;
 mod echo;
 mod layers;

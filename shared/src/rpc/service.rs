@@ -252,6 +252,11 @@ pub struct Mounted {
     pub handlers: Vec<(&'static MethodSpec, Handler)>,
 }
 
+/// The result of a stream that ended well.
+pub const fn nothing() -> Bytes {
+    Bytes::new()
+}
+
 /// Makes a handler of a function over the shared implementation.
 pub fn handler<S, F, Fut>(service: &Arc<S>, run: F) -> Handler
 where
@@ -387,14 +392,14 @@ macro_rules! service {
         $crate::rpc::service::handler(&$service, |service, context, mut payload| async move {
             let $method::Args { $($arg),* } = payload.args()?;
             let items = payload.items()?;
-            service.$method(&context, $($arg,)* items).await.map(|()| bytes::Bytes::new())
+            service.$method(&context, $($arg,)* items).await.map(|()| $crate::rpc::service::nothing())
         })
     };
     (@handler duplex $service:ident $method:ident ($($arg:ident),*)) => {
         $crate::rpc::service::handler(&$service, |service, context, mut payload| async move {
             let $method::Args { $($arg),* } = payload.args()?;
             let (inputs, items) = payload.duplex()?;
-            service.$method(&context, $($arg,)* inputs, items).await.map(|()| bytes::Bytes::new())
+            service.$method(&context, $($arg,)* inputs, items).await.map(|()| $crate::rpc::service::nothing())
         })
     };
     (@handler $verb:ident $service:ident $method:ident ($($arg:ident),*)) => {
