@@ -74,6 +74,7 @@ pub struct World {
 #[derive(Clone)]
 pub struct Node {
     pub id: NodeId,
+    pub contact: Contact,
     pub dht: Dht,
     pub nature: Nature,
     timer_at: Option<Millis>,
@@ -92,7 +93,7 @@ struct Event {
     at: Millis,
     number: u64,
     node: usize,
-    what: What,
+    what: Box<What>,
 }
 
 #[derive(Clone, Debug)]
@@ -142,7 +143,8 @@ impl World {
         let id = NodeId::new(bytes);
         let seed = self.rng.next_u64();
         let config = Config { own: id, seed, unix_zero: UNIX_ZERO, peer_timeout: PEER_TIMEOUT };
-        self.nodes.push(Node { id, dht: Dht::new(config), nature: Nature::Honest, timer_at: None });
+        let contact = Contact::new(id, [address(self.nodes.len())]);
+        self.nodes.push(Node { id, contact, dht: Dht::new(config), nature: Nature::Honest, timer_at: None });
         self.nodes.len() - 1
     }
 
@@ -258,11 +260,12 @@ impl World {
     }
 
     pub fn contact(&self, node: usize) -> Contact {
-        Contact::new(self.nodes[node].id, [address(node)])
+        self.nodes[node].contact.clone()
     }
 
     fn step(&mut self) {
         let Some(Event { at, node, what, .. }) = self.events.pop() else { return };
+        let what = *what;
         self.now = self.now.max(at);
         if self.nodes[node].nature == Nature::Dead {
             return self.on_dead(node, what);
@@ -401,7 +404,7 @@ impl World {
 
     fn schedule(&mut self, at: Millis, node: usize, what: What) {
         self.next_event += 1;
-        self.events.push(Event { at, number: self.next_event, node, what });
+        self.events.push(Event { at, number: self.next_event, node, what: Box::new(what) });
     }
 
     fn mix(&mut self, word: u64) {

@@ -30,6 +30,8 @@ pub struct Lookup {
     waiting: Vec<Waiting>,
     asked: u32,
     failed: u32,
+    /// How many of the contacts that we knew ourselves must have been asked before the end.
+    witnesses_min: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -65,12 +67,27 @@ struct Waiting {
 impl Lookup {
     /// A lookup of `target` by the node `own`, beginning with contacts that we know ourselves.
     pub fn new(own: Key, target: Key, seeds: impl IntoIterator<Item = Contact>) -> Self {
-        let mut lookup =
-            Self { own, target, candidates: Vec::new(), waiting: Vec::new(), asked: 0, failed: 0 };
+        let mut lookup = Self {
+            own,
+            target,
+            candidates: Vec::new(),
+            waiting: Vec::new(),
+            asked: 0,
+            failed: 0,
+            witnesses_min: 0,
+        };
         for seed in seeds {
             lookup.learn(seed, 0);
         }
         lookup
+    }
+
+    /// Asks at least `count` of the contacts that we knew ourselves. Without it a few colluding nodes that
+    /// are asked first can lead the whole lookup to none but their own.
+    #[must_use]
+    pub const fn with_witnesses(mut self, count: usize) -> Self {
+        self.witnesses_min = count;
+        self
     }
 
     /// What is looked for.
@@ -90,8 +107,8 @@ impl Lookup {
         if prompt >= ALPHA || self.waiting.len() >= WAITING_MAX || self.asked >= ASKED_MAX {
             return None;
         }
-        let window = self.candidates.iter_mut().filter(|candidate| candidate.state.counts()).take(K);
-        let candidate = window.into_iter().find(|candidate| candidate.state == State::New)?;
+        let at = self.next_in_window().or_else(|| self.next_witness())?;
+        let candidate = &mut self.candidates[at];
         candidate.state = State::Asked;
         self.asked += 1;
         self.waiting.push(Waiting { distance: candidate.distance, slow_at: now + SLOW_AFTER, slow: false });
@@ -120,9 +137,11 @@ impl Lookup {
         if self.waiting.is_empty() && self.asked >= ASKED_MAX {
             return true;
         }
-        let window = self.candidates.iter().filter(|candidate| candidate.state.counts()).take(K);
+        if self.witnesses_min > 0 && (self.wake_at().is_some() || self.next_witness().is_some()) {
+            return false;
+        }
         let (mut answered, mut open) = (0, 0);
-        for candidate in window {
+        for (_, candidate) in self.window() {
             if candidate.state == State::Answered { answered += 1 } else { open += 1 }
         }
         open == 0 && (answered >= K || self.waiting.is_empty())
@@ -153,6 +172,23 @@ impl Lookup {
     pub fn hops(&self) -> u32 {
         let closest = self.candidates.iter().find(|candidate| candidate.state == State::Answered);
         closest.map_or(0, |candidate| candidate.hops)
+    }
+
+    /// The `K` nearest on whom the lookup counts: neither failed nor slow.
+    fn window(&self) -> impl Iterator<Item = (usize, &Candidate)> {
+        self.candidates.iter().enumerate().filter(|(_, candidate)| candidate.state.counts()).take(K)
+    }
+
+    fn next_in_window(&self) -> Option<usize> {
+        self.window().find(|(_, candidate)| candidate.state == State::New).map(|(at, _)| at)
+    }
+
+    /// A contact of our own that is to be asked although closer ones are known.
+    fn next_witness(&self) -> Option<usize> {
+        let own = || self.candidates.iter().enumerate().filter(|(_, candidate)| candidate.hops == 0);
+        let asked = own().filter(|(_, candidate)| candidate.state != State::New).count();
+        let next = own().find(|(_, candidate)| candidate.state == State::New);
+        next.filter(|_| asked < self.witnesses_min).map(|(at, _)| at)
     }
 
     fn learn(&mut self, contact: Contact, hops: u32) {

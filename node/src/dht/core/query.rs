@@ -111,9 +111,16 @@ pub struct Ending {
 }
 
 impl Query {
-    /// A query that the caller wanted at `asked_at` and that begins `now`.
-    pub fn new(now: Millis, asked_at: Millis, origin: Origin, goal: Goal, lookup: Lookup) -> Self {
-        Self { origin, goal, lookup, asked_at, deadline: now + QUERY_DEADLINE }
+    /// A query that begins `now`.
+    pub fn new(now: Millis, origin: Origin, goal: Goal, lookup: Lookup) -> Self {
+        Self { origin, goal, lookup, asked_at: now, deadline: now + QUERY_DEADLINE }
+    }
+
+    /// The same, wanted since `asked_at`.
+    #[must_use]
+    pub const fn asked_at(mut self, asked_at: Millis) -> Self {
+        self.asked_at = asked_at;
+        self
     }
 
     /// Who wanted it.

@@ -19,6 +19,8 @@ use super::{Dht, K};
 
 /// A bucket into which nobody looked for so long is refreshed.
 const REFRESH: Millis = Millis::from_secs(3_600);
+/// Neighbours who joined at the same time as we did know us by then, and others know them.
+const SETTLE: Millis = Millis::from_secs(5);
 /// Our own records are published again after so long, less a little jitter.
 const REPUBLISH: Millis = Millis::from_secs(3_600);
 /// Records of others are, if nobody else did it; so usually their publisher does it for all.
@@ -47,9 +49,9 @@ enum Region {
 }
 
 impl Upkeep {
-    /// A join looks at our neighbours now, so the next time is later.
+    /// A join looks at our neighbours now; and soon again, for those who joined at the same time.
     pub fn on_join(&mut self, now: Millis, rng: &mut Rng) {
-        self.due.insert(Region::Neighbours, now + jittered(REFRESH, rng));
+        self.due.insert(Region::Neighbours, now + jittered(SETTLE, rng));
     }
 
     /// Somebody was found after there was nobody: soon see who else is there, unless that is under way.
