@@ -4,5 +4,7 @@
 
 pub mod cli;
 pub mod dht;
+pub mod host;
 pub mod pki;
+pub mod services;
 pub mod transport;
