@@ -12,6 +12,7 @@ pub mod delta;
 pub mod details;
 pub mod error;
 pub mod figures;
+pub mod machine;
 pub mod moment;
 pub mod processes;
 pub mod rates;

@@ -4,7 +4,9 @@
 //! on the arguments is checked here. Nothing here knows a transport, HTTP, or the operating system.
 
 pub mod monitor;
+pub mod node;
 pub mod process;
+mod routing;
 
 use std::ops::RangeInclusive;
 

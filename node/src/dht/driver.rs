@@ -14,7 +14,7 @@ use p2p_shared::mesh::Target;
 use p2p_shared::mesh::link::Side;
 use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::rpc::frame::StreamKind;
-use p2p_shared::time::{Millis, UnixMillis};
+use p2p_shared::time::Millis;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -26,7 +26,7 @@ use super::core::Dht;
 use super::core::input::{Command, Input, Opened, QueryId, ReplyToken};
 use super::core::message::{Contact, Envelope, Record, Refusal, Reply, Request, RequestId};
 use super::core::output::{Outcome, Output, QueryStats};
-use super::handle::{DhtEvent, Order, Overview};
+use super::handle::{DhtCounts, DhtEvent, Order, Overview};
 use crate::transport::{Inbound, LinkEvent, Transport};
 
 /// Version byte before every message.
@@ -49,6 +49,8 @@ pub struct Wiring {
     pub orders: mpsc::Receiver<Order>,
     /// Findings; one that does not fit is dropped, the core will find it again.
     pub findings: mpsc::Sender<DhtEvent>,
+    /// Takes the size of what is here.
+    pub counts: Arc<DhtCounts>,
     /// Judges records.
     pub judge: Judge,
     /// Ends the driver.
@@ -232,6 +234,7 @@ impl Driver {
                 Output::Stored(_) | Output::Removed(_) => {}
             }
         }
+        self.wiring.counts.set(self.core.contacts().count(), self.core.record_count());
     }
 
     fn report(&self, event: DhtEvent) {
@@ -252,12 +255,6 @@ impl Driver {
             (request, id, asked.ok())
         });
     }
-}
-
-/// The wall clock of this moment, for [`Order::WallClock`].
-pub fn wall_clock() -> UnixMillis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(Millis::from(since).0)
 }
 
 fn answer(sender: oneshot::Sender<Vec<u8>>, request: RequestId, message: Reply) {

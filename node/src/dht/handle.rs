@@ -2,6 +2,8 @@
 //!
 //! Orders go to the driver through a bounded queue, results come back one by one.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use p2p_shared::id::NodeId;
 use p2p_shared::time::{Millis, UnixMillis};
 use tokio::sync::{mpsc, oneshot};
@@ -51,6 +53,30 @@ pub struct Overview {
     pub records: usize,
     /// The core's clock.
     pub now: Millis,
+}
+
+/// How much of the DHT is here, for those who cannot wait for an [`Overview`].
+#[derive(Debug, Default)]
+pub struct DhtCounts {
+    contacts: AtomicUsize,
+    records: AtomicUsize,
+}
+
+impl DhtCounts {
+    pub(super) fn set(&self, contacts: usize, records: usize) {
+        self.contacts.store(contacts, Ordering::Relaxed);
+        self.records.store(records, Ordering::Relaxed);
+    }
+
+    /// Contacts in the routing table.
+    pub fn contacts(&self) -> usize {
+        self.contacts.load(Ordering::Relaxed)
+    }
+
+    /// Records kept for the mesh.
+    pub fn records(&self) -> usize {
+        self.records.load(Ordering::Relaxed)
+    }
 }
 
 /// A record that was looked for.

@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::SystemTime;
 
 use p2p_shared::services::node::{Direction, RefusedHandshake};
-use p2p_shared::time::{Millis, UnixMillis};
 use p2p_shared::tls::RefusalReason;
 
 /// How many are kept; the oldest is dropped.
@@ -28,7 +26,7 @@ impl RefusedLog {
         detail: String,
     ) -> u32 {
         self.total += 1;
-        let at = now();
+        let at = crate::clock::wall();
         let same = |entry: &&mut RefusedHandshake| {
             entry.address.ip() == address.ip()
                 && entry.direction == direction
@@ -56,12 +54,6 @@ impl RefusedLog {
     pub const fn total(&self) -> u64 {
         self.total
     }
-}
-
-/// The wall clock; a clock before 1970 counts as 1970.
-pub(super) fn now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(Millis::from(since).0)
 }
 
 #[cfg(test)]

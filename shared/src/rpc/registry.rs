@@ -113,6 +113,12 @@ pub struct Registry {
     methods: BTreeMap<&'static str, Entry>,
     services: Vec<&'static ServiceSpec>,
     gate: Arc<dyn Gate>,
+    counters: Arc<CallCounters>,
+}
+
+/// What a registry counts.
+#[derive(Debug, Default)]
+pub struct CallCounters {
     /// Calls that reached the registry.
     pub calls: Counter,
     /// Calls that ended in an error.
@@ -132,9 +138,13 @@ impl Registry {
             methods: BTreeMap::new(),
             services: Vec::new(),
             gate,
-            calls: Counter::new(),
-            failed: Counter::new(),
+            counters: Arc::default(),
         }
+    }
+
+    /// What it counts, for a service that reports it.
+    pub fn counters(&self) -> Arc<CallCounters> {
+        Arc::clone(&self.counters)
     }
 
     /// Adds a service.
@@ -164,7 +174,7 @@ impl Registry {
     /// [`Code::Deadline`] when the time ran out, [`Code::Internal`] if the handler panicked; else as the
     /// gate or the handler says.
     pub async fn call(&self, request: Request) -> Result<Bytes, RpcError> {
-        self.calls.increment();
+        self.counters.calls.increment();
         let started = Instant::now();
         let Request { method: name, context, proof, payload } = request;
         let entry = self.methods.get(name.as_str());
@@ -173,7 +183,7 @@ impl Registry {
             Some(entry) => self.gated(entry, &context, &proof, payload).await,
         };
         if result.is_err() {
-            self.failed.increment();
+            self.counters.failed.increment();
         }
         let outcome = Outcome { name: &name, error: result.as_ref().err(), elapsed: started.elapsed() };
         self.gate.after(entry.map(|entry| entry.spec), &context, &outcome);
