@@ -13,3 +13,4 @@ pub mod rng;
 pub mod rpc;
 pub mod services;
 pub mod time;
+pub mod tls;

@@ -1,0 +1,31 @@
+//! Identity: from a peer's certificate to who it is, or to the reason why it is refused.
+//!
+//! Certificates, keys and the CA enter as DER or from a directory of PEM files; rustls configurations,
+//! identities and signatures leave. Nothing here trusts a name that is not in a verified certificate, asks
+//! a clock (rustls does, or the caller), or prints a secret.
+//!
+//! The order of judgement is fixed: webpki (chain, signatures, dates), the root's own dates, which webpki
+//! does not look at, the profile of `identity`, the mesh, the revoked ids.
+
+mod config;
+mod credentials;
+mod key;
+mod profile;
+mod refusal;
+mod trust;
+mod verifier;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use config::{client_config, server_config};
+pub use credentials::{Credentials, CredentialsError, CredentialsProblem, certificates_file};
+pub use key::{KeyFile, MeshKey, PassphraseError, passphrase_file};
+pub use profile::{
+    CERT_LIFE_MAX, PeerIdentity, PeerKind, ProfileRule, ROLE_EXTENSION_OID, identity, node_id,
+};
+pub use refusal::{Refusal, RefusalReason, TEXT_BYTES_MAX, clean_text};
+pub use trust::{Signed, Trust, TrustError};
+pub use verifier::Verifier;
