@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod dht;
 pub mod host;
+pub mod membership;
 pub mod pki;
 pub mod services;
 pub mod transport;

@@ -4,4 +4,5 @@
 //! all time there is. `P2P_SEED=N` runs another world, `P2P_FULL=1` a larger one.
 
 mod dht;
+mod membership;
 mod world;
