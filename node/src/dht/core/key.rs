@@ -105,6 +105,7 @@ impl fmt::Debug for Key {
 
 #[cfg(test)]
 mod tests {
+    use p2p_shared::rng::Rng;
     use proptest::prelude::*;
 
     use super::*;

@@ -183,12 +183,12 @@ impl Lookup {
         self.window().find(|(_, candidate)| candidate.state == State::New).map(|(at, _)| at)
     }
 
-    /// A contact of our own that is to be asked although closer ones are known.
+    /// One of the closest contacts of our own that is to be asked although closer ones are known. Which they
+    /// are is fixed from the start: whoever was asked on the word of others is no witness against them.
     fn next_witness(&self) -> Option<usize> {
-        let own = || self.candidates.iter().enumerate().filter(|(_, candidate)| candidate.hops == 0);
-        let asked = own().filter(|(_, candidate)| candidate.state != State::New).count();
-        let next = own().find(|(_, candidate)| candidate.state == State::New);
-        next.filter(|_| asked < self.witnesses_min).map(|(at, _)| at)
+        let own = self.candidates.iter().enumerate().filter(|(_, candidate)| candidate.hops == 0);
+        let mut witnesses = own.take(self.witnesses_min);
+        witnesses.find(|(_, candidate)| candidate.state == State::New).map(|(at, _)| at)
     }
 
     fn learn(&mut self, contact: Contact, hops: u32) {
