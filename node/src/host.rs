@@ -21,6 +21,9 @@ mod source;
 mod stat;
 mod text;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 /// Where the kernel's file systems and the user database are. Tests point them at a directory of their own.
 #[derive(Clone, Debug)]
 pub struct Roots {

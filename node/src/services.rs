@@ -6,6 +6,9 @@
 pub mod monitor;
 pub mod process;
 
+#[cfg(test)]
+mod testing;
+
 use std::ops::RangeInclusive;
 
 use p2p_shared::error::RpcError;
