@@ -16,6 +16,7 @@ pub mod moment;
 pub mod processes;
 pub mod rates;
 pub mod sampler;
+pub mod snapshot;
 
 mod source;
 mod stat;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::host::moment::Moment;
-use crate::host::processes::ProcessIdentity;
+use crate::host::snapshot::ProcessIdentity;
 
 fn row(pid: u32, name: &str, cpu_ratio: f32, rss_bytes: u64) -> ProcessRow {
     let identity = ProcessIdentity {

@@ -1,3 +1,5 @@
+use p2p_shared::services::process::ProcessKey;
+
 use super::*;
 use crate::host::testing::{FakeHost, Sleeper, at};
 

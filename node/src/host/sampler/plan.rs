@@ -2,7 +2,8 @@
 
 use p2p_shared::time::Millis;
 
-use super::{HOST_PERIOD, SCAN_GAP, Wanted};
+use super::demand::Wanted;
+use super::{HOST_PERIOD, SCAN_GAP};
 
 /// When the thread did what.
 #[derive(Clone, Copy, Debug)]

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -22,9 +23,9 @@ async fn whoever_asks_sees_what_was_there_when_it_asked() {
     sampler.processes().await.unwrap();
     let child = Sleeper::start();
     let pid = child.0.id();
-    assert!(sees(&*sampler.processes().await.unwrap(), pid));
+    assert!(sees(&sampler.processes().await.unwrap(), pid));
     drop(child);
-    assert!(!sees(&*sampler.processes().await.unwrap(), pid));
+    assert!(!sees(&sampler.processes().await.unwrap(), pid));
 }
 
 #[tokio::test]
@@ -50,7 +51,7 @@ async fn a_watch_that_ends_is_no_demand_any_more() {
 
 #[tokio::test]
 async fn the_host_is_sampled_each_second() {
-    let mut host = sampler().host();
+    let host = sampler().host();
     let first = Arc::clone(&host.borrow());
     assert!(!first.cpu.cores.is_empty() && first.processes > 0);
 }
