@@ -19,7 +19,7 @@ use demand::Demand;
 use work::{Published, Work};
 
 mod demand;
-mod plan;
+pub(crate) mod plan;
 mod work;
 
 /// How often the figures of the host are read.
@@ -135,7 +135,7 @@ impl ProcessWatch {
             let scan = Arc::clone(&self.sampler.scans.borrow_and_update());
             let Some(outcome) = &scan.outcome else { continue };
             let snapshot = Arc::clone(outcome.as_ref().map_err(Clone::clone)?);
-            if is_due(last, self.lease.interval, snapshot.at.monotonic) {
+            if plan::is_due(last, self.lease.interval, snapshot.at.monotonic) {
                 self.last = Some(snapshot.at.monotonic);
                 return Ok(snapshot);
             }
@@ -164,12 +164,6 @@ impl Drop for Lifeline {
     fn drop(&mut self) {
         self.0.stop();
     }
-}
-
-/// Whether somebody who wants something every `interval`, and had it at `last`, wants what is of `now`. What
-/// comes a little early counts: waiting for the next would double the interval.
-pub(crate) fn is_due(last: Millis, interval: Millis, now: Millis) -> bool {
-    now.since(last) + plan::slack(interval) >= interval
 }
 
 #[cfg(test)]

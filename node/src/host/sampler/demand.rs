@@ -27,6 +27,13 @@ pub(super) struct Wanted {
     pub(super) stop: bool,
 }
 
+impl Wanted {
+    /// The smallest interval of those who watch.
+    pub(super) fn interval(&self) -> Option<Millis> {
+        self.watchers.keys().next().copied()
+    }
+}
+
 impl Demand {
     pub(super) fn lock(&self) -> MutexGuard<'_, Wanted> {
         // Nothing that holds it can panic half way.
@@ -38,6 +45,12 @@ impl Demand {
         wanted.asked += 1;
         self.changed.notify_one();
         wanted.asked
+    }
+
+    /// The last request so far, and the smallest interval.
+    pub(super) fn asked(&self) -> (u64, Option<Millis>) {
+        let wanted = self.lock();
+        (wanted.asked, wanted.interval())
     }
 
     pub(super) fn enter(&self, interval: Millis) {

@@ -45,7 +45,7 @@ impl Work {
         let now = Moment::now();
         let (host, host_rx) = watch::channel(Arc::new(figures.sample(now, &slow.latest(), count)));
         let (scans, scans_rx) = watch::channel(Arc::default());
-        let clock = Clock { host_due: now.monotonic + HOST_PERIOD, last_scan: None };
+        let clock = Clock { host_due: now.monotonic + HOST_PERIOD, last_scan: None, last_watched: None };
         let counted = now.monotonic;
         let work = Self { roots, demand, host, scans, slow, figures, table: None, clock, count, counted };
         (work, Published { host: host_rx, scans: scans_rx })
@@ -63,9 +63,9 @@ impl Work {
     }
 
     fn scan(&mut self) {
-        let answers = self.demand.lock().asked;
+        let (answers, interval) = self.demand.asked();
         let outcome = self.scan_table();
-        self.clock.last_scan = Some(Moment::now().monotonic);
+        self.clock.scanned(interval, Moment::now().monotonic);
         if let Ok(snapshot) = &outcome {
             self.count = u32::try_from(snapshot.rows.len()).unwrap_or(u32::MAX);
             self.counted = snapshot.at.monotonic;
