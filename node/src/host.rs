@@ -17,10 +17,14 @@ pub mod moment;
 pub mod processes;
 pub mod rates;
 pub mod sampler;
+pub mod snapshot;
 
 mod source;
 mod stat;
 mod text;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 /// Where the kernel's file systems and the user database are. Tests point them at a directory of their own.
 #[derive(Clone, Debug)]

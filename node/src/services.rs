@@ -8,6 +8,9 @@ pub mod node;
 pub mod process;
 mod routing;
 
+#[cfg(test)]
+mod testing;
+
 use std::ops::RangeInclusive;
 
 use p2p_shared::error::RpcError;

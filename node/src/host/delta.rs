@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use p2p_shared::services::process::{ProcessChange, ProcessDelta, ProcessInfo, ProcessKey, ProcessUsage};
 
-use super::processes::{ProcessRow, ProcessSnapshot};
+use super::snapshot::{ProcessRow, ProcessSnapshot};
 
 /// Most rows of one message.
 pub const ROWS_MAX: usize = 1_000;

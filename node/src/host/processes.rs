@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use p2p_shared::services::process::{ProcessInfo, ProcessKey, ProcessUsage};
 use p2p_shared::time::{Millis, UnixMillis};
 use rustix::fs::CWD;
 use rustix::io::{Errno, pread};
@@ -19,6 +18,7 @@ use rustix::process::{Resource, getrlimit};
 use super::Roots;
 use super::error::HostError;
 use super::moment::Moment;
+use super::snapshot::{ProcessRow, ProcessSnapshot};
 use super::source::{open, open_dir, read_at};
 use super::stat::{STAT_BYTES, Stat};
 use identity::Reader;
@@ -34,70 +34,6 @@ pub const KEPT_FILES_MAX: u64 = 4_096;
 pub const REREAD_SCANS: u64 = 32;
 /// Shares of processor time are over at least this span: ticks are too coarse for less.
 pub const RATE_SPAN_MIN: Millis = Millis(200);
-
-/// What of a process rarely changes. Rows share it, so that a snapshot is cheap.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessIdentity {
-    /// Which one.
-    pub key: ProcessKey,
-    /// Its parent.
-    pub ppid: u32,
-    /// As in [`ProcessInfo`].
-    pub name: String,
-    /// As in [`ProcessInfo`].
-    pub command: String,
-    /// As in [`ProcessInfo`].
-    pub user: Arc<str>,
-    /// As in [`ProcessInfo`].
-    pub uid: u32,
-    /// As in [`ProcessInfo`].
-    pub started: UnixMillis,
-}
-
-/// One process in a snapshot.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProcessRow {
-    /// What rarely changes.
-    pub identity: Arc<ProcessIdentity>,
-    /// What changes.
-    pub usage: ProcessUsage,
-}
-
-impl ProcessRow {
-    /// The row as it travels.
-    pub fn to_info(&self) -> ProcessInfo {
-        let identity = &self.identity;
-        ProcessInfo {
-            key: identity.key,
-            ppid: identity.ppid,
-            name: identity.name.clone(),
-            command: identity.command.clone(),
-            user: identity.user.as_ref().into(),
-            uid: identity.uid,
-            started: identity.started,
-            usage: self.usage,
-        }
-    }
-}
-
-/// All processes at one moment, by pid.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProcessSnapshot {
-    /// When.
-    pub at: Moment,
-    /// The boot to which the keys belong.
-    pub boot_id: Arc<str>,
-    /// By pid.
-    pub rows: Vec<ProcessRow>,
-}
-
-impl ProcessSnapshot {
-    /// The row of exactly that process.
-    pub fn find(&self, key: ProcessKey) -> Option<&ProcessRow> {
-        let index = self.rows.binary_search_by_key(&key, |row| row.identity.key).ok()?;
-        self.rows.get(index)
-    }
-}
 
 /// The table that scans build on.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::host::error::HostError;
 use crate::host::moment::Moment;
-use crate::host::sampler::{self, Sampler};
+use crate::host::sampler::{Sampler, plan};
 
 /// Least and greatest interval of a watch, in milliseconds.
 pub const INTERVAL_MS: std::ops::RangeInclusive<u32> = 1_000..=60_000;
@@ -46,7 +46,7 @@ impl Monitor for MonitorService {
         loop {
             let sample = Arc::clone(&host.borrow_and_update());
             let now = Moment::now().monotonic;
-            if last.is_none_or(|last| sampler::is_due(last, interval, now)) {
+            if last.is_none_or(|last| plan::is_due(last, interval, now)) {
                 items.send(&*sample).await?;
                 last = Some(now);
             }

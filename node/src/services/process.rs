@@ -16,8 +16,8 @@ use tokio::task::spawn_blocking;
 
 use crate::host::delta::Sent;
 use crate::host::error::HostError;
-use crate::host::processes::ProcessRow;
 use crate::host::sampler::Sampler;
+use crate::host::snapshot::ProcessRow;
 use crate::host::{control, details};
 
 /// Least and greatest interval of a watch, in milliseconds.

@@ -35,7 +35,7 @@ fn parse(text: &str) -> Option<(f32, f32)> {
     let ratio = |kind| {
         let line = text.lines().find(|line| line.starts_with(kind))?;
         let percent = line.split_ascii_whitespace().find_map(|field| field.strip_prefix("avg10="))?;
-        let percent: f64 = percent.parse().ok()?;
+        let percent = percent.parse().ok().filter(|percent: &f64| percent.is_finite())?;
         Some(quantise(percent.min(100.0) / 100.0))
     };
     Some((ratio("some ")?, ratio("full ").unwrap_or(0.0)))
@@ -56,7 +56,8 @@ mod tests {
     fn garbage_is_none_and_never_out_of_range() {
         assert_eq!(parse(""), None);
         assert_eq!(parse("some avg10=x"), None);
-        assert_eq!(parse("some avg10=NaN"), Some((0.0, 0.0)));
-        assert_eq!(parse("some avg10=-3\nfull avg10=inf"), Some((0.0, 1.0)));
+        assert_eq!(parse("some avg10=NaN"), None);
+        assert_eq!(parse("some avg10=-3\nfull avg10=inf"), Some((0.0, 0.0)));
+        assert_eq!(parse("some avg10=300\nfull avg10=1e9"), Some((1.0, 1.0)));
     }
 }

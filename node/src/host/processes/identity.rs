@@ -7,10 +7,11 @@ use p2p_shared::time::{Millis, UnixMillis};
 use rustix::fs::{AtFlags, statat};
 use rustix::param::{clock_ticks_per_second, page_size};
 
+use super::RATE_SPAN_MIN;
 use super::users::Users;
-use super::{ProcessIdentity, RATE_SPAN_MIN};
 use crate::host::figures::cpu::count_cores;
 use crate::host::moment::Moment;
+use crate::host::snapshot::ProcessIdentity;
 use crate::host::source::read_at;
 use crate::host::stat::Stat;
 use crate::host::{Roots, rates, text};

@@ -2,13 +2,34 @@
 
 use p2p_shared::time::Millis;
 
-use super::{HOST_PERIOD, SCAN_GAP, Wanted};
+use super::demand::Wanted;
+use super::{HOST_PERIOD, SCAN_GAP};
 
 /// When the thread did what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     pub(super) host_due: Millis,
     pub(super) last_scan: Option<Millis>,
+    /// The last scan that counted as one for those who watch: one that was asked for in between does not put
+    /// theirs off.
+    pub(super) last_watched: Option<Millis>,
+}
+
+impl Clock {
+    /// Notes a scan.
+    pub(super) fn scanned(&mut self, interval: Option<Millis>, now: Millis) {
+        self.last_scan = Some(now);
+        let interval = interval.unwrap_or(Millis::ZERO);
+        if self.last_watched.is_none_or(|last| is_due(last, interval, now)) {
+            self.last_watched = Some(now);
+        }
+    }
+}
+
+/// Whether somebody who wants something every `interval`, and had it at `last`, wants what is of `now`. What
+/// comes a little early counts: waiting for the next would double the interval.
+pub(crate) fn is_due(last: Millis, interval: Millis, now: Millis) -> bool {
+    now.since(last) + slack(interval) >= interval
 }
 
 /// What to do now; `sleep` if that is nothing.
@@ -22,7 +43,7 @@ pub(super) struct Due {
 /// What is due at `now`.
 pub(super) fn due(clock: &Clock, wanted: &Wanted, now: Millis) -> Due {
     let scan_due = scan_due(clock, wanted);
-    let interval = wanted.watchers.keys().next().copied().unwrap_or(HOST_PERIOD);
+    let interval = wanted.interval().unwrap_or(HOST_PERIOD);
     // Whoever is awake anyway does what would be due in a moment, rather than wake up twice.
     let host = clock.host_due <= now;
     let early = if host { slack(interval) } else { Millis::ZERO };
@@ -32,14 +53,14 @@ pub(super) fn due(clock: &Clock, wanted: &Wanted, now: Millis) -> Due {
 }
 
 fn scan_due(clock: &Clock, wanted: &Wanted) -> Option<Millis> {
-    let since = |span| clock.last_scan.map_or(Millis::ZERO, |last| last + span);
-    let asked = (wanted.asked > wanted.answered).then(|| since(SCAN_GAP));
-    let watched = wanted.watchers.keys().next().map(|&interval| since(interval));
+    let after = |last: Option<Millis>, span| last.map_or(Millis::ZERO, |last| last + span);
+    let asked = (wanted.asked > wanted.answered).then(|| after(clock.last_scan, SCAN_GAP));
+    let watched = wanted.interval().map(|interval| after(clock.last_watched, interval));
     asked.into_iter().chain(watched).min()
 }
 
 /// By how much something may come early.
-pub(super) const fn slack(interval: Millis) -> Millis {
+const fn slack(interval: Millis) -> Millis {
     Millis(interval.0 / 8)
 }
 
@@ -63,7 +84,16 @@ mod tests {
             Some(at) => Some(Millis(at)),
             None => None,
         };
-        Clock { host_due: Millis(5_000), last_scan }
+        Clock { host_due: Millis(5_000), last_scan, last_watched: last_scan }
+    }
+
+    #[test]
+    fn a_scan_that_was_asked_for_does_not_put_off_those_who_watch() {
+        let mut clock = clock(Some(1_000));
+        clock.scanned(Some(Millis(1_000)), Millis(1_700));
+        assert!(due(&clock, &wanted(&[1_000], 0), Millis(2_000)).processes);
+        clock.scanned(Some(Millis(1_000)), Millis(1_900));
+        assert!(!due(&clock, &wanted(&[1_000], 0), Millis(2_000)).processes);
     }
 
     #[test]
