@@ -123,7 +123,8 @@ mod tests {
         let changed = labels.changed(vec![label("role", "db")], vec!["site".into()]).unwrap();
         assert_eq!(changed.all(), [label("role", "db")]);
         let kept = changed.to_bytes().unwrap();
-        let restarted = Labels::new([label("role", "web"), label("site", "a"), label("new", "")], Some(&kept));
+        let restarted =
+            Labels::new([label("role", "web"), label("site", "a"), label("new", "")], Some(&kept));
         assert_eq!(restarted.all(), [label("new", ""), label("role", "db")]);
     }
 

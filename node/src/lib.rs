@@ -3,9 +3,16 @@
 //! See README for the map. Only `host` touches the operating system, only `transport` a socket of the mesh.
 
 pub mod cli;
+pub mod clock;
 pub mod dht;
+pub mod gate;
 pub mod host;
+pub mod labels;
 pub mod membership;
+pub mod naming;
+pub mod node;
 pub mod pki;
+pub mod portrait;
 pub mod services;
+pub mod store;
 pub mod transport;

@@ -77,9 +77,10 @@ impl OwnUsage {
 /// Addresses of the machine's interfaces that another machine can use; those of loopback only if there is
 /// nothing else.
 pub fn addresses() -> Vec<IpAddr> {
-    let networks = Networks::new_with_refreshed_list();
+    let networks = Networks::new_with_refreshed_list().ok();
     let mut all: Vec<IpAddr> = networks
-        .values()
+        .iter()
+        .flat_map(|networks| networks.values())
         .flat_map(|network| network.ip_networks())
         .map(|network| network.addr)
         .filter(|address| !is_link_local(address))

@@ -166,8 +166,7 @@ impl Sent {
             members.iter().filter(|member| self.told.get(&member.id) != Some(member)).cloned().collect();
         let now: BTreeMap<NodeId, Member> =
             members.iter().map(|member| (member.id, member.clone())).collect();
-        let forgotten: Vec<NodeId> =
-            self.told.keys().filter(|id| !now.contains_key(id)).copied().collect();
+        let forgotten: Vec<NodeId> = self.told.keys().filter(|id| !now.contains_key(id)).copied().collect();
         self.told = now;
         if self.seq > 0 && changed.is_empty() && forgotten.is_empty() {
             return Vec::new();

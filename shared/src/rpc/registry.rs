@@ -134,12 +134,7 @@ impl fmt::Debug for Registry {
 impl Registry {
     /// An empty registry behind `gate`.
     pub fn new(gate: Arc<dyn Gate>) -> Self {
-        Self {
-            methods: BTreeMap::new(),
-            services: Vec::new(),
-            gate,
-            counters: Arc::default(),
-        }
+        Self { methods: BTreeMap::new(), services: Vec::new(), gate, counters: Arc::default() }
     }
 
     /// What it counts, for a service that reports it.

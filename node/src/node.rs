@@ -1,0 +1,364 @@
+//! The composition root: builds a node from its parts, in order, and takes it down in order.
+//!
+//! Settings enter; a [`Node`] that is bound and serves leaves. Everything below is handed what it needs here
+//! and holds no handle to anything above it.
+
+mod bootstrap;
+mod keeping;
+mod settings;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures::FutureExt;
+use p2p_shared::id::{NodeId, NodeName};
+use p2p_shared::rpc::registry::Registry;
+use p2p_shared::services::node::Label;
+use p2p_shared::tls::Credentials;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+use crate::dht::core::{self as dht_core, Dht};
+use crate::dht::driver::{self as dht_driver, Judge};
+use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
+use crate::gate::LogGate;
+use crate::host::Roots;
+use crate::host::machine::Machine;
+use crate::host::sampler::Sampler;
+use crate::labels::Labels;
+use crate::labels::keeper::{self, LabelKeeper};
+use crate::membership::core::record::{Facts, SharedFacts, SignedFacts};
+use crate::membership::driver::{self as membership_driver, MembershipEvent, Portrayal, Sign, Verify};
+use crate::membership::facts;
+use crate::membership::handle::{Directory, MembershipHandle};
+use crate::naming::{self, Naming};
+use crate::portrait::Portrait;
+use crate::services::monitor::MonitorService;
+use crate::services::node::NodeService;
+use crate::services::process::ProcessService;
+use crate::store::{Store, StoreWriter};
+use crate::transport::{self, Inbound, Routes, Transport};
+use p2p_shared::rpc::codec::{self, Encoding};
+use p2p_shared::services;
+
+use bootstrap::Bootstrap;
+use keeping::Keeper;
+pub use settings::{Runtimes, Settings, StartError};
+
+/// Messages of peers that wait for a driver; beyond, the sender's stream is given up.
+const INBOUND_QUEUE: usize = 256;
+/// How long the good-bye may take.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the node's own tasks have to end after that.
+const TASKS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    transport: Transport,
+    membership: MembershipHandle,
+    registry: Arc<Registry>,
+    portrait: Arc<Portrait>,
+    labels: LabelKeeper,
+    sampler: Sampler,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+}
+
+impl Node {
+    /// Starts a node; returns once it is bound and serves.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is missing and what to do.
+    pub async fn start(settings: Settings, runtimes: Runtimes) -> Result<Self, StartError> {
+        let Settings { credentials, data, .. } = &settings;
+        let identity = credentials.identity().clone();
+        let data = data.clone();
+        let opened = spawn_blocking(move || Store::open(&data)).await;
+        let store = opened.map_err(|error| StartError::Task(error.to_string()))??;
+        let listen = transport::Settings { listen: settings.listen, peers_max: settings.peers_max };
+        let transport = Transport::bind(&listen, credentials, runtimes.mesh.clone())
+            .map_err(|source| StartError::Bind { address: settings.listen, source })?;
+        let sampler = Sampler::start(Roots::default())?;
+
+        let labels = Labels::new(settings.labels.clone(), store.meta(keeper::STORE_KEY)?.as_deref());
+        let sign = sign(credentials, &store);
+        let verify = verify(credentials);
+        let portrayal = Portrayal {
+            addresses: settings.addresses(&transport)?,
+            labels: labels.all(),
+            left: false,
+        };
+        let own = sign(portrayal, clock::wall().0).await.ok_or(StartError::Sign)?;
+        let known = remembered(&store, &verify)?;
+
+        let mut parts = Parts {
+            handle: runtimes.mesh.clone(),
+            transport: transport.clone(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        };
+        let (membership, own, inbound_membership, told) = parts.membership(own, known, sign, &verify);
+        let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
+
+        let registry = Registry::new(Arc::new(LogGate));
+        let portrait = Arc::new(Portrait {
+            machine: Machine::read(&Roots::default()),
+            started: (Instant::now(), clock::wall()),
+            transport: transport.clone(),
+            membership: membership.clone(),
+            dht: counts,
+            calls: registry.counters(),
+            http: OnceLock::new(),
+            identity,
+        });
+        let labels = LabelKeeper::new(labels, store.clone());
+        let service = NodeService {
+            portrait: Arc::clone(&portrait),
+            transport: transport.clone(),
+            membership: membership.clone(),
+            naming: naming.clone(),
+            labels: labels.clone(),
+        };
+        let registry = Arc::new(
+            registry
+                .mount(services::node::mount(service))
+                .mount(services::process::mount(ProcessService::new(sampler.clone())))
+                .mount(services::monitor::mount(MonitorService::new(&sampler))),
+        );
+        transport.serve(Routes {
+            registry: Arc::clone(&registry),
+            dht: inbound_dht,
+            membership: inbound_membership,
+        });
+        parts.keep(&settings, store, (found, told), naming, (membership.clone(), own))?;
+        let Parts { tasks, stopping, .. } = parts;
+        Ok(Self { transport, membership, registry, portrait, labels, sampler, tasks, stopping })
+    }
+
+    /// Where the mesh reaches it.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.transport.local_address()
+    }
+
+    /// Its name, from its certificate.
+    pub fn name(&self) -> &NodeName {
+        &self.portrait.identity.name
+    }
+
+    /// Its identity.
+    pub fn id(&self) -> NodeId {
+        self.portrait.identity.id
+    }
+
+    /// All its services, behind the gate.
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
+    }
+
+    /// Who it is and what it counts.
+    pub fn portrait(&self) -> Arc<Portrait> {
+        Arc::clone(&self.portrait)
+    }
+
+    /// The members of the mesh.
+    pub const fn membership(&self) -> &MembershipHandle {
+        &self.membership
+    }
+
+    /// The endpoint.
+    pub const fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Takes the labels of a configuration that was read again.
+    pub async fn configure_labels(&self, configured: Vec<Label>) {
+        let labels = self.labels.configure(configured).await;
+        self.membership.set_labels(labels).await;
+    }
+
+    /// Says good-bye, closes every connection, and ends every task.
+    pub async fn shutdown(self) {
+        if timeout(LEAVE_TIMEOUT, self.membership.leave()).await.is_err() {
+            tracing::warn!("nobody heard the good-bye in time");
+        }
+        self.transport.close().await;
+        self.stopping.cancel();
+        self.sampler.stop();
+        self.tasks.close();
+        if timeout(TASKS_TIMEOUT, self.tasks.wait()).await.is_err() {
+            tracing::warn!(left = self.tasks.len(), "tasks did not end in time");
+        }
+    }
+}
+
+/// What every task is given.
+struct Parts {
+    handle: Handle,
+    transport: Transport,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+}
+
+type MembershipParts =
+    (MembershipHandle, watch::Receiver<SharedFacts>, mpsc::Sender<Inbound>, mpsc::Receiver<MembershipEvent>);
+type DhtParts = (Naming, Arc<DhtCounts>, mpsc::Sender<Inbound>, mpsc::Receiver<DhtEvent>);
+
+impl Parts {
+    fn membership(
+        &mut self,
+        own: SharedFacts,
+        known: Vec<SharedFacts>,
+        sign: Sign,
+        verify: &Verify,
+    ) -> MembershipParts {
+        let (directory_tx, directory) = watch::channel(Directory::from([]));
+        let (own_tx, own_facts) = watch::channel(Arc::clone(&own));
+        let (inbound_tx, inbound) = mpsc::channel(INBOUND_QUEUE);
+        let (findings, told) = mpsc::channel(FINDINGS_QUEUE);
+        let (handle, orders) = MembershipHandle::new(directory);
+        let wiring = membership_driver::Wiring {
+            transport: self.transport.clone(),
+            inbound,
+            orders,
+            directory: directory_tx,
+            own: own_tx,
+            findings,
+            sign,
+            verify: Arc::clone(verify),
+            stopping: self.stopping.clone(),
+        };
+        let driver = membership_driver::Driver::new(own, known, seed(), wiring);
+        self.tasks.spawn_on(driver.run(), &self.handle);
+        (handle, own_facts, inbound_tx, told)
+    }
+
+    fn dht(&mut self, settings: &Settings, own: &NodeId, verify: &Verify) -> DhtParts {
+        let mesh = settings.credentials.identity().mesh.clone();
+        let (inbound_tx, inbound) = mpsc::channel(INBOUND_QUEUE);
+        let (findings, found) = mpsc::channel(FINDINGS_QUEUE);
+        let (handle, orders) = DhtHandle::new();
+        let counts = Arc::new(DhtCounts::default());
+        let judge: Judge = {
+            let (mesh, verify) = (mesh.clone(), Arc::clone(verify));
+            Arc::new(move |record| naming::judge(&mesh, record, &verify).map(|_| ()))
+        };
+        let core = Dht::new(dht_core::Config {
+            own: *own,
+            seed: seed(),
+            unix_zero: clock::wall(),
+            peer_timeout: settings.peer_timeout.into(),
+        });
+        let wiring = dht_driver::Wiring {
+            transport: self.transport.clone(),
+            inbound,
+            orders,
+            findings,
+            counts: Arc::clone(&counts),
+            judge,
+            stopping: self.stopping.clone(),
+        };
+        self.tasks.spawn_on(dht_driver::Driver::new(core, wiring).run(), &self.handle);
+        (Naming::new(handle, mesh, Arc::clone(verify)), counts, inbound_tx, found)
+    }
+
+    /// The tasks that keep, publish and join.
+    fn keep(
+        &mut self,
+        settings: &Settings,
+        store: Store,
+        (found, told): (mpsc::Receiver<DhtEvent>, mpsc::Receiver<MembershipEvent>),
+        naming: Naming,
+        (membership, own): (MembershipHandle, watch::Receiver<SharedFacts>),
+    ) -> Result<(), StartError> {
+        let contacts = keeping::contacts(&store)?;
+        let (writer, writing) = StoreWriter::new(store);
+        self.tasks.spawn_on(writing, &self.handle);
+        let bootstrap = Bootstrap::new(self.transport.clone(), naming.dht().clone(), settings, contacts);
+        let keeper = Keeper { found, told, writer, isolated: bootstrap.isolated() };
+        let stopping = &self.stopping;
+        self.tasks.spawn_on(until(stopping, keeper.run()), &self.handle);
+        self.tasks.spawn_on(until(stopping, bootstrap.run()), &self.handle);
+        self.tasks.spawn_on(until(stopping, keeping::publish(naming, membership.clone(), own)), &self.handle);
+        let addresses = keeping::follow_addresses(settings.clone(), self.transport.clone(), membership);
+        self.tasks.spawn_on(until(stopping, addresses), &self.handle);
+        Ok(())
+    }
+}
+
+/// Runs a task until it ends or the node stops.
+fn until(
+    stopping: &CancellationToken,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> impl Future<Output = ()> + Send + 'static {
+    let stopping = stopping.clone();
+    async move {
+        stopping.run_until_cancelled_owned(task).await;
+    }
+}
+
+fn seed() -> u64 {
+    let mut seed = [0; 8];
+    aws_lc_rs::rand::fill(&mut seed).expect("the system has randomness");
+    u64::from_be_bytes(seed)
+}
+
+fn sign(credentials: &Arc<Credentials>, store: &Store) -> Sign {
+    let (credentials, store, started) = (Arc::clone(credentials), store.clone(), clock::wall());
+    Arc::new(move |portrayal, above| {
+        let (credentials, store) = (Arc::clone(&credentials), store.clone());
+        let signing = spawn_blocking(move || {
+            let sequence = store.next_sequence(above).map_err(|error| error.to_string())?;
+            let facts = Facts {
+                name: credentials.identity().name.clone(),
+                addresses: portrayal.addresses,
+                labels: portrayal.labels,
+                version: env!("CARGO_PKG_VERSION").into(),
+                started,
+                expires: Some(naming::expiry(clock::wall())),
+                sequence,
+                left: portrayal.left,
+            };
+            facts::sign(&credentials, facts).map_err(|error| error.to_string())
+        });
+        async move {
+            match signing.await {
+                Ok(Ok(facts)) => Some(Arc::new(facts)),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "own facts cannot be signed");
+                    None
+                }
+                // The runtime is shutting down.
+                Err(_) => None,
+            }
+        }
+        .boxed()
+    })
+}
+
+fn verify(credentials: &Arc<Credentials>) -> Verify {
+    let trust = credentials.trust();
+    Arc::new(move |signed| match facts::verify(&trust, clock::wall(), signed) {
+        Ok(facts) => Some(Arc::new(facts)),
+        Err(error) => {
+            tracing::debug!(%error, "facts refused");
+            None
+        }
+    })
+}
+
+/// The members that an earlier run knew, as far as they can still be believed.
+fn remembered(store: &Store, verify: &Verify) -> Result<Vec<SharedFacts>, StartError> {
+    let signed = store.members()?.into_iter();
+    let signed = signed.filter_map(|bytes| codec::decode::<SignedFacts>(&bytes, Encoding::Bincode).ok());
+    Ok(signed.filter_map(|signed| verify(&signed)).collect())
+}

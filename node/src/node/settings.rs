@@ -1,0 +1,124 @@
+//! What a node is started with, and why it may not start.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2p_shared::error::Exit;
+use p2p_shared::services::node::Label;
+use p2p_shared::tls::Credentials;
+use tokio::runtime::Handle;
+
+use crate::host::error::HostError;
+use crate::host::machine;
+use crate::store::StoreError;
+use crate::transport::Transport;
+
+/// Most addresses that a node says of itself.
+const ADDRESSES_MAX: usize = 8;
+
+/// Everything that a node must be told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its certificate, its key and the CA.
+    pub credentials: Arc<Credentials>,
+    /// Where the mesh reaches it; port 0 takes any.
+    pub listen: SocketAddr,
+    /// Where its database lies.
+    pub data: PathBuf,
+    /// `HOST:PORT` of nodes through which it joins.
+    pub bootstrap: Vec<String>,
+    /// What it says where it is reached; empty to find out.
+    pub advertise: Vec<SocketAddr>,
+    /// Labels of the configuration.
+    pub labels: Vec<Label>,
+    /// Most connections with other nodes.
+    pub peers_max: usize,
+    /// A peer silent for so long leaves the routing table.
+    pub peer_timeout: Duration,
+}
+
+impl Settings {
+    /// Where this node says that it is reached: as told, else the address it is bound to, else those of its
+    /// interfaces and those at which peers see it.
+    ///
+    /// # Errors
+    /// If the system does not say where the socket is bound.
+    pub(super) fn addresses(&self, transport: &Transport) -> Result<Vec<SocketAddr>, StartError> {
+        if !self.advertise.is_empty() {
+            return Ok(self.advertise.clone());
+        }
+        let bound = transport
+            .local_address()
+            .map_err(|source| StartError::Bind { address: self.listen, source })?;
+        if !bound.ip().is_unspecified() {
+            return Ok(vec![bound]);
+        }
+        let fits = |address: &IpAddr| bound.is_ipv6() || address.is_ipv4();
+        let own = machine::addresses().into_iter().filter(fits);
+        let mut addresses: Vec<SocketAddr> = own.map(|address| (address, bound.port()).into()).collect();
+        for observed in transport.observed() {
+            if !addresses.contains(&observed) && !observed.ip().is_loopback() {
+                addresses.push(observed);
+            }
+        }
+        addresses.truncate(ADDRESSES_MAX);
+        Ok(addresses)
+    }
+}
+
+/// Where a node's tasks run. Tests pass one handle for both.
+#[derive(Clone, Debug)]
+pub struct Runtimes {
+    /// Whatever is not the mesh.
+    pub main: Handle,
+    /// The endpoint, its connections, the drivers, quick handlers: best a current-thread one of its own.
+    pub mesh: Handle,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address is not there, or taken.
+    #[error("cannot listen on UDP {address}: {source}; {}", advice(source))]
+    Bind {
+        /// Which one.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The host cannot be looked at.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The own facts could not be signed; the log says why.
+    #[error("cannot sign what this node says of itself; the log says why")]
+    Sign,
+    /// A task of the start failed.
+    #[error("the start was broken off: {0}")]
+    Task(String),
+}
+
+impl StartError {
+    /// How the program exits.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Store(error) => error.exit(),
+            Self::Bind { .. } => Exit::Unavailable,
+            Self::Host(_) | Self::Sign | Self::Task(_) => Exit::Internal,
+        }
+    }
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has this port: stop it, or set --dht-port",
+        io::ErrorKind::AddrNotAvailable => "no interface has this address: set --host, or bring it up",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need rights: set --dht-port",
+        _ => "check --host and --dht-port",
+    }
+}

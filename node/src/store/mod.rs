@@ -1,0 +1,227 @@
+//! The embedded database: everything of a node that must survive a restart.
+//!
+//! One file, `DATA/node.redb` (redb: copy-on-write, checksummed, one writer). Bytes that their owners encoded
+//! enter and leave; nothing here knows what they mean. Every write is on disk when its call returns, and so
+//! it blocks: the async side calls from `spawn_blocking`, or gives what is not urgent to a [`StoreWriter`].
+
+mod error;
+mod writer;
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::backends::FileBackend;
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+
+pub use error::StoreError;
+pub use writer::{StoreWriter, Write};
+
+/// The file in the data directory.
+const FILE: &str = "node.redb";
+/// What the tables hold. A file of a newer layout is refused, an older one would be migrated here.
+const SCHEMA_VERSION: u64 = 1;
+
+/// Signed facts of members, by id.
+const MEMBERS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("members");
+/// Contacts that answered, by id: eight bytes of when they were last heard (milliseconds since 1970,
+/// big-endian), and where they are.
+const CONTACTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("contacts");
+/// Small things by name.
+const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+
+const HEARD_BYTES: usize = 8;
+const META_SCHEMA: &str = "schema_version";
+const META_SEQUENCE: &str = "own_sequence";
+/// Contacts that are remembered; the one heard longest ago makes room.
+pub const CONTACTS_MAX: usize = 256;
+
+/// The open database. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: Arc<Database>,
+    path: Arc<Path>,
+}
+
+impl Store {
+    /// Opens the database of a data directory, or makes both.
+    ///
+    /// # Errors
+    /// [`StoreError`] says what is wrong and what to do: no rights, in use by another process, corrupt, or of
+    /// a newer version.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join(FILE);
+        make_directory(directory)?;
+        let file = open_file(&path)?;
+        let failed = |source: redb::Error| StoreError::opening(&path, source);
+        let opening = |error: redb::DatabaseError| failed(error.into());
+        let database = Database::builder()
+            .create_with_backend(FileBackend::new(file).map_err(opening)?)
+            .map_err(opening)?;
+        let store = Self { database: Arc::new(database), path: path.clone().into() };
+        store.prepare().map_err(failed)?;
+        match store.meta_number(META_SCHEMA)? {
+            Some(SCHEMA_VERSION) => Ok(store),
+            found => Err(StoreError::Version { path, found: found.unwrap_or(0), ours: SCHEMA_VERSION }),
+        }
+    }
+
+    /// Makes the tables, and notes the version of a new file.
+    fn prepare(&self) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        {
+            transaction.open_table(MEMBERS)?;
+            transaction.open_table(CONTACTS)?;
+            let mut meta = transaction.open_table(META)?;
+            if meta.get(META_SCHEMA)?.is_none() {
+                meta.insert(META_SCHEMA, SCHEMA_VERSION.to_be_bytes().as_slice())?;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Takes the next sequence above `above` and above all that were taken before. It is on disk before it is
+    /// used, so that no two runs of a node sign with the same one.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn next_sequence(&self, above: u64) -> Result<u64, StoreError> {
+        let last = self.meta_number(META_SEQUENCE)?.unwrap_or(0);
+        let next = last.max(above).saturating_add(1);
+        self.put_meta(META_SEQUENCE, &next.to_be_bytes())?;
+        Ok(next)
+    }
+
+    /// What is kept under a name.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.reading(|database| {
+            let table = database.begin_read()?.open_table(META)?;
+            Ok(table.get(name)?.map(|value| value.value().to_vec()))
+        })
+    }
+
+    /// Keeps bytes under a name.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn put_meta(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.open_table(META)?.insert(name, bytes)?;
+            Ok(())
+        })
+    }
+
+    /// The signed facts of every member, by id.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn members(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.reading(|database| {
+            let table = database.begin_read()?.open_table(MEMBERS)?;
+            let mut members = Vec::new();
+            for entry in table.iter()? {
+                members.push(entry?.1.value().to_vec());
+            }
+            Ok(members)
+        })
+    }
+
+    /// The remembered contacts, the one heard last first.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn contacts(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut contacts = self.reading(|database| {
+            let table = database.begin_read()?.open_table(CONTACTS)?;
+            let mut contacts = Vec::new();
+            for entry in table.iter()? {
+                contacts.push(entry?.1.value().to_vec());
+            }
+            Ok(contacts)
+        })?;
+        contacts.sort_by(|one, other| other.cmp(one));
+        Ok(contacts.into_iter().map(|value| value.get(HEARD_BYTES..).unwrap_or_default().to_vec()).collect())
+    }
+
+    /// Does several writes at once: all of them, or none.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn apply(&self, writes: &[Write]) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let mut members = transaction.open_table(MEMBERS)?;
+            let mut contacts = transaction.open_table(CONTACTS)?;
+            for write in writes {
+                match write {
+                    Write::PutMember { id, bytes } => {
+                        members.insert(id.as_bytes().as_slice(), bytes.as_slice())?;
+                    }
+                    Write::RemoveMember { id } => {
+                        members.remove(id.as_bytes().as_slice())?;
+                    }
+                    Write::PutContact { id, heard, bytes } => {
+                        let value = [heard.0.to_be_bytes().as_slice(), bytes].concat();
+                        contacts.insert(id.as_bytes().as_slice(), value.as_slice())?;
+                    }
+                }
+            }
+            let mut ages = Vec::new();
+            for entry in contacts.iter()? {
+                let (id, value) = entry?;
+                ages.push((value.value().to_vec(), id.value().to_vec()));
+            }
+            ages.sort_unstable();
+            let surplus = ages.len().saturating_sub(CONTACTS_MAX);
+            for (_, id) in &ages[..surplus] {
+                contacts.remove(id.as_slice())?;
+            }
+            Ok(())
+        })
+    }
+
+    fn meta_number(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        let Some(bytes) = self.meta(name)? else { return Ok(None) };
+        let bytes: [u8; 8] = bytes
+            .try_into()
+            .map_err(|_| StoreError::Malformed { path: self.path.to_path_buf(), name: name.to_owned() })?;
+        Ok(Some(u64::from_be_bytes(bytes)))
+    }
+
+    fn reading<T>(&self, read: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        read(&self.database).map_err(|source| StoreError::using(&self.path, source))
+    }
+
+    fn write(
+        &self,
+        write: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<(), StoreError> {
+        let run = || {
+            let transaction = self.database.begin_write()?;
+            write(&transaction)?;
+            Ok(transaction.commit()?)
+        };
+        run().map_err(|source| StoreError::using(&self.path, source))
+    }
+}
+
+fn make_directory(directory: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::File { path: directory.to_owned(), source };
+    if !directory.exists() {
+        fs::create_dir_all(directory).map_err(failed)?;
+        fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn open_file(path: &PathBuf) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map_err(|source| StoreError::File { path: path.clone(), source })
+}
+
+#[cfg(test)]
+mod tests;
