@@ -129,7 +129,7 @@ fn sampling() -> anyhow::Result<()> {
 
 fn main() -> anyhow::Result<()> {
     sampling()?;
-    let mut bench = Bench { table: ProcessTable::open(&Roots::default())?, system: System::new() };
+    let mut bench = Bench { table: ProcessTable::open(&Roots::default())?, system: System::new()? };
     let few = bench.run()?;
     let sleepers = Sleepers::start()?;
     let many = bench.run()?;
