@@ -92,7 +92,11 @@ impl Membership {
         self.tombstones.remove(&id);
         self.suspects.remove(&id);
         self.probes.remove(&id);
-        self.directory.put(self.now, facts.clone(), if facts.facts.left { State::Left } else { State::Alive });
+        self.directory.put(
+            self.now,
+            facts.clone(),
+            if facts.facts.left { State::Left } else { State::Alive },
+        );
         self.broadcast.drop_subject(id);
         if spread {
             self.announce(News::Facts(facts.clone()), Some(from));
@@ -201,9 +205,8 @@ impl Membership {
         let Some(member) = self.directory.get(&claim.subject) else { return false };
         let alike = |other: &&Claim| other.doubt == claim.doubt;
         let limit = if claim.doubt == Doubt::Lost { 1 } else { CLAIMS_MAX };
-        let is_known = member.claims.iter().any(|other| {
-            other.doubt == claim.doubt && other.accuser == claim.accuser
-        });
+        let is_known =
+            member.claims.iter().any(|other| other.doubt == claim.doubt && other.accuser == claim.accuser);
         if is_known || member.claims.iter().filter(alike).count() >= limit {
             return false;
         }

@@ -98,11 +98,20 @@ struct Pending {
 enum Purpose {
     Ping,
     /// A ping on behalf of another member, who waits.
-    Help { asker: NodeId, token: ReplyToken },
+    Help {
+        asker: NodeId,
+        token: ReplyToken,
+    },
     /// Another member pings this one for us.
-    Helped { target: NodeId },
-    Digest { after: Option<NodeId> },
-    Want { ids: Vec<NodeId> },
+    Helped {
+        target: NodeId,
+    },
+    Digest {
+        after: Option<NodeId>,
+    },
+    Want {
+        ids: Vec<NodeId>,
+    },
     Parting,
 }
 
@@ -349,9 +358,10 @@ impl Membership {
     /// Up to `count` members that are alive, by chance, without this node and `except`.
     fn some_present(&mut self, count: usize, except: &[NodeId]) -> Vec<NodeId> {
         let own = self.own;
-        let candidates = self.directory.iter().filter(|(id, member)| {
-            **id != own && member.state == State::Alive && !except.contains(id)
-        });
+        let candidates = self
+            .directory
+            .iter()
+            .filter(|(id, member)| **id != own && member.state == State::Alive && !except.contains(id));
         let mut ids: Vec<NodeId> = candidates.map(|(id, _)| *id).collect();
         let last = ids.len();
         for index in 0..count.min(last) {

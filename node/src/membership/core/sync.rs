@@ -163,12 +163,8 @@ impl Membership {
 
     fn compare_state(&mut self, from: NodeId, entry: &Entry, state: State) {
         if entry.lost {
-            let claim = Claim {
-                subject: entry.id,
-                sequence: entry.sequence,
-                doubt: Doubt::Lost,
-                accuser: from,
-            };
+            let claim =
+                Claim { subject: entry.id, sequence: entry.sequence, doubt: Doubt::Lost, accuser: from };
             self.on_claim(&claim, from, false);
             return;
         }
@@ -219,8 +215,7 @@ impl Membership {
     /// Some facts came: asks for the rest as long as that helps.
     pub(super) fn on_wanted(&mut self, from: NodeId, ids: Vec<NodeId>) {
         let before = ids.len();
-        let missing: Vec<NodeId> =
-            ids.into_iter().filter(|id| self.directory.get(id).is_none()).collect();
+        let missing: Vec<NodeId> = ids.into_iter().filter(|id| self.directory.get(id).is_none()).collect();
         if !missing.is_empty() && missing.len() < before {
             self.ask_for(from, missing);
         }
