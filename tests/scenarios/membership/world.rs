@@ -11,9 +11,8 @@ use p2p_node::membership::core::Membership;
 use p2p_node::membership::core::config::Config;
 use p2p_node::membership::core::directory::State;
 use p2p_node::membership::core::io::{Input, Output, Received, ReplyToken, RequestId, Start};
-use p2p_node::membership::core::message::Message;
+use p2p_node::membership::core::message::{Body, MESSAGE_BYTES_MAX, Message};
 use p2p_node::membership::core::record::{Facts, SharedFacts, SignedFacts, VerifiedFacts};
-use p2p_node::membership::wire;
 use p2p_shared::id::NodeId;
 use p2p_shared::rng::Rng;
 use p2p_shared::time::{Millis, UnixMillis};
@@ -226,10 +225,13 @@ impl World {
     /// Runs until `done` or the end; the time that passed if it is done.
     pub fn run_until(&mut self, end: Millis, done: impl Fn(&Self) -> bool) -> Option<Millis> {
         let began = self.now;
+        let mut looked_at = usize::MAX;
         loop {
-            if done(self) {
+            // Looking at all opinions after every event would be most of the work.
+            if self.changes.len() != looked_at && done(self) {
                 return Some(self.now.since(began));
             }
+            looked_at = self.changes.len();
             match self.heap.peek() {
                 Some(Reverse((at, _, _))) if *at <= end => self.step(),
                 _ => {
@@ -344,7 +346,10 @@ impl World {
                 self.nodes[node].stored.insert(facts.id, facts);
             }
             Output::Twin => self.twins += 1,
-            Output::Parted => self.nodes[node].parted = true,
+            Output::Parted => {
+                self.nodes[node].parted = true;
+                self.note(node, self.id(node));
+            }
         }
     }
 
@@ -365,7 +370,9 @@ impl World {
             return;
         };
         self.messages += 1;
-        self.bytes += wire::encode(message).expect("a message that fits").len() as u64;
+        let size = size_bytes(message);
+        assert!(size < MESSAGE_BYTES_MAX as u64, "seed {}: a message of {size} bytes", self.seed);
+        self.bytes += size;
         let latency = Millis(1 + self.rng.below(4));
         let is_lost = self.rng.below(100) < self.loss_percent;
         if let Some(to) = self.index(to)
@@ -406,4 +413,16 @@ impl World {
         self.facts.insert(payload, facts.clone());
         facts
     }
+}
+
+/// About what a message takes: encoding each one would be most of the work of a world.
+fn size_bytes(message: &Message) -> u64 {
+    let gossip = &message.gossip;
+    let facts: usize = gossip.facts.iter().map(SignedFacts::size_bytes).sum();
+    let entries = match &message.body {
+        Body::Page { entries, .. } => entries.len(),
+        Body::Want { ids } => ids.len(),
+        _ => 0,
+    };
+    (16 + facts + 80 * (gossip.claims.len() + gossip.forgotten.len()) + 42 * entries) as u64
 }
