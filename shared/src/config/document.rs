@@ -75,6 +75,11 @@ impl Document {
         &self.path
     }
 
+    /// Its content.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether anybody but its owner may read it: then it is no place for a secret.
     pub const fn open_to_others(&self) -> bool {
         self.open_to_others

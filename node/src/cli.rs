@@ -1,0 +1,117 @@
+//! The command line: parses it, runs one command, turns the end into an exit code.
+//!
+//! Arguments enter; data leaves by stdout, sentences for people by stderr, one line each. It decides nothing
+//! that a command does.
+
+mod config;
+mod output;
+mod run;
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use p2p_shared::error::Exit;
+
+use crate::logging::escape;
+use crate::program::Start;
+
+/// Longest line of complaint, in characters: what is quoted in it may be anything.
+const COMPLAINT_CHARS_MAX: usize = 1024;
+
+/// The node of P2P Admin: runs on each machine, and is the mesh.
+#[derive(Debug, Parser)]
+#[command(name = "p2p-node", version, arg_required_else_help = true, subcommand_required = true)]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 65 bad data, 69 cannot bind, 77 permission, 78 bad configuration."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Everything that the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs a node in the foreground until SIGTERM or SIGINT.
+    Run(run::RunArgs),
+    /// Checks, shows or explains the configuration.
+    Config(config::ConfigArgs),
+    /// Prints completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+/// The whole program, with `start` as its node.
+pub fn main<S: Start>(args: impl IntoIterator<Item = OsString>, start: S) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    catch_unwind(AssertUnwindSafe(|| dispatch(cli, start))).unwrap_or_else(|_| {
+        complain(&"internal error: the program cannot go on: report the lines above");
+        Exit::Internal
+    })
+}
+
+fn dispatch<S: Start>(cli: Cli, start: S) -> Exit {
+    match cli.command {
+        Command::Run(args) => run::run(args, start),
+        Command::Config(args) => config::run(args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "p2p-node", &mut script);
+            output::print(&script)
+        }
+    }
+}
+
+/// Says on stderr, in one line, what failed.
+pub fn complain(what: &dyn Display) {
+    use std::io::Write;
+    let text = what.to_string();
+    let text: String = text.trim().chars().take(COMPLAINT_CHARS_MAX).collect();
+    // Nobody is left to tell when stderr is gone.
+    let _ = writeln!(std::io::stderr(), "p2p-node: {}", escape(&text));
+}
+
+fn refuse(error: &clap::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => output::print(error.to_string().as_bytes()),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // Nobody is left to tell when stderr is gone.
+            let _ = error.print();
+            Exit::Usage
+        }
+        _ => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            // What is missing stands on the next lines.
+            let more: Vec<&str> =
+                text.lines().skip(1).take_while(|line| line.starts_with("  ")).map(str::trim).collect();
+            complain(
+                &format!("{} {}: see p2p-node --help", cut(first), more.join(" ")).replace(" : see", ": see"),
+            );
+            Exit::Usage
+        }
+    }
+}
+
+/// An argument that is quoted may be as long as the system allows.
+fn cut(text: &str) -> String {
+    const QUOTED_MAX: usize = 300;
+    let mut short: String = text.chars().take(QUOTED_MAX).collect();
+    if short.len() < text.len() {
+        short.push_str("...");
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests;
