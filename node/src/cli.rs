@@ -90,17 +90,19 @@ fn refuse(error: &clap::Error) -> Exit {
             Exit::Usage
         }
         _ => {
-            let text = error.to_string();
-            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            // What is missing stands on the next lines.
-            let more: Vec<&str> =
-                text.lines().skip(1).take_while(|line| line.starts_with("  ")).map(str::trim).collect();
-            complain(
-                &format!("{} {}: see p2p-node --help", cut(first), more.join(" ")).replace(" : see", ": see"),
-            );
+            complain(&usage_line(error));
             Exit::Usage
         }
     }
+}
+
+/// The first line of clap's complaint, and what is missing, which stands on the next ones.
+fn usage_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let more = text.lines().skip(1).take_while(|line| line.starts_with("  ")).map(str::trim);
+    let line = [first].into_iter().chain(more).collect::<Vec<_>>().join(" ");
+    format!("{}: see p2p-node --help", cut(&line))
 }
 
 /// An argument that is quoted may be as long as the system allows.
