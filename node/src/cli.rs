@@ -1,69 +1,112 @@
-//! The command line of `p2p-node`: one module a command, and how each end becomes an exit code.
+//! The command line: parses it, runs one command, turns the end into an exit code.
 //!
-//! Arguments enter, text on standard output (data) and standard error (for people) leaves.
+//! Arguments enter; data leaves by stdout, sentences for people by stderr, one line each. It decides nothing
+//! that a command does.
 
-pub mod ca;
+mod ca;
+mod config;
+mod output;
 mod passphrase;
+mod run;
 
+use std::ffi::OsString;
+use std::fmt::Display;
 use std::io;
-use std::process::ExitCode;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use p2p_shared::error::Exit;
 use p2p_shared::tls::CredentialsError;
 
+use crate::logging::escape;
 use crate::pki::PkiError;
+use crate::program::Start;
+
+/// Longest line of complaint, in characters: what is quoted in it may be anything.
+const COMPLAINT_CHARS_MAX: usize = 1024;
 
 /// The node of P2P Admin: runs on each machine, and is the mesh.
 #[derive(Debug, Parser)]
-#[command(name = "p2p-node", version, arg_required_else_help = true, propagate_version = true)]
+#[command(name = "p2p-node", version, arg_required_else_help = true, subcommand_required = true)]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 65 bad data, 69 cannot bind, 77 permission, 78 bad configuration."
+)]
 pub struct Cli {
+    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What `p2p-node` does.
+/// Everything that the program does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Runs a node in the foreground until SIGTERM or SIGINT.
+    Run(run::RunArgs),
     /// Make the CA of a mesh, issue certificates, and look after them.
     Ca(ca::CaArgs),
+    /// Checks, shows or explains the configuration.
+    Config(config::ConfigArgs),
+    /// Prints completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+/// The whole program, with `start` as its node.
+pub fn main<S: Start>(args: impl IntoIterator<Item = OsString>, start: S) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    catch_unwind(AssertUnwindSafe(|| dispatch(cli, start))).unwrap_or_else(|_| {
+        complain(&"internal error: the program cannot go on: report the lines above");
+        Exit::Internal
+    })
+}
+
+fn dispatch<S: Start>(cli: Cli, start: S) -> Exit {
+    match cli.command {
+        Command::Run(args) => run::run(args, start),
+        Command::Ca(args) => ended(ca::run(args)),
+        Command::Config(args) => config::run(args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "p2p-node", &mut script);
+            output::print(&script)
+        }
+    }
 }
 
 /// A failure that is the command line's own: wrong usage, or nobody to ask.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct CliError {
-    /// How the program exits.
-    pub exit: Exit,
-    /// What failed and what to do.
-    pub message: String,
+struct CliError {
+    exit: Exit,
+    message: String,
 }
 
 impl CliError {
-    /// A failure that exits with `exit`.
-    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
     }
 }
 
-/// Runs one command to its end.
-pub fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
-        Command::Ca(args) => ca::run(args),
+/// Says what failed. A reader that went away (`| head -1`) is no failure.
+fn ended(result: anyhow::Result<()>) -> Exit {
+    match result {
+        Ok(()) => Exit::Ok,
+        Err(error) if is_broken_pipe(&error) => Exit::Ok,
+        Err(error) => {
+            complain(&format_args!("{error:#}"));
+            exit_of(&error)
+        }
     }
 }
 
-/// Says what failed in one line, and how to exit. A reader that went away (`| head -1`) is no failure.
-pub fn report(error: &anyhow::Error) -> ExitCode {
-    if is_broken_pipe(error) {
-        return Exit::Ok.into();
-    }
-    eprintln!("p2p-node: {error:#}");
-    exit_of(error).into()
-}
-
-/// The exit code that an error stands for.
-pub fn exit_of(error: &anyhow::Error) -> Exit {
+fn exit_of(error: &anyhow::Error) -> Exit {
     error
         .downcast_ref::<CliError>()
         .map(|error| error.exit)
@@ -77,3 +120,49 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(broken)
         || matches!(error.downcast_ref(), Some(PkiError::File { error, .. }) if broken(error))
 }
+
+/// Says on stderr, in one line, what failed.
+pub fn complain(what: &dyn Display) {
+    use std::io::Write;
+    let text = what.to_string();
+    let text: String = text.trim().chars().take(COMPLAINT_CHARS_MAX).collect();
+    // Nobody is left to tell when stderr is gone.
+    let _ = writeln!(io::stderr(), "p2p-node: {}", escape(&text));
+}
+
+fn refuse(error: &clap::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => output::print(error.to_string().as_bytes()),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // Nobody is left to tell when stderr is gone.
+            let _ = error.print();
+            Exit::Usage
+        }
+        _ => {
+            complain(&usage_line(error));
+            Exit::Usage
+        }
+    }
+}
+
+/// The first line of clap's complaint, and what is missing, which stands on the next ones.
+fn usage_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let more = text.lines().skip(1).take_while(|line| line.starts_with("  ")).map(str::trim);
+    let line = [first].into_iter().chain(more).collect::<Vec<_>>().join(" ");
+    format!("{}: see p2p-node --help", cut(&line))
+}
+
+/// An argument that is quoted may be as long as the system allows.
+fn cut(text: &str) -> String {
+    const QUOTED_MAX: usize = 300;
+    let mut short: String = text.chars().take(QUOTED_MAX).collect();
+    if short.len() < text.len() {
+        short.push_str("...");
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests;

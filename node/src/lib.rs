@@ -4,15 +4,21 @@
 
 pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod daemon;
 pub mod dht;
 pub mod gate;
 pub mod host;
+pub mod http;
 pub mod labels;
+pub mod logging;
 pub mod membership;
 pub mod naming;
 pub mod node;
 pub mod pki;
 pub mod portrait;
+pub mod program;
+pub mod service_manager;
 pub mod services;
 pub mod store;
 pub mod transport;

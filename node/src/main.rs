@@ -1,13 +1,10 @@
-//! `p2p-node`: reads the command line, runs one command, turns its end into an exit code.
+//! The program `p2p-node`: the command line, with the node plugged in.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use p2p_node::cli::{self, Cli};
+use p2p_node::cli;
+use p2p_node::daemon::Daemon;
 
 fn main() -> ExitCode {
-    match cli::run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => cli::report(&error),
-    }
+    cli::main(std::env::args_os(), Daemon).into()
 }

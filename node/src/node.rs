@@ -14,7 +14,6 @@ use std::time::Duration;
 use futures::FutureExt;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::rpc::registry::Registry;
-use p2p_shared::services::node::Label;
 use p2p_shared::tls::Credentials;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -39,6 +38,7 @@ use crate::membership::facts;
 use crate::membership::handle::{Directory, MembershipHandle};
 use crate::naming::{self, Naming};
 use crate::portrait::Portrait;
+use crate::program::Runtimes;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
 use crate::services::process::ProcessService;
@@ -49,7 +49,7 @@ use p2p_shared::services;
 
 use bootstrap::Bootstrap;
 use keeping::Keeper;
-pub use settings::{Runtimes, Settings, StartError};
+pub use settings::{Settings, StartError};
 
 /// Messages of peers that wait for a driver; beyond, the sender's stream is given up.
 const INBOUND_QUEUE: usize = 256;
@@ -90,11 +90,8 @@ impl Node {
         let labels = Labels::new(settings.labels.clone(), store.meta(keeper::STORE_KEY)?.as_deref());
         let sign = sign(credentials, &store);
         let verify = verify(credentials);
-        let portrayal = Portrayal {
-            addresses: settings.addresses(&transport)?,
-            labels: labels.all(),
-            left: false,
-        };
+        let portrayal =
+            Portrayal { addresses: settings.addresses(&transport)?, labels: labels.all(), left: false };
         let own = sign(portrayal, clock::wall().0).await.ok_or(StartError::Sign)?;
         let known = remembered(&store, &verify)?;
 
@@ -180,10 +177,14 @@ impl Node {
         &self.transport
     }
 
-    /// Takes the labels of a configuration that was read again.
-    pub async fn configure_labels(&self, configured: Vec<Label>) {
-        let labels = self.labels.configure(configured).await;
-        self.membership.set_labels(labels).await;
+    /// Its labels.
+    pub fn label_keeper(&self) -> LabelKeeper {
+        self.labels.clone()
+    }
+
+    /// Whether every driver of it still runs.
+    pub fn is_serving(&self) -> bool {
+        self.membership.is_running()
     }
 
     /// Says good-bye, closes every connection, and ends every task.

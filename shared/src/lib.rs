@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod access;
+pub mod config;
 pub mod counters;
 pub mod error;
 pub mod id;

@@ -69,6 +69,11 @@ impl MembershipHandle {
         (Self { orders, directory }, queue)
     }
 
+    /// Whether the driver runs.
+    pub fn is_running(&self) -> bool {
+        !self.orders.is_closed()
+    }
+
     /// Every member, now.
     pub fn members(&self) -> Directory {
         Arc::clone(&self.directory.borrow())

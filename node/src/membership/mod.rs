@@ -7,5 +7,6 @@
 
 pub mod core;
 pub mod driver;
+pub mod facts;
 pub mod handle;
 pub mod wire;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use p2p_shared::error::Exit;
 use p2p_shared::services::node::Label;
 use p2p_shared::tls::Credentials;
-use tokio::runtime::Handle;
 
 use crate::host::error::HostError;
 use crate::host::machine;
@@ -50,9 +49,8 @@ impl Settings {
         if !self.advertise.is_empty() {
             return Ok(self.advertise.clone());
         }
-        let bound = transport
-            .local_address()
-            .map_err(|source| StartError::Bind { address: self.listen, source })?;
+        let bound =
+            transport.local_address().map_err(|source| StartError::Bind { address: self.listen, source })?;
         if !bound.ip().is_unspecified() {
             return Ok(vec![bound]);
         }
@@ -67,15 +65,6 @@ impl Settings {
         addresses.truncate(ADDRESSES_MAX);
         Ok(addresses)
     }
-}
-
-/// Where a node's tasks run. Tests pass one handle for both.
-#[derive(Clone, Debug)]
-pub struct Runtimes {
-    /// Whatever is not the mesh.
-    pub main: Handle,
-    /// The endpoint, its connections, the drivers, quick handlers: best a current-thread one of its own.
-    pub mesh: Handle,
 }
 
 /// Why a node does not start.

@@ -109,7 +109,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use p2p_shared::rng::Rng;
 
     fn key() -> impl Strategy<Value = Key> {
         any::<[u8; KEY_BYTES]>().prop_map(Key::from)

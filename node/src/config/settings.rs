@@ -1,0 +1,138 @@
+//! The definition of the configuration: every key, its variable, its default and its range.
+//!
+//! The comments below are the template's: `p2p-node config template` prints them. Ranges stand here, so that
+//! a value out of range is told with its file and line.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use p2p_shared::config::Secret;
+use p2p_shared::id::NodeName;
+use serde::Serialize;
+
+use super::values::{Advertise, Host, HostPort, Labels, LogLevel, Port};
+
+/// Configuration of p2p-node: /etc/p2p-admin/node.toml
+///
+/// Flags win over the environment, the environment over this file. Commented values are the defaults.
+/// After a change: `p2p-node config check`, then `systemctl reload p2p-node`.
+#[derive(Clone, Debug, Serialize, confique::Config)]
+pub struct Settings {
+    /// Name of this node. It stands in the certificate; give it here only to choose among several
+    /// certificates, or to be told when the wrong one is installed.
+    pub name: Option<NodeName>,
+
+    /// Address to listen on, for the mesh and for HTTP both. Without it the mesh listens on every address
+    /// (`::`, IPv4 too) and HTTP on 127.0.0.1 alone. On an address that others reach, HTTP is TLS with
+    /// http.crt and http.key of the certificate directory.
+    #[config(env = "NODE_HOST")]
+    pub host: Option<Host>,
+
+    /// Directory of ca.crt, node.crt and node.key. Without it: /etc/p2p-admin/pki, else certs/nodes/NAME,
+    /// else the only node under certs/nodes.
+    pub certs: Option<PathBuf>,
+
+    /// Directory of everything that survives a restart. Without it: /var/lib/p2p-admin under systemd, else
+    /// p2p-admin/NAME in the user's state directory.
+    pub data: Option<PathBuf>,
+
+    /// Nodes to join through, as "HOST:PORT". Any one that answers is enough; peers that are remembered
+    /// from the last run are tried first.
+    #[config(env = "BOOTSTRAP_NODES", default = [])]
+    pub bootstrap: Vec<HostPort>,
+
+    /// Addresses that the mesh is told to reach this node at, as "IP" or "IP:PORT". Empty: those of the
+    /// network interfaces, and the one that peers observe.
+    #[config(default = [])]
+    pub advertise: Vec<Advertise>,
+
+    /// Labels that selectors such as `role=web` ask for, as { role = "web" }.
+    #[config(env = "NODE_LABELS", default = {})]
+    pub labels: Labels,
+
+    /// Most open connections, 1 to 10000. It limits connections, not members of the mesh.
+    #[config(env = "MAX_PEERS", default = 100)]
+    #[config(validate(*max_peers >= 1 && *max_peers <= 10_000, "must be 1 to 10000"))]
+    pub max_peers: u32,
+
+    /// After how many seconds of silence a peer is dropped from the routing table, 5 to 86400. It is shown
+    /// as lost long before, and stays in the fleet as lost until it is forgotten.
+    #[config(env = "PEER_TIMEOUT", default = 120)]
+    #[config(validate(*peer_timeout_s >= 5 && *peer_timeout_s <= 86_400, "must be 5 to 86400 seconds"))]
+    pub peer_timeout_s: u32,
+
+    /// What is logged: error, warn, info, debug or trace.
+    #[config(env = "LOG_LEVEL", default = "info")]
+    pub log_level: LogLevel,
+
+    /// The HTTP face.
+    #[config(nested)]
+    pub http: Http,
+
+    /// The mesh.
+    #[config(nested)]
+    pub quic: Quic,
+
+    /// Tokens of the HTTP face.
+    #[config(nested)]
+    pub auth: Auth,
+
+    /// Metrics for Prometheus.
+    #[config(nested)]
+    pub metrics: Metrics,
+}
+
+/// The HTTP face.
+#[derive(Clone, Debug, Serialize, confique::Config)]
+pub struct Http {
+    /// TCP port. 0 takes a free one; DATA/run.json tells which.
+    #[config(env = "NODE_PORT", default = 8000)]
+    pub port: Port,
+}
+
+/// The mesh.
+#[derive(Clone, Debug, Serialize, confique::Config)]
+pub struct Quic {
+    /// UDP port. 0 takes a free one; DATA/run.json tells which.
+    #[config(env = "DHT_PORT", default = 5678)]
+    pub port: Port,
+}
+
+/// Tokens of the HTTP face.
+#[derive(Clone, Debug, Serialize, confique::Config)]
+pub struct Auth {
+    /// Secret that the key of access tokens is derived from, at least 32 bytes. Without any secret one is
+    /// made at the first start and kept. Better kept in a file of its own, see secret_file; a secret in
+    /// this file is refused unless the file is readable by its owner alone.
+    #[config(env = "AUTH_SECRET")]
+    pub secret: Option<Secret>,
+
+    /// File that holds the secret. A systemd credential named auth-secret goes before it.
+    #[config(env = "AUTH_SECRET_FILE")]
+    pub secret_file: Option<PathBuf>,
+
+    /// Life of access tokens in minutes, 1 to 10080.
+    #[config(env = "TOKEN_EXPIRE_MINUTES", default = 60)]
+    #[config(validate(*token_expire_minutes >= 1 && *token_expire_minutes <= 10_080, "must be 1 to 10080 minutes"))]
+    pub token_expire_minutes: u32,
+}
+
+/// Metrics for Prometheus.
+#[derive(Clone, Debug, Serialize, confique::Config)]
+pub struct Metrics {
+    /// Whether GET /metrics answers.
+    #[config(env = "METRICS_ENABLED", default = true)]
+    pub enabled: bool,
+}
+
+impl Settings {
+    /// Where the mesh listens.
+    pub fn quic_host(&self) -> IpAddr {
+        self.host.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), Host::address)
+    }
+
+    /// Where HTTP listens.
+    pub fn http_host(&self) -> IpAddr {
+        self.host.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), Host::address)
+    }
+}

@@ -1,0 +1,171 @@
+//! The node as its program runs it: the mesh and the HTTP face, out of one configuration.
+//!
+//! A [`Config`] enters; a running node with both faces leaves. The order of the start is the order in which
+//! things can be wrong: certificate, HTTP address, then the mesh.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2p_shared::error::Exit;
+use p2p_shared::services::node::{Label, MemberState, NodeInfo, NodeStats};
+use p2p_shared::tls::Credentials;
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+use crate::config::Config;
+use crate::http::{self, Face, Hosts, Limits, Status};
+use crate::node::{self, Node, Settings};
+use crate::portrait::Portrait;
+use crate::program::{Listening, RunningNode, Runtimes, Start, StartError};
+
+/// How long open HTTP requests may go on while the node drains.
+const HTTP_DRAIN: Duration = Duration::from_secs(2);
+
+/// Starts the real node.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Daemon;
+
+/// Both faces.
+#[derive(Debug)]
+pub struct Running {
+    node: Node,
+    face: Face,
+    listening: Listening,
+    certs: PathBuf,
+    tasks: TaskTracker,
+    main: Handle,
+}
+
+impl Start for Daemon {
+    type Node = Running;
+
+    async fn start(self, config: Config, runtimes: Runtimes) -> Result<Running, StartError> {
+        let credentials = Credentials::load_node(&config.certs, clock::wall())
+            .map_err(|error| StartError::new(error.exit(), format!("certificate: {error}")))?;
+        check_name(&config, &credentials)?;
+        let listener = http::bind(config.http_address, &config.certs, Limits::default())?;
+        let settings = settings(&config, credentials);
+        let node = Node::start(settings, runtimes.clone()).await?;
+        let listening = Listening {
+            name: node.name().clone(),
+            quic_address: node
+                .address()
+                .map_err(|error| StartError::new(Exit::Unavailable, format!("QUIC: {error}")))?,
+            http_address: Some(listener.address()),
+        };
+        let portrait = node.portrait();
+        // Set once: the only start of this portrait is this one.
+        let _ = portrait.http.set(listener.address());
+        let tasks = TaskTracker::new();
+        let router = http::router(Arc::new(PortraitStatus(portrait)), hosts(&node, &config));
+        let face = listener.serve(router, &tasks)?;
+        Ok(Running { node, face, listening, certs: config.certs, tasks, main: runtimes.main })
+    }
+}
+
+fn check_name(config: &Config, credentials: &Credentials) -> Result<(), StartError> {
+    let certified = &credentials.identity().name;
+    if *certified == config.name {
+        return Ok(());
+    }
+    let (name, certs) = (&config.name, config.certs.display());
+    let message = format!(
+        "certificate: {certs}: it is the one of {certified}, and this node is to be {name}: set --certs or --name"
+    );
+    Err(StartError::new(Exit::Config, message))
+}
+
+fn settings(config: &Config, credentials: Credentials) -> Settings {
+    let port = config.quic_address.port();
+    Settings {
+        credentials: Arc::new(credentials),
+        listen: config.quic_address,
+        data: config.data.clone(),
+        bootstrap: config.bootstrap.iter().map(ToString::to_string).collect(),
+        advertise: config.advertise.iter().map(|address| address.with_port(port)).collect(),
+        labels: config.labels.clone(),
+        peers_max: config.max_peers as usize,
+        peer_timeout: config.peer_timeout,
+    }
+}
+
+/// Names under which browsers and scripts may ask for this node.
+fn hosts(node: &Node, config: &Config) -> Hosts {
+    let info = node.portrait().info();
+    let addresses: Vec<SocketAddr> = info.addresses;
+    let names = [config.name.to_string(), info.hostname];
+    Hosts::new(names, addresses.into_iter().map(|address| address.ip()))
+}
+
+impl RunningNode for Running {
+    fn listening(&self) -> Listening {
+        self.listening.clone()
+    }
+
+    fn reload(&self, config: Config) -> Result<(), String> {
+        self.face.reload(&self.certs).map_err(|error| error.to_string())?;
+        let (labels, membership) = (self.node.label_keeper(), self.node.membership().clone());
+        let configured: Vec<Label> = config.labels;
+        self.tasks.spawn_on(
+            async move { membership.set_labels(labels.configure(configured).await).await },
+            &self.main,
+        );
+        Ok(())
+    }
+
+    fn status(&self) -> String {
+        let members = self.node.membership().members();
+        let alive = members.iter().filter(|member| member.state == MemberState::Alive).count();
+        format!("{alive} of {} members alive", members.len())
+    }
+
+    fn alive(&self) -> bool {
+        self.node.is_serving()
+    }
+
+    async fn shutdown(self) {
+        self.face.shut_down(HTTP_DRAIN);
+        self.node.shutdown().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// What the plain endpoints tell.
+struct PortraitStatus(Arc<Portrait>);
+
+impl Status for PortraitStatus {
+    fn info(&self) -> NodeInfo {
+        self.0.info()
+    }
+
+    fn stats(&self) -> NodeStats {
+        self.0.stats()
+    }
+
+    fn checks(&self) -> Vec<(&'static str, Result<(), String>)> {
+        vec![("certificate", self.certificate()), ("membership", self.membership())]
+    }
+}
+
+impl PortraitStatus {
+    fn certificate(&self) -> Result<(), String> {
+        let ends = self.0.identity.not_after;
+        if clock::wall() < ends { Ok(()) } else { Err("the certificate has ended: `ca.sh renew`".into()) }
+    }
+
+    fn membership(&self) -> Result<(), String> {
+        let own = self.0.id();
+        let listed = self.0.membership.members().iter().any(|member| member.id == own);
+        if listed { Ok(()) } else { Err("this node is not in its own directory".into()) }
+    }
+}
+
+impl From<node::StartError> for StartError {
+    fn from(error: node::StartError) -> Self {
+        Self::new(error.exit(), error)
+    }
+}

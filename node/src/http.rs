@@ -1,0 +1,179 @@
+//! The HTTP face: a listener with limits, and the routes behind one guard.
+//!
+//! Requests enter from anybody who can reach the port; what the node says of itself enters through
+//! [`Status`]. Answers leave as JSON, failures as RFC 9457 problems. On any address that is not loopback it
+//! speaks TLS 1.3 alone. It knows no mesh, no store and no service.
+
+mod admission;
+mod body;
+mod guard;
+mod hosts;
+mod problem;
+mod status;
+mod tls;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::{Handle, Server};
+use p2p_shared::error::Exit;
+use socket2::{Domain, Socket, Type};
+use tokio_util::task::TaskTracker;
+
+use crate::program::StartError;
+
+pub use admission::{Admission, Limits};
+pub use hosts::Hosts;
+pub use problem::Problem;
+pub use status::Status;
+
+/// How long a client may take for the head of a request, and for a TLS handshake.
+const HEAD_MAX: Duration = Duration::from_secs(5);
+/// Largest head of a request.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Most streams of one HTTP/2 connection.
+const STREAMS_MAX: u32 = 100;
+/// How often a silent HTTP/2 connection is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// A bound address, not yet served.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<RustlsConfig>,
+    admission: Admission,
+}
+
+/// A face that serves.
+#[derive(Clone, Debug)]
+pub struct Face {
+    address: SocketAddr,
+    handle: Handle<SocketAddr>,
+    tls: Option<RustlsConfig>,
+    admission: Admission,
+}
+
+/// The routes that every node has, behind the guard.
+pub fn router(status: Arc<dyn Status>, hosts: Hosts) -> Router {
+    guard::around(status::routes(status), hosts)
+}
+
+/// Binds `address`; on any but a loopback address with `http.crt` and `http.key` of `certs`.
+pub fn bind(address: SocketAddr, certs: &Path, limits: Limits) -> Result<Listener, StartError> {
+    let loopback = address.ip().to_canonical().is_loopback();
+    let tls = if loopback { None } else { Some(tls::load(certs)?) };
+    let failed = |error: io::Error| StartError::new(Exit::Unavailable, refusal(address, &error));
+    let socket = listen(address).map_err(failed)?;
+    let address = socket.local_addr().map_err(failed)?;
+    Ok(Listener { socket, address, tls, admission: Admission::new(limits) })
+}
+
+fn refusal(address: SocketAddr, error: &io::Error) -> impl fmt::Display {
+    let what = match error.kind() {
+        io::ErrorKind::AddrInUse => "is in use: stop the other program, or choose another port".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "is no address of this host: see `ip address`".to_owned(),
+        io::ErrorKind::PermissionDenied => "may not be bound: choose a port above 1023".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("HTTP: {address}: {what}")
+}
+
+/// `::` takes IPv4 too, whatever the system's default.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+impl Listener {
+    /// The address, with the port that was given out for 0.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves `router` in a task of `tracker`, on the runtime that calls.
+    pub fn serve(self, router: Router, tracker: &TaskTracker) -> Result<Face, StartError> {
+        let handle = Handle::new();
+        let Self { socket, address, tls, admission } = self;
+        let face = Face { address, handle: handle.clone(), tls: tls.clone(), admission: admission.clone() };
+        let server = axum_server::from_tcp(socket)
+            .map_err(|error| StartError::new(Exit::Unavailable, refusal(address, &error)))?;
+        let mut server = server.acceptor(admission.clone()).handle(handle).first_request_timeout(HEAD_MAX);
+        limit(&mut server);
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        match tls {
+            None => tracker.spawn(report(server.serve(service))),
+            Some(config) => {
+                let accept = |inner| RustlsAcceptor::new(config).handshake_timeout(HEAD_MAX).acceptor(inner);
+                tracker.spawn(report(server.map(accept).serve(service)))
+            }
+        };
+        Ok(face)
+    }
+}
+
+async fn report(served: impl Future<Output = io::Result<()>>) {
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the HTTP face ended");
+    }
+}
+
+fn limit<A>(server: &mut Server<SocketAddr, A>) {
+    let builder = server.http_builder();
+    builder.http1().header_read_timeout(HEAD_MAX).max_buf_size(HEAD_BYTES_MAX);
+    let head_bytes = u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX);
+    builder
+        .http2()
+        .max_header_list_size(head_bytes)
+        .max_concurrent_streams(STREAMS_MAX)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(HEAD_MAX);
+}
+
+impl Face {
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Open connections.
+    pub fn connections(&self) -> usize {
+        self.admission.connections()
+    }
+
+    /// Connections that were refused because there were too many.
+    pub fn refused_total(&self) -> u64 {
+        self.admission.refused_total()
+    }
+
+    /// Takes renewed certificates; connections that are open keep theirs.
+    pub fn reload(&self, certs: &Path) -> Result<(), StartError> {
+        match &self.tls {
+            Some(config) => tls::reload(config, certs),
+            None => Ok(()),
+        }
+    }
+
+    /// Accepts nothing more, lets open requests end for at most `drain`, then closes.
+    pub fn shut_down(&self, drain: Duration) {
+        self.handle.graceful_shutdown(Some(drain));
+    }
+}
+
+#[cfg(test)]
+mod tests;

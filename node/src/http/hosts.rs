@@ -1,0 +1,89 @@
+//! The names that this node answers to, against DNS rebinding.
+//!
+//! A page of another site can point its own name at our address and then read us as if we were that site; the
+//! `Host` header gives it away. Pure: header in, verdict out.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode, Uri};
+
+use super::Problem;
+
+/// The node's own names and addresses, besides the loopback ones and the one that a client connected to.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts {
+    names: BTreeSet<String>,
+    addresses: BTreeSet<IpAddr>,
+}
+
+impl Hosts {
+    /// Answers to these as well.
+    pub fn new(names: impl IntoIterator<Item = String>, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let names = names.into_iter().map(|name| name.to_ascii_lowercase()).collect();
+        Self { names, addresses: addresses.into_iter().map(|address| address.to_canonical()).collect() }
+    }
+
+    /// Refuses a request that is meant for somebody else. `local` is our end of its connection.
+    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap, local: Option<IpAddr>) -> Result<(), Problem> {
+        let refused = |status, message: &str| Err(Problem::new(status, message));
+        let mut hosts = headers.get_all(HOST).iter();
+        let named = match (uri.authority(), hosts.next(), hosts.next()) {
+            (_, _, Some(_)) => return refused(StatusCode::BAD_REQUEST, "the Host header is there twice"),
+            (Some(authority), _, None) => Some(authority.clone()),
+            (None, Some(host), None) => Authority::try_from(host.as_bytes()).ok(),
+            (None, None, None) => return refused(StatusCode::BAD_REQUEST, "the Host header is missing"),
+        };
+        match named {
+            Some(authority) if self.is_own(authority.host(), local) => Ok(()),
+            _ => refused(
+                StatusCode::MISDIRECTED_REQUEST,
+                "the Host header names no name or address of this node",
+            ),
+        }
+    }
+
+    fn is_own(&self, host: &str, local: Option<IpAddr>) -> bool {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            let address = address.to_canonical();
+            let connected = local.map(|local| local.to_canonical());
+            return address.is_loopback() || connected == Some(address) || self.addresses.contains(&address);
+        }
+        let name = bare.trim_end_matches('.').to_ascii_lowercase();
+        name == "localhost" || name.ends_with(".localhost") || self.names.contains(&name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_own_names_and_addresses_are_answered() {
+        let hosts = Hosts::new(["Web-1".to_owned()], ["203.0.113.9".parse().unwrap()]);
+        let local = Some("::ffff:192.0.2.7".parse().unwrap());
+        let own =
+            ["localhost", "LOCALHOST.:8000", "127.0.0.1:1", "127.9.9.9", "[::1]:8000", "web-1", "WEB-1:8000"];
+        for host in own.iter().chain(&["192.0.2.7:80", "203.0.113.9", "a.localhost"]) {
+            let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
+            assert!(hosts.check(&Uri::from_static("/"), &headers, local).is_ok(), "{host}");
+        }
+        for host in ["evil.example", "web-2", "localhost.evil.example", "198.51.100.1", "a b", "", "[::1"] {
+            let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
+            let problem = hosts.check(&Uri::from_static("/"), &headers, local).unwrap_err();
+            assert_eq!(problem.status(), StatusCode::MISDIRECTED_REQUEST, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_target_of_the_request_line_counts_before_the_header() {
+        let headers = HeaderMap::from_iter([(HOST, "localhost".parse().unwrap())]);
+        let uri = Uri::from_static("http://evil.example/health");
+        assert!(Hosts::default().check(&uri, &headers, None).is_err());
+        let missing = Hosts::default().check(&Uri::from_static("/"), &HeaderMap::new(), None).unwrap_err();
+        assert_eq!(missing.status(), StatusCode::BAD_REQUEST);
+    }
+}
