@@ -6,5 +6,5 @@
 //! key of the member that they are about never reach the core.
 
 pub mod core;
-//FACTS
+pub mod facts;
 pub mod wire;
