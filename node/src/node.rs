@@ -93,7 +93,7 @@ impl Node {
         let portrayal =
             Portrayal { addresses: settings.addresses(&transport)?, labels: labels.all(), left: false };
         let own = sign(portrayal, clock::wall().0).await.ok_or(StartError::Sign)?;
-        let known = remembered(&store, &verify)?;
+        let known = remembered(&store, credentials)?;
 
         let mut parts = Parts {
             handle: runtimes.mesh.clone(),
@@ -358,8 +358,9 @@ fn verify(credentials: &Arc<Credentials>) -> Verify {
 }
 
 /// The members that an earlier run knew, as far as they can still be believed.
-fn remembered(store: &Store, verify: &Verify) -> Result<Vec<SharedFacts>, StartError> {
+fn remembered(store: &Store, credentials: &Credentials) -> Result<Vec<SharedFacts>, StartError> {
+    let (trust, now) = (credentials.trust(), clock::wall());
     let signed = store.members()?.into_iter();
     let signed = signed.filter_map(|bytes| codec::decode::<SignedFacts>(&bytes, Encoding::Bincode).ok());
-    Ok(signed.filter_map(|signed| verify(&signed)).collect())
+    Ok(signed.filter_map(|signed| facts::verify_kept(&trust, now, &signed).ok()).map(Arc::new).collect())
 }

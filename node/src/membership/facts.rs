@@ -10,7 +10,7 @@ use p2p_shared::id::NodeName;
 use p2p_shared::rpc::codec::{self, CodecError, Encoding};
 use p2p_shared::services::node::Label;
 use p2p_shared::time::UnixMillis;
-use p2p_shared::tls::{Credentials, PeerKind, Refusal, Signed, Trust};
+use p2p_shared::tls::{self, Credentials, PeerKind, Refusal, Signed, Trust};
 use serde::{Deserialize, Serialize};
 
 use super::core::record::{Facts, SignedFacts, VerifiedFacts};
@@ -109,6 +109,19 @@ pub fn verify(trust: &Trust, now: UnixMillis, signed: &SignedFacts) -> Result<Ve
     }
     check(&facts)?;
     Ok(VerifiedFacts { id: signer.id, facts, signed: signed.clone() })
+}
+
+/// Believes facts of our own store: a lost member stays listed although its certificate has ended meanwhile.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_kept(
+    trust: &Trust,
+    now: UnixMillis,
+    signed: &SignedFacts,
+) -> Result<VerifiedFacts, FactsError> {
+    let ends = tls::identity(&signed.certificate)?.not_after;
+    verify(trust, now.min(ends), signed)
 }
 
 fn read(payload: &[u8]) -> Result<Facts, FactsError> {
