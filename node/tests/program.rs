@@ -2,6 +2,7 @@
 //!
 //! The test binary starts itself again as the program, with a node that only waits; so nothing here needs a
 //! mesh, root or systemd.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is the test's")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
