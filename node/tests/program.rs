@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use p2p_node::config::{Config, Given};
@@ -94,7 +94,10 @@ struct World {
     manager: UnixDatagram,
 }
 
-struct Program(Child);
+struct Program {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+}
 
 impl World {
     fn new() -> Self {
@@ -119,7 +122,7 @@ impl World {
     }
 
     fn start(&self, role: &str) -> Program {
-        let child = Command::new(std::env::current_exe().unwrap())
+        let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "program_under_test", "--nocapture"])
             .env_clear()
             .env(ROLE, role)
@@ -132,7 +135,8 @@ impl World {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Program(child)
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Program { child, stderr }
     }
 
     /// Waits until the manager was told `state`, and returns that message.
@@ -150,21 +154,15 @@ impl World {
 
 impl Program {
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for a line on stderr that holds `text`.
     fn said(&mut self, text: &str) -> String {
-        let stderr = self.0.stderr.as_mut().unwrap();
-        // Byte by byte, so that nothing after the line is lost in a buffer.
-        let mut line = Vec::new();
-        for byte in stderr.bytes() {
-            line.push(byte.unwrap());
-            if line.ends_with(b"\n") {
-                let whole = String::from_utf8(std::mem::take(&mut line)).unwrap();
-                if whole.contains(text) {
-                    return whole;
-                }
+        for line in self.stderr.by_ref().lines() {
+            let line = line.unwrap();
+            if line.contains(text) {
+                return line;
             }
         }
         panic!("it never said {text}");
@@ -172,15 +170,15 @@ impl Program {
 
     fn ended(mut self) -> (i32, String) {
         let mut said = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        (self.0.wait().unwrap().code().unwrap(), said)
+        self.stderr.read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap().code().unwrap(), said)
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -197,11 +195,11 @@ fn it_says_ready_reloads_and_leaves() {
     world.told("WATCHDOG=1");
     let run = fs::read_to_string(world.path("data/run.json")).unwrap();
     assert!(
-        run.contains("\"name\":\"web-1\"") && run.contains(&format!("\"pid\":{}", program.0.id())),
+        run.contains("\"name\":\"web-1\"") && run.contains(&format!("\"pid\":{}", program.child.id())),
         "{run}"
     );
     assert_eq!((mode(&world.path("data")), mode(&world.path("data/run.json"))), (0o700, 0o600));
-    let limits = fs::read_to_string(format!("/proc/{}/limits", program.0.id())).unwrap_or_default();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", program.child.id())).unwrap_or_default();
     assert!(
         limits.is_empty() || limits.lines().any(|line| line.starts_with("Max core file size        0 ")),
         "{limits}"
@@ -241,7 +239,7 @@ fn a_second_signal_ends_a_drain_that_hangs() {
 fn a_signal_during_the_start_ends_it() {
     let world = World::new();
     let mut program = world.start("slow-start");
-    let stdout = BufReader::new(program.0.stdout.take().unwrap());
+    let stdout = BufReader::new(program.child.stdout.take().unwrap());
     assert!(stdout.lines().map_while(Result::ok).any(|line| line.contains("starting")));
     program.signal(Signal::TERM);
     assert_eq!(program.ended().0, 0);
