@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use p2p_shared::config::{self as layers, Document, Flag, Problem, Secret, Sources};
+use p2p_shared::config::{self as layers, Document, Flag, Origin, Problem, Secret, Sources};
 use p2p_shared::id::NodeName;
 use p2p_shared::services::node::Label;
 
@@ -124,7 +124,10 @@ impl Inspected {
         let row = |key: String| {
             let value = key.split('.').try_fold(&table, |value, part| value.get(part));
             let text = value.map(ToString::to_string);
-            let origin = self.settings.origin(&key).to_string();
+            let origin = match self.settings.origin(&key) {
+                Origin::Default if key == "name" && self.config.is_ok() => "certificate".to_owned(),
+                origin => origin.to_string(),
+            };
             Row { key, value: text, origin }
         };
         Ok(layers::keys::<Settings>().into_iter().map(row).collect())

@@ -369,5 +369,8 @@ fn what_is_shown_names_its_origin_and_hides_secrets() {
     assert_eq!(row("max_peers").value.as_deref(), Some("7"));
     assert!(row("max_peers").origin.ends_with("node.toml:2:1"));
     assert_eq!(row("http.port").origin, "default");
-    assert_eq!(row("name").value.as_deref(), Some("\"web-1\""));
+    assert_eq!(
+        (row("name").value.as_deref(), row("name").origin.as_str()),
+        (Some("\"web-1\""), "certificate")
+    );
 }

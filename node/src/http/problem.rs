@@ -8,7 +8,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use p2p_shared::error::{Code, RpcError};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Media type of problems.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -20,7 +20,7 @@ pub struct Problem {
     code: Code,
     detail: String,
     node: Option<String>,
-    members: Map<String, Value>,
+    members: Vec<(String, Value)>,
 }
 
 /// The document, without the members of one kind of problem.
@@ -37,13 +37,13 @@ struct Document<'a> {
 impl Problem {
     /// A problem with this status; its code follows from it.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, code: code_of(status), detail: detail.into(), node: None, members: Map::new() }
+        Self { status, code: code_of(status), detail: detail.into(), node: None, members: Vec::new() }
     }
 
     /// The same, with one more member.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
-        self.members.insert(name.to_owned(), value);
+        self.members.push((name.to_owned(), value));
         self
     }
 
@@ -99,7 +99,7 @@ impl From<RpcError> for Problem {
         let status =
             StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let node = error.node.map(String::from);
-        Self { status, code: error.code, detail: error.message, node, members: Map::new() }
+        Self { status, code: error.code, detail: error.message, node, members: Vec::new() }
     }
 }
 
