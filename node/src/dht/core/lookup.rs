@@ -19,6 +19,8 @@ const WAITING_MAX: usize = 3 * ALPHA;
 const ASKED_MAX: u32 = 150;
 /// Contacts of our own on whom a distrustful lookup relies.
 const WITNESSES: usize = 8;
+/// Questions that each of them leads to at least, itself included.
+const TRAIL_MIN: u8 = 4;
 /// Contacts remembered of what was learned.
 const CANDIDATES_MAX: usize = 4 * K;
 
@@ -32,8 +34,8 @@ pub struct Lookup {
     waiting: Vec<Waiting>,
     asked: u32,
     failed: u32,
-    /// Whether the witnesses are all heard to the end.
-    distrustful: bool,
+    /// What was asked on the trail of each witness; none if they are not needed.
+    trails: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -78,7 +80,7 @@ impl Lookup {
             waiting: Vec::new(),
             asked: 0,
             failed: 0,
-            distrustful: false,
+            trails: Vec::new(),
         };
         for seed in seeds {
             lookup.learn(seed, 0, 0);
@@ -93,7 +95,7 @@ impl Lookup {
         for (number, candidate) in self.candidates.iter_mut().take(WITNESSES).enumerate() {
             candidate.witnesses = 1 << number;
         }
-        self.distrustful = true;
+        self.trails = vec![0; WITNESSES];
         self
     }
 
@@ -114,7 +116,14 @@ impl Lookup {
         if prompt >= ALPHA || self.waiting.len() >= WAITING_MAX || self.asked >= ASKED_MAX {
             return None;
         }
-        let at = self.next_in_window().or_else(|| self.next_witness())?;
+        let at = match self.next_in_window() {
+            Some(at) => at,
+            None => {
+                let (at, trail) = self.next_witness()?;
+                self.trails[trail] += 1;
+                at
+            }
+        };
         let candidate = &mut self.candidates[at];
         candidate.state = State::Asked;
         self.asked += 1;
@@ -144,7 +153,7 @@ impl Lookup {
         if self.waiting.is_empty() && self.asked >= ASKED_MAX {
             return true;
         }
-        if self.distrustful && (self.wake_at().is_some() || self.next_witness().is_some()) {
+        if !self.trails.is_empty() && (self.wake_at().is_some() || self.next_witness().is_some()) {
             return false;
         }
         let (mut answered, mut open) = (0, 0);
@@ -190,14 +199,15 @@ impl Lookup {
         self.window().find(|(_, candidate)| candidate.state == State::New).map(|(at, _)| at)
     }
 
-    /// A contact to be asked although closer ones are known: the next on the trail of a witness.
-    fn next_witness(&self) -> Option<usize> {
-        (0..WITNESSES).find_map(|number| {
-            let counts =
-                |candidate: &Candidate| candidate.witnesses >> number & 1 == 1 && candidate.state.counts();
-            let named = self.candidates.iter().enumerate().filter(|(_, candidate)| counts(candidate));
-            let mut trail = named.take(K);
-            trail.find(|(_, candidate)| candidate.state == State::New).map(|(at, _)| at)
+    /// A contact to be asked although closer ones are known: the next on the trail of a witness. Each trail
+    /// asks a few of its own, since those that others asked before may all be of one gang.
+    fn next_witness(&self) -> Option<(usize, usize)> {
+        self.trails.iter().enumerate().find_map(|(trail, asked)| {
+            let on_trail = |candidate: &Candidate| candidate.is_on(trail) && candidate.state.counts();
+            let named = self.candidates.iter().enumerate().filter(|(_, candidate)| on_trail(candidate));
+            let allowed = if *asked < TRAIL_MIN { usize::MAX } else { K };
+            let next = named.take(allowed).find(|(_, candidate)| candidate.state == State::New);
+            next.map(|(at, _)| (at, trail))
         })
     }
 
@@ -218,11 +228,18 @@ impl Lookup {
             Err(at) => {
                 self.candidates
                     .insert(at, Candidate { distance, contact, hops, witnesses, state: State::New });
-                let last_is_new = self.candidates.last().is_some_and(|last| last.state == State::New);
-                if self.candidates.len() > CANDIDATES_MAX && last_is_new {
-                    self.candidates.pop();
+                if self.candidates.len() > CANDIDATES_MAX {
+                    self.drop_farthest();
                 }
             }
+        }
+    }
+
+    /// Of what was heard and not asked; what we know ourselves may be a witness.
+    fn drop_farthest(&mut self) {
+        let heard = |candidate: &Candidate| candidate.state == State::New && candidate.hops > 0;
+        if let Some(at) = self.candidates.iter().rposition(heard) {
+            self.candidates.remove(at);
         }
     }
 
@@ -246,6 +263,13 @@ impl Lookup {
                 candidate.state = State::Slow;
             }
         }
+    }
+}
+
+impl Candidate {
+    /// Whether it is on the trail of this witness.
+    const fn is_on(&self, trail: usize) -> bool {
+        self.witnesses >> trail & 1 == 1
     }
 }
 
