@@ -19,10 +19,6 @@ use super::{Dht, K, QUERIES_MAX, QUEUE_MAX};
 /// The driver settles a request long before. This only guards against one that was forgotten.
 pub const REQUEST_DEADLINE: Millis = Millis::from_secs(10);
 
-/// Contacts of our own table that a read or a write asks at least. With 40 % of all nodes colluding, all of
-/// eight collude once in 1,500 times.
-const WITNESSES_MIN: usize = 8;
-
 /// Names a query under way, in the order in which they began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(u64);
@@ -192,7 +188,7 @@ impl Dht {
     fn query(&self, now: Millis, target: Key, origin: Origin, goal: Goal) -> Query {
         let lookup = Lookup::new(self.own.into(), target, self.seeds(target));
         let lookup = match goal {
-            Goal::Read(_) | Goal::Write(_) => lookup.with_witnesses(WITNESSES_MIN),
+            Goal::Read(_) | Goal::Write(_) => lookup.with_witnesses(),
             Goal::Join | Goal::Nodes => lookup,
         };
         Query::new(now, origin, goal, lookup)

@@ -17,8 +17,12 @@ pub const SLOW_AFTER: Millis = Millis(500);
 const WAITING_MAX: usize = 3 * ALPHA;
 /// Questions of one lookup: many times what an honest network needs.
 const ASKED_MAX: u32 = 150;
+/// Contacts of our own on whom a distrustful lookup relies.
+const WITNESSES: usize = 8;
+/// Questions that each of them leads to at least, itself included.
+const TRAIL_MIN: u8 = 4;
 /// Contacts remembered of what was learned.
-const CANDIDATES_MAX: usize = 150;
+const CANDIDATES_MAX: usize = 4 * K;
 
 /// The state of one lookup.
 #[derive(Clone, Debug)]
@@ -30,8 +34,8 @@ pub struct Lookup {
     waiting: Vec<Waiting>,
     asked: u32,
     failed: u32,
-    /// How many of the contacts that we knew ourselves must have been asked before the end.
-    witnesses_min: usize,
+    /// What was asked on the trail of each witness; none if they are not needed.
+    trails: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +44,8 @@ struct Candidate {
     contact: Contact,
     /// Answers that led to it: 0 if we knew it ourselves.
     hops: u32,
+    /// Which of our witnesses are or named it, or those whom they named: a bit each.
+    witnesses: u8,
     state: State,
 }
 
@@ -74,19 +80,22 @@ impl Lookup {
             waiting: Vec::new(),
             asked: 0,
             failed: 0,
-            witnesses_min: 0,
+            trails: Vec::new(),
         };
         for seed in seeds {
-            lookup.learn(seed, 0);
+            lookup.learn(seed, 0, 0);
         }
         lookup
     }
 
-    /// Asks at least `count` of the contacts that we knew ourselves. Without it a few colluding nodes that
-    /// are asked first can lead the whole lookup to none but their own.
+    /// Follows what each of the closest contacts of our own says to its end, whatever closer ones others
+    /// name. Without it a few colluding nodes that are asked first lead the whole lookup to none but theirs.
     #[must_use]
-    pub const fn with_witnesses(mut self, count: usize) -> Self {
-        self.witnesses_min = count;
+    pub fn with_witnesses(mut self) -> Self {
+        for (number, candidate) in self.candidates.iter_mut().take(WITNESSES).enumerate() {
+            candidate.witnesses = 1 << number;
+        }
+        self.trails = vec![0; WITNESSES];
         self
     }
 
@@ -107,7 +116,14 @@ impl Lookup {
         if prompt >= ALPHA || self.waiting.len() >= WAITING_MAX || self.asked >= ASKED_MAX {
             return None;
         }
-        let at = self.next_in_window().or_else(|| self.next_witness())?;
+        let at = match self.next_in_window() {
+            Some(at) => at,
+            None => {
+                let (at, trail) = self.next_witness()?;
+                self.trails[trail] += 1;
+                at
+            }
+        };
         let candidate = &mut self.candidates[at];
         candidate.state = State::Asked;
         self.asked += 1;
@@ -118,9 +134,9 @@ impl Lookup {
     /// Takes note that `peer` answered, naming `contacts`. False if it was not asked or had answered.
     pub fn answered(&mut self, peer: NodeId, contacts: impl IntoIterator<Item = Contact>) -> bool {
         let Some(candidate) = self.settle(peer, State::Answered) else { return false };
-        let hops = candidate.hops + 1;
+        let (hops, witnesses) = (candidate.hops + 1, candidate.witnesses);
         for contact in contacts {
-            self.learn(contact, hops);
+            self.learn(contact, hops, witnesses);
         }
         true
     }
@@ -137,7 +153,7 @@ impl Lookup {
         if self.waiting.is_empty() && self.asked >= ASKED_MAX {
             return true;
         }
-        if self.witnesses_min > 0 && (self.wake_at().is_some() || self.next_witness().is_some()) {
+        if !self.trails.is_empty() && (self.wake_at().is_some() || self.next_witness().is_some()) {
             return false;
         }
         let (mut answered, mut open) = (0, 0);
@@ -183,15 +199,19 @@ impl Lookup {
         self.window().find(|(_, candidate)| candidate.state == State::New).map(|(at, _)| at)
     }
 
-    /// One of the closest contacts of our own that is to be asked although closer ones are known. Which they
-    /// are is fixed from the start: whoever was asked on the word of others is no witness against them.
-    fn next_witness(&self) -> Option<usize> {
-        let own = self.candidates.iter().enumerate().filter(|(_, candidate)| candidate.hops == 0);
-        let mut witnesses = own.take(self.witnesses_min);
-        witnesses.find(|(_, candidate)| candidate.state == State::New).map(|(at, _)| at)
+    /// A contact to be asked although closer ones are known: the next on the trail of a witness. Each trail
+    /// asks a few of its own, since those that others asked before may all be of one gang.
+    fn next_witness(&self) -> Option<(usize, usize)> {
+        self.trails.iter().enumerate().find_map(|(trail, asked)| {
+            let on_trail = |candidate: &Candidate| candidate.is_on(trail) && candidate.state.counts();
+            let named = self.candidates.iter().enumerate().filter(|(_, candidate)| on_trail(candidate));
+            let allowed = if *asked < TRAIL_MIN { usize::MAX } else { K };
+            let next = named.take(allowed).find(|(_, candidate)| candidate.state == State::New);
+            next.map(|(at, _)| (at, trail))
+        })
     }
 
-    fn learn(&mut self, contact: Contact, hops: u32) {
+    fn learn(&mut self, contact: Contact, hops: u32, witnesses: u8) {
         let distance = self.target.distance(contact.id.into());
         if distance == self.target.distance(self.own) || contact.addresses.is_empty() {
             return;
@@ -199,18 +219,27 @@ impl Lookup {
         match self.candidates.binary_search_by(|candidate| candidate.distance.cmp(&distance)) {
             Ok(at) => {
                 let known = &mut self.candidates[at];
+                known.witnesses |= witnesses;
                 if known.state == State::New {
                     known.contact.addresses = known.contact.addresses.before(&contact.addresses);
                 }
             }
             Err(at) if at >= CANDIDATES_MAX => {}
             Err(at) => {
-                self.candidates.insert(at, Candidate { distance, contact, hops, state: State::New });
-                let last_is_new = self.candidates.last().is_some_and(|last| last.state == State::New);
-                if self.candidates.len() > CANDIDATES_MAX && last_is_new {
-                    self.candidates.pop();
+                self.candidates
+                    .insert(at, Candidate { distance, contact, hops, witnesses, state: State::New });
+                if self.candidates.len() > CANDIDATES_MAX {
+                    self.drop_farthest();
                 }
             }
+        }
+    }
+
+    /// Of what was heard and not asked; what we know ourselves may be a witness.
+    fn drop_farthest(&mut self) {
+        let heard = |candidate: &Candidate| candidate.state == State::New && candidate.hops > 0;
+        if let Some(at) = self.candidates.iter().rposition(heard) {
+            self.candidates.remove(at);
         }
     }
 
@@ -234,6 +263,13 @@ impl Lookup {
                 candidate.state = State::Slow;
             }
         }
+    }
+}
+
+impl Candidate {
+    /// Whether it is on the trail of this witness.
+    const fn is_on(&self, trail: usize) -> bool {
+        self.witnesses >> trail & 1 == 1
     }
 }
 

@@ -89,6 +89,7 @@ pub struct Dht {
     next_request: RequestId,
     outputs: VecDeque<Output>,
     isolated: bool,
+    timeout: Option<Millis>,
     counters: Counters,
 }
 
@@ -129,6 +130,7 @@ impl Dht {
             next_request: RequestId(0),
             outputs: VecDeque::new(),
             isolated: true,
+            timeout: None,
             counters: Counters::default(),
         }
     }
@@ -145,10 +147,11 @@ impl Dht {
             Input::WallClock(unix) => self.unix_zero = UnixMillis(unix.0.saturating_sub(now.0)),
             Input::Command(command) => self.on_command(now, command),
         }
-        if self.poll_timeout().is_some_and(|at| at <= now) {
+        if self.timeout.is_some_and(|at| at <= now) {
             self.on_time(now);
         }
         self.start_waiting(now);
+        self.timeout = self.next_timeout();
     }
 
     /// The next thing to do or to know; to be called until there is nothing.
@@ -157,10 +160,8 @@ impl Dht {
     }
 
     /// When [`Input::Timer`] is due. A time that has passed means at once.
-    pub fn poll_timeout(&self) -> Option<Millis> {
-        let queries = self.queries.values().map(Query::wake_at).min();
-        let probe = Some(self.table.probe_from()).filter(|at| *at < Millis::MAX);
-        [queries, probe, self.request_deadline(), self.upkeep_at()].into_iter().flatten().min()
+    pub const fn poll_timeout(&self) -> Option<Millis> {
+        self.timeout
     }
 
     /// The routing table, far contacts first.
@@ -181,6 +182,12 @@ impl Dht {
     /// What happened since the start.
     pub const fn counters(&self) -> Counters {
         Counters { conflicts: self.store.conflicts(), ..self.counters }
+    }
+
+    fn next_timeout(&self) -> Option<Millis> {
+        let queries = self.queries.values().map(Query::wake_at).min();
+        let probe = Some(self.table.probe_from()).filter(|at| *at < Millis::MAX);
+        [queries, probe, self.request_deadline(), self.upkeep_at()].into_iter().flatten().min()
     }
 
     fn on_command(&mut self, now: Millis, command: Command) {
