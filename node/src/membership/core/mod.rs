@@ -27,7 +27,7 @@ mod suspicion;
 mod sync;
 
 #[cfg(test)]
-mod tests {}
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
