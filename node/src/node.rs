@@ -134,7 +134,8 @@ impl Node {
             dht: inbound_dht,
             membership: inbound_membership,
         });
-        parts.keep(&settings, store, (found, told), naming, (membership.clone(), own))?;
+        let findings = Findings { found, told, own };
+        parts.keep(&settings, store, findings, (naming, membership.clone()))?;
         let Parts { tasks, stopping, .. } = parts;
         Ok(Self { transport, membership, registry, portrait, labels, sampler, tasks, stopping })
     }
@@ -210,6 +211,13 @@ struct Parts {
     stopping: CancellationToken,
 }
 
+/// What the drivers find, for the chores.
+struct Findings {
+    found: mpsc::Receiver<DhtEvent>,
+    told: mpsc::Receiver<MembershipEvent>,
+    own: watch::Receiver<SharedFacts>,
+}
+
 type MembershipParts =
     (MembershipHandle, watch::Receiver<SharedFacts>, mpsc::Sender<Inbound>, mpsc::Receiver<MembershipEvent>);
 type DhtParts = (Naming, Arc<DhtCounts>, mpsc::Sender<Inbound>, mpsc::Receiver<DhtEvent>);
@@ -277,10 +285,10 @@ impl Parts {
         &mut self,
         settings: &Settings,
         store: Store,
-        (found, told): (mpsc::Receiver<DhtEvent>, mpsc::Receiver<MembershipEvent>),
-        naming: Naming,
-        (membership, own): (MembershipHandle, watch::Receiver<SharedFacts>),
+        findings: Findings,
+        (naming, membership): (Naming, MembershipHandle),
     ) -> Result<(), StartError> {
+        let Findings { found, told, own } = findings;
         let contacts = keeping::contacts(&store)?;
         let (writer, writing) = StoreWriter::new(store);
         self.tasks.spawn_on(writing, &self.handle);

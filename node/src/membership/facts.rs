@@ -249,7 +249,7 @@ mod tests {
         let address: SocketAddr = "[::1]:5678".parse().unwrap();
         let many = Facts { addresses: vec![address; ADDRESSES_MAX + 1], ..facts("web-1") };
         assert!(matches!(sign(&node, many), Err(FactsError::Limit(_))));
-        let long = |index: usize| Label { key: format!("k{index}"), value: "v".repeat(63) };
+        let long = |index: usize| Label { key: format!("{}{index}", "k".repeat(60)), value: "v".repeat(63) };
         let large = Facts { labels: (0..32).map(long).collect(), ..facts("web-1") };
         assert!(matches!(sign(&node, large), Err(FactsError::TooLarge(_))));
     }
