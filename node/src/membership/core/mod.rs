@@ -26,6 +26,9 @@ pub mod record;
 mod suspicion;
 mod sync;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use p2p_shared::id::NodeId;
