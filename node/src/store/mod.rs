@@ -32,6 +32,8 @@ const CONTACTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("contacts")
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
 const HEARD_BYTES: usize = 8;
+/// The file is small and read at the start: redb's own default is a gibibyte.
+const CACHE_BYTES: usize = 2 << 20;
 const META_SCHEMA: &str = "schema_version";
 const META_SEQUENCE: &str = "own_sequence";
 /// Contacts that are remembered; the one heard longest ago makes room.
@@ -57,6 +59,8 @@ impl Store {
         let failed = |source: redb::Error| StoreError::opening(&path, source);
         let opening = |error: redb::DatabaseError| failed(error.into());
         let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .set_check_integrity_on_open(true)
             .create_with_backend(FileBackend::new(file).map_err(opening)?)
             .map_err(opening)?;
         let store = Self { database: Arc::new(database), path: path.clone().into() };
