@@ -1,1 +1,12 @@
+//! The console of P2P Admin as a library: a pure core and the thin loop around it.
+//!
+//! Keys, ticks and the mesh's messages enter as [`event::Event`]; [`app::State::update`] answers with
+//! [`command::Command`]s; [`view::draw`] paints the state. Nothing here reaches the network (`effects` and `cli`
+//! do) and nothing but [`runtime`] reads a clock.
 
+pub mod command;
+pub mod event;
+pub mod filter;
+pub mod fleet;
+pub mod format;
+pub mod theme;
