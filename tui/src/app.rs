@@ -1,0 +1,1 @@
+//! The state of the console and its one way to change.
