@@ -4,9 +4,16 @@
 //! [`command::Command`]s; [`view::draw`] paints the state. Nothing here reaches the network (`effects` and `cli`
 //! do) and nothing but [`runtime`] reads a clock.
 
+pub mod action;
+pub mod app;
 pub mod command;
 pub mod event;
 pub mod filter;
 pub mod fleet;
 pub mod format;
+pub mod keymap;
+pub mod layout;
 pub mod theme;
+pub mod view;
+pub mod views;
+pub mod widgets;
