@@ -9,4 +9,7 @@ pub mod event;
 pub mod filter;
 pub mod fleet;
 pub mod format;
+pub mod runtime;
+pub mod terminal;
+pub mod testing;
 pub mod theme;
