@@ -134,8 +134,9 @@ mod tests {
 
     #[test]
     fn the_mouse_presses_and_scrolls_and_nothing_else() {
-        let mouse =
-            |kind| translate(Input::Mouse(MouseEvent { kind, column: 7, row: 9, modifiers: KeyModifiers::NONE }));
+        let mouse = |kind| {
+            translate(Input::Mouse(MouseEvent { kind, column: 7, row: 9, modifiers: KeyModifiers::NONE }))
+        };
         let expected = |kind| Some(Event::Mouse(Mouse { kind, column: 7, row: 9 }));
         assert_eq!(mouse(MouseEventKind::Down(MouseButton::Left)), expected(MouseKind::Press));
         assert_eq!(mouse(MouseEventKind::ScrollUp), expected(MouseKind::WheelUp));

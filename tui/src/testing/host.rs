@@ -103,7 +103,8 @@ fn burst(node: usize, what: u64, step: u64) -> f32 {
 
 fn interfaces(node: usize, step: u64) -> Vec<Interface> {
     const NAMES: [(&str, u64); 4] = [("docker0", 2), ("eth0", 110), ("lo", 30), ("wg0", 9)];
-    let kept = NAMES.iter().enumerate().filter(|(at, _)| *at == 1 || *at == 2 || (node + at).is_multiple_of(2));
+    let kept =
+        NAMES.iter().enumerate().filter(|(at, _)| *at == 1 || *at == 2 || (node + at).is_multiple_of(2));
     kept.map(|(at, &(name, mib))| {
         let what = 300 + at as u64;
         let received = share(mib * MIB, burst(node, what, step));

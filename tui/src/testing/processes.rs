@@ -129,7 +129,7 @@ impl Table {
     /// What happens in a second: some work, on odd seconds one goes, on even ones one appears.
     fn live(&mut self, step: u64, delta: &mut ProcessDelta) {
         for row in &mut self.rows {
-            let restless = noise(self.node, u64::from(row.key.pid), step) % RESTLESS == 0;
+            let restless = noise(self.node, u64::from(row.key.pid), step).is_multiple_of(RESTLESS);
             if restless {
                 work(self.node, row, step);
             }
@@ -191,8 +191,11 @@ impl Table {
 
     fn find(&self, target: &ProcessRef) -> Result<usize, RpcError> {
         let key = ProcessKey { pid: target.pid, start_ticks: target.start_ticks };
-        let found = (target.boot_id == boot_id(self.node)).then(|| self.rows.iter().position(|row| row.key == key));
-        found.flatten().ok_or_else(|| RpcError::conflict(format!("process {} is no longer that one", target.pid)))
+        let found =
+            (target.boot_id == boot_id(self.node)).then(|| self.rows.iter().position(|row| row.key == key));
+        found
+            .flatten()
+            .ok_or_else(|| RpcError::conflict(format!("process {} is no longer that one", target.pid)))
     }
 
     pub fn signal(&mut self, target: &ProcessRef, signal: Signal) -> Result<(), RpcError> {

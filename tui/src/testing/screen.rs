@@ -40,9 +40,8 @@ fn row_text(row: &[Cell]) -> String {
 
 /// Runs of equally styled cells, in the order of reading.
 fn style_runs(cells: &[Cell]) -> String {
-    let same = |one: &Cell, other: &Cell| {
-        (one.fg, one.bg, one.modifier) == (other.fg, other.bg, other.modifier)
-    };
+    let same =
+        |one: &Cell, other: &Cell| (one.fg, one.bg, one.modifier) == (other.fg, other.bg, other.modifier);
     let runs = cells.chunk_by(same).map(|run| {
         let cell = &run[0];
         format!("{}/{}/{:x}*{};", cell.fg, cell.bg, cell.modifier.bits(), run.len())
@@ -52,5 +51,7 @@ fn style_runs(cells: &[Cell]) -> String {
 
 /// FNV-1a over 64 bits.
 pub fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

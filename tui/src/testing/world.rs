@@ -82,9 +82,9 @@ fn contact(member: &Member, index: usize, other: usize, step: u64) -> RoutingCon
     let pair = noise(index, 700, other as u64);
     RoutingContact {
         id: member.id,
-        name: (pair % 9 != 0).then(|| member.name.clone()),
+        name: (!pair.is_multiple_of(9)).then(|| member.name.clone()),
         addresses: member.addresses.clone(),
-        seen_ms: (pair % 13 != 0).then_some((pair + step * 1_000) % 60_000),
+        seen_ms: (!pair.is_multiple_of(13)).then_some((pair + step * 1_000) % 60_000),
     }
 }
 
