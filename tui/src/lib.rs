@@ -6,13 +6,19 @@
 
 pub mod action;
 pub mod app;
+pub mod cli;
 pub mod command;
+pub mod effects;
 pub mod event;
 pub mod filter;
 pub mod fleet;
 pub mod format;
 pub mod keymap;
 pub mod layout;
+pub mod runtime;
+pub mod selector;
+pub mod terminal;
+pub mod testing;
 pub mod theme;
 pub mod view;
 pub mod views;
