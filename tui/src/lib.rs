@@ -1,1 +1,6 @@
+//! The console of P2P Admin as a library.
 
+pub mod command;
+pub mod event;
+pub mod format;
+pub mod selector;
