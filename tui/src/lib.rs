@@ -1,6 +1,7 @@
 //! The console of P2P Admin as a library.
 
 pub mod command;
+pub mod effects;
 pub mod event;
 pub mod format;
 pub mod selector;
