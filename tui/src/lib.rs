@@ -1,5 +1,6 @@
 //! The console of P2P Admin as a library.
 
+pub mod cli;
 pub mod command;
 pub mod effects;
 pub mod event;
