@@ -27,6 +27,8 @@ const ITEMS_MAX: usize = 64;
 const ARGUMENTS_BYTES_MAX: usize = 1 << 20;
 /// How many names are offered for one that is unknown.
 const OFFERED_MAX: usize = 3;
+/// How many slips of the pen a name may be away.
+const NEAR_STEPS: usize = 2;
 
 /// What `call` takes.
 #[derive(Clone, Debug, Args)]
@@ -284,7 +286,7 @@ fn unknown(name: &str) -> CliError {
     let method_part = name.rsplit('.').next().unwrap_or(name);
     let close: Vec<&str> = near
         .iter()
-        .filter(|(steps, found)| *steps <= 3 || found.ends_with(&format!(".{method_part}")))
+        .filter(|(steps, found)| *steps <= NEAR_STEPS || found.ends_with(&format!(".{method_part}")))
         .map(|(_, found)| *found)
         .take(OFFERED_MAX)
         .collect();

@@ -35,7 +35,7 @@ pub struct LabelArgs {
 pub struct ForgetArgs {
     /// Name or id of a member that is lost or has left
     #[arg(value_name = "NODE")]
-    pub node: Selector,
+    pub member: Selector,
 }
 
 /// One change of a label.
@@ -114,7 +114,7 @@ pub async fn forget(
     args: &ForgetArgs,
     streams: &mut Streams<'_>,
 ) -> Result<Exit, CliError> {
-    let selection = args.node.select(session.members());
+    let selection = args.member.select(session.members());
     if let Some(name) = selection.unknown.first() {
         return Err(CliError::new(
             Exit::Failed,
