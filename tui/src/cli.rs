@@ -54,7 +54,8 @@ pub struct Options {
 /// How to enter the mesh.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Entrance {
-    /// A node to enter by, again for each [default: `node` in tui.toml, else 127.0.0.1:5678]
+    /// A node to enter by, again for each [default: `node` in tui.toml, else those of the bundle,
+    /// else 127.0.0.1:5678]
     #[arg(long, value_name = "HOST:PORT", global = true)]
     pub node: Vec<String>,
     /// Directory of the operator's certificate [default: $P2P_CERTS, ~/.config/p2p-admin/certs, or the only
@@ -130,30 +131,26 @@ impl Options {
     }
 }
 
-/// Runs one sub-command to its end; all that it has to say is said when it returns.
-pub async fn run(
-    command: &Command,
-    options: &Options,
-    surroundings: &Surroundings,
-    streams: &mut Streams<'_>,
-) -> Exit {
-    let ended = dispatch(command, options, surroundings, streams).await;
+/// Runs the sub-command of a command line to its end; all that it has to say is said when it returns.
+pub async fn run(options: &Options, surroundings: &Surroundings, streams: &mut Streams<'_>) -> Exit {
+    let ended = match &options.command {
+        Some(command) => dispatch(command, options, surroundings, streams).await,
+        None => {
+            Err(CliError::usage("the console needs a terminal; `p2p-tui nodes` lists the fleet without one"))
+        }
+    };
     finish(ended, streams)
 }
 
-/// Reads a command line and runs it: the whole of a headless run, for tests and for `main`.
+/// Reads a command line and runs it: the whole of a headless run.
 pub async fn run_line<T: Into<OsString> + Clone>(
     arguments: impl IntoIterator<Item = T>,
     surroundings: &Surroundings,
     streams: &mut Streams<'_>,
 ) -> Exit {
-    let options = match Options::read(arguments, streams) {
-        Ok(options) => options,
-        Err(exit) => return exit,
-    };
-    match &options.command {
-        Some(command) => run(command, &options, surroundings, streams).await,
-        None => finish(Err(CliError::usage("the console needs a terminal; a command is missing")), streams),
+    match Options::read(arguments, streams) {
+        Ok(options) => run(&options, surroundings, streams).await,
+        Err(exit) => exit,
     }
 }
 

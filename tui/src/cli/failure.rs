@@ -2,7 +2,7 @@
 
 use std::io;
 
-use p2p_shared::error::{Code, Exit, RpcError};
+use p2p_shared::error::{Exit, RpcError};
 
 use crate::effects::settings::SettingsError;
 use crate::effects::way::EnterError;
@@ -76,16 +76,10 @@ impl From<RpcError> for CliError {
     }
 }
 
-/// An error of a call as one line: who answered so, what, and what to do where that is known.
+/// An error of a call as one line: who answered so, and what.
 pub fn words(error: &RpcError) -> String {
-    let advice = match error.code {
-        Code::Forbidden => "; `p2p-node ca show` on the CA's machine tells what a role may do",
-        Code::Conflict => "; list again and see what is there now",
-        Code::RateLimited => "; try again in a moment",
-        _ => "",
-    };
     match &error.node {
-        Some(node) => format!("{node} answers: {} ({}){advice}", error.message, error.code),
-        None => format!("{}{advice}", error.message),
+        Some(node) => format!("{node} answers: {} ({})", error.message, error.code),
+        None => error.message.clone(),
     }
 }

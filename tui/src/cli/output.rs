@@ -50,6 +50,8 @@ impl Streams<'_> {
     /// Rows as one table or one array. Lines of `jsonl` go out one by one, by [`Self::json_line`].
     pub fn rows<R: Row>(&mut self, rows: &[R], format: Format) -> Result<(), CliError> {
         let text = match format {
+            // Titles over nothing would only look like an answer.
+            Format::Table if rows.is_empty() => return Ok(()),
             Format::Table => table(rows, self.width),
             Format::Json => format!("{}\n", json(&rows, true)?),
             Format::Jsonl => {

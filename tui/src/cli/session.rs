@@ -52,7 +52,11 @@ pub struct Targets {
 impl Session {
     /// Finds the credentials, connects, and learns who is in the mesh.
     pub async fn open(entrance: &Entrance, surroundings: &Surroundings) -> Result<Self, CliError> {
-        let given = surroundings.entrances(&entrance.node, &surroundings.console_file()?)?;
+        let given = surroundings.entrances(
+            &entrance.node,
+            &surroundings.console_file()?,
+            entrance.certs.as_deref(),
+        )?;
         let credentials = surroundings.credentials(entrance.certs.as_deref(), now())?;
         let way = Way::new(&credentials, None, TaskTracker::new()).map_err(|error| {
             CliError::new(Exit::Unavailable, format!("cannot open a UDP socket: {error}"))
@@ -180,7 +184,10 @@ impl Account {
     pub fn failed(&mut self, target: &Member, error: &RpcError, streams: &mut Streams<'_>) {
         self.failed += 1;
         self.last = Some(error.code.exit());
-        streams.say(&format!("{}: {}", target.name, words(error)));
+        let line = words(error);
+        let is_named = error.node.as_ref() == Some(&target.name)
+            || line.starts_with(&format!("cannot connect to {}:", target.name));
+        streams.say(&if is_named { line } else { format!("{}: {line}", target.name) });
     }
 
     /// The exit code of a command over any number of targets.

@@ -141,7 +141,9 @@ async fn silence(handle: &NodeHandle) -> RpcError {
             continue;
         }
         match asking.node().labels().await {
-            Err(error) if matches!(error.code, Code::Deadline | Code::Unavailable) => return error,
+            Err(error) if matches!(error.code, Code::Deadline | Code::Unavailable) => {
+                return RpcError::unavailable("it does not answer any more");
+            }
             // Any other answer is one.
             _ => {}
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use p2p_shared::error::{Code, RpcError};
 use p2p_shared::mesh::NodeHandle;
 use p2p_shared::mesh::backoff::Backoff;
+use p2p_shared::mesh::failure::LinkError;
 use p2p_shared::services::Services;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -34,6 +35,7 @@ impl Feed {
         let Subscription { node, .. } = self.subscription;
         let seed = node.as_bytes().iter().fold(0, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(*byte));
         let mut backoff = Backoff::new(seed);
+        let hung_up = LinkError::Local.to_string();
         loop {
             let epoch = self.way.directory.epoch(node);
             let mut delivered = false;
@@ -42,9 +44,12 @@ impl Feed {
                 backoff.succeeded();
             }
             let wait = (!is_final(error.code)).then(|| backoff.failed().to_duration());
-            let failed = MeshEvent::Failed { subscription: self.subscription, error };
-            if self.events.send(failed).await.is_err() {
-                return;
+            // What was hung up here says nothing; the next attempt finds the reason, if there is one.
+            if error.message != hung_up {
+                let failed = MeshEvent::Failed { subscription: self.subscription, error };
+                if self.gone(failed).await {
+                    return;
+                }
             }
             tokio::select! {
                 () = pause(wait) => {}

@@ -17,6 +17,8 @@ use super::address::{AddressError, NodeAddress};
 
 /// The file that every operator's directory has.
 const CERTIFICATE: &str = "operator.crt";
+/// The file of a bundle that says where nodes are, one a line.
+const BOOTSTRAP: &str = "bootstrap";
 /// Most nodes to enter by.
 pub const NODES_MAX: usize = 32;
 /// No settings file of ours is larger.
@@ -173,24 +175,31 @@ impl Surroundings {
         }
     }
 
-    /// Where to enter: what was asked for, else what the file says, else a node on this machine.
-    pub fn entrances(&self, asked: &[String], file: &ConsoleFile) -> Result<Vec<NodeAddress>, SettingsError> {
-        let (origin, texts) = if !asked.is_empty() {
-            (NODE_FLAG.to_owned(), asked)
-        } else if !file.node.is_empty() {
-            let path = self.console_path().unwrap_or_else(|| PathBuf::from("tui.toml"));
-            (path.display().to_string(), file.node.as_slice())
-        } else {
-            return Ok(vec![NodeAddress::default()]);
-        };
-        if texts.len() > NODES_MAX {
-            return Err(SettingsError::TooManyNodes(origin));
+    /// Where to enter: what was asked for, else what `tui.toml` says, else what came with the certificate,
+    /// else a node on this machine.
+    pub fn entrances(
+        &self,
+        asked: &[String],
+        file: &ConsoleFile,
+        certs: Option<&Path>,
+    ) -> Result<Vec<NodeAddress>, SettingsError> {
+        if !asked.is_empty() {
+            return parse_nodes(asked, NODE_FLAG.to_owned());
         }
-        let parse = |text: &String| {
-            let wrong = |error| SettingsError::Address { origin: origin.clone(), text: text.clone(), error };
-            text.parse().map_err(wrong)
-        };
-        texts.iter().map(parse).collect()
+        if !file.node.is_empty() {
+            let path = self.console_path().unwrap_or_else(|| PathBuf::from("tui.toml"));
+            return parse_nodes(&file.node, path.display().to_string());
+        }
+        let bundled = self.certificates(certs).ok().map(|directory| directory.join(BOOTSTRAP));
+        let Some(path) = bundled else { return Ok(vec![NodeAddress::default()]) };
+        // A directory that no bundle filled has no such file.
+        let text = read_limited(&path).unwrap_or_default();
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let lines: Vec<String> = lines.map(ToOwned::to_owned).collect();
+        match lines.as_slice() {
+            [] => Ok(vec![NodeAddress::default()]),
+            lines => parse_nodes(lines, path.display().to_string()),
+        }
     }
 
     fn console_path(&self) -> Option<PathBuf> {
@@ -210,6 +219,17 @@ impl Surroundings {
             ))
         })
     }
+}
+
+fn parse_nodes(texts: &[String], origin: String) -> Result<Vec<NodeAddress>, SettingsError> {
+    if texts.len() > NODES_MAX {
+        return Err(SettingsError::TooManyNodes(origin));
+    }
+    let parse = |text: &String| {
+        let wrong = |error| SettingsError::Address { origin: origin.clone(), text: text.clone(), error };
+        text.parse().map_err(wrong)
+    };
+    texts.iter().map(parse).collect()
 }
 
 fn holds_operator(directory: &Path) -> bool {
@@ -271,9 +291,8 @@ mod tests {
         assert_eq!(facts.certificates(None).unwrap(), local.join("ana"));
         operator(&local.join("bo"));
         let several = facts.certificates(None).unwrap_err();
-        assert!(
-            several.to_string().ends_with("ana, ".to_owned().as_str()) || several.to_string().contains("bo")
-        );
+        let both = format!("{}, {}", local.join("ana").display(), local.join("bo").display());
+        assert!(several.to_string().ends_with(&both), "{several}");
         assert_eq!(several.exit(), Exit::Config);
         operator(&root.path().join("config/certs"));
         assert_eq!(facts.certificates(None).unwrap(), root.path().join("config/certs"));
@@ -288,7 +307,7 @@ mod tests {
         let shown = |asked: &[&str], file: &[&str]| -> Vec<String> {
             let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
             let file = ConsoleFile { node: own(file), ..ConsoleFile::default() };
-            facts.entrances(&own(asked), &file).unwrap().iter().map(ToString::to_string).collect()
+            facts.entrances(&own(asked), &file, None).unwrap().iter().map(ToString::to_string).collect()
         };
         assert_eq!(shown(&["a:1", "[::1]:2"], &["b:3"]), ["a:1", "[::1]:2"]);
         assert_eq!(shown(&[], &["b:3"]), ["b:3"]);
@@ -296,16 +315,31 @@ mod tests {
     }
 
     #[test]
+    fn a_bundle_says_where_to_enter() {
+        let root = tempfile::tempdir().unwrap();
+        let facts = surroundings(root.path());
+        let certs = root.path().join("bundle");
+        operator(&certs);
+        let entrances = || facts.entrances(&[], &ConsoleFile::default(), Some(&certs));
+        assert_eq!(entrances().unwrap(), [NodeAddress::default()]);
+        fs::write(certs.join(BOOTSTRAP), "web-1:1\n\n[::1]:2\n").unwrap();
+        let shown: Vec<String> = entrances().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["web-1:1", "[::1]:2"]);
+        fs::write(certs.join(BOOTSTRAP), "::1\n").unwrap();
+        assert_eq!(entrances().unwrap_err().exit(), Exit::Config);
+    }
+
+    #[test]
     fn a_bad_address_names_its_origin() {
         let facts = surroundings(Path::new("/nowhere"));
-        let flag = facts.entrances(&["::1".to_owned()], &ConsoleFile::default()).unwrap_err();
+        let flag = facts.entrances(&["::1".to_owned()], &ConsoleFile::default(), None).unwrap_err();
         assert_eq!(flag.exit(), Exit::Usage);
         assert_eq!(
             flag.to_string(),
             "--node: \"::1\" is no address of a node: an IPv6 address stands in brackets: [::1]:5678"
         );
         let file = ConsoleFile { node: vec!["a:0".to_owned()], ..ConsoleFile::default() };
-        let error = facts.entrances(&[], &file).unwrap_err();
+        let error = facts.entrances(&[], &file, None).unwrap_err();
         assert_eq!(error.exit(), Exit::Config);
         assert!(error.to_string().starts_with("/nowhere/config/tui.toml: "), "{error}");
     }
