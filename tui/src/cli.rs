@@ -4,6 +4,7 @@
 //! Everything is a function of what is handed in, so that tests run commands in their own process.
 
 pub mod call;
+pub mod console;
 pub mod failure;
 pub mod first_run;
 pub mod kill;
