@@ -47,12 +47,6 @@ impl<E: Effects> Effects for &mut E {
     }
 }
 
-impl Effects for crate::effects::Effects {
-    fn carry_out(&mut self, command: Command) -> Option<Command> {
-        Self::carry_out(self, command)
-    }
-}
-
 /// Why the console ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
