@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use p2p_tui::app::{Options, State};
 use p2p_tui::event::{Code, Entry, Event, Key, Link, MeshEvent};
+use p2p_tui::keymap::Keymap;
 use p2p_tui::testing::Simulated;
 use p2p_tui::view;
 use ratatui::buffer::Buffer;
@@ -26,7 +27,7 @@ impl Console {
     /// The console, and how long it took to take in everything.
     fn open(nodes: usize, processes_per_node: usize) -> (Self, Duration) {
         let simulated = Simulated::new(nodes, processes_per_node);
-        let state = State::new(Options::default());
+        let state = State::new(Options { keys: Keymap::standard(), ..Options::default() });
         let mut console = Self { simulated, state, buffer: Buffer::empty(AREA) };
         console.tell(console.simulated.tick());
         console.tell(Event::Resize { width: AREA.width, height: AREA.height });

@@ -14,6 +14,7 @@ use p2p_shared::services::node::MemberState;
 use p2p_tui::app::{Options, State};
 use p2p_tui::command::{Command, Subscription, Topic};
 use p2p_tui::event::{Entry, Link, MeshEvent};
+use p2p_tui::keymap::Keymap;
 use p2p_tui::runtime::{self, Effects, RuntimeError};
 use p2p_tui::terminal::Terminal;
 use p2p_tui::testing::Simulated;
@@ -204,7 +205,7 @@ async fn show(arguments: Arguments, terminal: Terminal) -> Result<(), RuntimeErr
         });
     }
     let banner = Some("a simulation: nothing here is real".to_owned());
-    let state = State::new(Options { theme, banner, ..Options::default() });
+    let state = State::new(Options { theme, keys: Keymap::standard(), banner, ..Options::default() });
     let console = runtime::run(state, Puppets(order_tx), events, terminal);
     match arguments.seconds {
         // Dropping the console gives the terminal back, as leaving it does.

@@ -4,6 +4,7 @@
 //! frames to the terminal when the state wants one, thirty a second at most. Nothing here waits for the network,
 //! and while nothing happens it wakes once a second and writes nothing.
 
+mod keyboard;
 mod pacing;
 mod signals;
 mod translate;
@@ -85,7 +86,7 @@ pub async fn run(
     let signals = Signals::listen().map_err(RuntimeError::Signals)?;
     thread::Builder::new()
         .name("keyboard".to_owned())
-        .spawn(move || read_keyboard(&input_tx))
+        .spawn(move || keyboard::run(&input_tx))
         .map_err(RuntimeError::Input)?;
     let console = Console {
         state,
@@ -100,18 +101,6 @@ pub async fn run(
         over: false,
     };
     console.run().await
-}
-
-/// Reads until the console is gone. It has a thread of its own because a terminal that was closed keeps crossterm
-/// reading for ever: that must not hold up the signal which ends the console. The thread ends with the program.
-fn read_keyboard(inputs: &mpsc::Sender<io::Result<Input>>) {
-    loop {
-        let input = crossterm::event::read();
-        let failed = input.is_err();
-        if inputs.blocking_send(input).is_err() || failed {
-            return;
-        }
-    }
 }
 
 /// Why the loop woke.

@@ -12,10 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, MoveTo, Show};
-use crossterm::event::{
-    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
-};
-use crossterm::style::ResetColor;
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste};
+use crossterm::style::{Print, ResetColor};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
     LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
@@ -33,6 +31,8 @@ use sheet::Sheet;
 const SIZE_MAX: (u16, u16) = (1_000, 500);
 /// The size of a terminal that does not know its own.
 const SIZE_UNKNOWN: (u16, u16) = (80, 24);
+/// Tell presses and the wheel, with cells past column 223. crossterm would ask for every motion too.
+const MOUSE: &str = "\u{1b}[?1000h\u{1b}[?1006h";
 /// Terminals drop longer texts without a word.
 const COPY_BYTES_MAX: usize = 64 * 1_024;
 
@@ -172,7 +172,7 @@ impl Terminal {
     pub fn capture_mouse(&mut self, on: bool) -> Result<(), TerminalError> {
         self.mouse = on;
         if on {
-            queue!(self.sheet, EnableMouseCapture)?;
+            queue!(self.sheet, Print(MOUSE))?;
         } else {
             queue!(self.sheet, DisableMouseCapture)?;
         }
