@@ -1,0 +1,170 @@
+//! What happens to the console: keys, the terminal, time, and what the mesh says. Data only.
+//!
+//! The runtime translates crossterm's events into these and the effects send [`MeshEvent`]s. A tick comes before
+//! every batch of events, so that nothing else here has to carry a time.
+
+use p2p_shared::error::RpcError;
+use p2p_shared::id::{MeshName, NodeId, NodeName};
+use p2p_shared::services::monitor::HostSample;
+use p2p_shared::services::node::{FleetDelta, Peer, RefusedHandshake, RoutingBucket};
+use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessRef};
+use p2p_shared::time::{Millis, UnixMillis};
+
+use crate::command::{Errand, Subscription};
+
+/// A key without its modifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// A character, with shift already in it.
+    Char(char),
+    Enter,
+    Esc,
+    Tab,
+    BackTab,
+    Backspace,
+    Delete,
+    Insert,
+    Up,
+    Down,
+    Left,
+    Right,
+    Home,
+    End,
+    PageUp,
+    PageDown,
+    /// A function key.
+    F(u8),
+}
+
+/// A key as it was pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Which.
+    pub code: Code,
+    /// With control.
+    pub ctrl: bool,
+    /// With alt.
+    pub alt: bool,
+}
+
+impl Key {
+    /// The key without modifiers.
+    pub const fn plain(code: Code) -> Self {
+        Self { code, ctrl: false, alt: false }
+    }
+
+    /// The character with control.
+    pub const fn ctrl(letter: char) -> Self {
+        Self { code: Code::Char(letter), ctrl: true, alt: false }
+    }
+}
+
+/// What the mouse did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MouseKind {
+    /// The left button went down.
+    Press,
+    WheelUp,
+    WheelDown,
+}
+
+/// A mouse event with its cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mouse {
+    pub kind: MouseKind,
+    pub column: u16,
+    pub row: u16,
+}
+
+/// The connection through which the console entered the mesh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Trying this address.
+    Connecting { address: String },
+    /// Through this node.
+    Connected { id: NodeId, name: NodeName, mesh: MeshName },
+    /// Through nobody; the next address is tried.
+    Lost { reason: String },
+}
+
+/// The console's own connection to one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Link {
+    /// Nothing was asked of it yet.
+    #[default]
+    Idle,
+    Connecting,
+    Connected,
+    /// The last attempt failed; another follows.
+    Failed {
+        reason: String,
+    },
+}
+
+/// What the mesh says, by way of the effects.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MeshEvent {
+    Entry(Entry),
+    /// From the entry node's directory.
+    Fleet(FleetDelta),
+    Link {
+        node: NodeId,
+        link: Link,
+    },
+    Sample {
+        node: NodeId,
+        sample: Box<HostSample>,
+    },
+    Processes {
+        node: NodeId,
+        delta: ProcessDelta,
+    },
+    Peers {
+        node: NodeId,
+        peers: Vec<Peer>,
+    },
+    Routing {
+        node: NodeId,
+        buckets: Vec<RoutingBucket>,
+    },
+    Refused {
+        node: NodeId,
+        handshakes: Vec<RefusedHandshake>,
+    },
+    /// A subscription ended: denied, not supported, or the node went away. The effects try again by themselves
+    /// where that can help.
+    Failed {
+        subscription: Subscription,
+        error: RpcError,
+    },
+    Inspected {
+        node: NodeId,
+        target: ProcessRef,
+        result: Result<Box<ProcessDetails>, RpcError>,
+    },
+    /// How one target of an action ended. Comes exactly once for each.
+    Outcome {
+        errand: Errand,
+        result: Result<(), RpcError>,
+    },
+    /// A line for the operator, such as why a copy failed.
+    Notice(String),
+}
+
+/// Anything that happens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    Key(Key),
+    Mouse(Mouse),
+    Paste(String),
+    Resize {
+        width: u16,
+        height: u16,
+    },
+    /// The time now, on the console's monotonic clock and on the wall's.
+    Tick {
+        now: Millis,
+        wall: UnixMillis,
+    },
+    Mesh(MeshEvent),
+}

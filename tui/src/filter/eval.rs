@@ -1,0 +1,137 @@
+//! A filter's tree, and whether a row passes it.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+use regex::Regex;
+
+use super::{Field, Record};
+
+/// A condition, or several.
+#[derive(Clone, Debug)]
+pub(super) enum Expr {
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+    Not(Box<Expr>),
+    /// Any word field contains it; folded.
+    Word(String),
+    /// Any word field matches it fuzzily.
+    Fuzzy(Atom),
+    /// A field contains it (folded), or matches a glob.
+    Has(usize, String),
+    Glob(usize, Vec<char>),
+    /// A field is it, folded.
+    Is(usize, String),
+    Regex(usize, Regex),
+    Compare(usize, Order, f64),
+}
+
+/// How numbers are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    Equal,
+}
+
+impl Order {
+    fn holds(self, value: f64, wanted: f64) -> bool {
+        match self {
+            Self::Less => value < wanted,
+            Self::LessEqual => value <= wanted,
+            Self::Greater => value > wanted,
+            Self::GreaterEqual => value >= wanted,
+            // Figures are shown rounded: equal is what looks equal.
+            Self::Equal => (value - wanted).abs() < 0.05,
+        }
+    }
+}
+
+pub(super) fn matches(expr: &Expr, fields: &[Field], record: &impl Record) -> bool {
+    let any_word = |test: &mut dyn FnMut(&str) -> bool| {
+        (0..fields.len()).filter(|&field| fields[field].in_words).any(|field| test(&record.text(field)))
+    };
+    match expr {
+        Expr::And(all) => all.iter().all(|one| matches(one, fields, record)),
+        Expr::Or(some) => some.iter().any(|one| matches(one, fields, record)),
+        Expr::Not(inner) => !matches(inner, fields, record),
+        Expr::Word(word) => any_word(&mut |text| contains_folded(text, word)),
+        Expr::Fuzzy(atom) => any_word(&mut |text| fuzzy(atom, text)),
+        Expr::Has(field, word) => contains_folded(&record.text(*field), word),
+        Expr::Glob(field, pattern) => glob(pattern, &record.text(*field)),
+        Expr::Is(field, wanted) => fold(&record.text(*field)) == *wanted,
+        Expr::Regex(field, regex) => regex.is_match(&record.text(*field)),
+        Expr::Compare(field, order, wanted) => {
+            record.number(*field).is_some_and(|value| order.holds(value, *wanted))
+        }
+    }
+}
+
+pub(super) fn fuzzy_atom(text: &str) -> Atom {
+    Atom::new(text, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy, false)
+}
+
+fn fuzzy(atom: &Atom, text: &str) -> bool {
+    thread_local! {
+        static MATCHER: RefCell<(Matcher, Vec<char>)> = RefCell::new((Matcher::new(Config::DEFAULT), Vec::new()));
+    }
+    MATCHER.with_borrow_mut(|(matcher, buffer)| {
+        buffer.clear();
+        atom.score(Utf32Str::new(text, buffer), matcher).is_some()
+    })
+}
+
+/// The text in the form in which all cases of a letter are equal.
+pub fn fold(text: &str) -> String {
+    fn one(letter: char) -> impl Iterator<Item = char> {
+        letter.to_lowercase().map(|letter| if letter == 'ς' { 'σ' } else { letter })
+    }
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().flat_map(one).collect() }
+}
+
+/// Whether `text` contains `needle`, which is folded already.
+pub fn contains_folded(text: &str, needle: &str) -> bool {
+    if !text.is_ascii() {
+        return fold(text).contains(needle);
+    }
+    let (text, needle) = (text.as_bytes(), needle.as_bytes());
+    let Some((&first, rest)) = needle.split_first() else { return true };
+    if needle.len() > text.len() {
+        return false;
+    }
+    let last_start = text.len() - needle.len();
+    (0..=last_start).any(|at| {
+        text[at].to_ascii_lowercase() == first && text[at + 1..at + needle.len()].eq_ignore_ascii_case(rest)
+    })
+}
+
+/// `*` any run, `?` one character, over the whole text, folded. Linear in both: no backtracking beyond the last star.
+pub(super) fn glob(pattern: &[char], text: &str) -> bool {
+    let folded: Cow<'_, str> = Cow::Owned(fold(text));
+    let text: Vec<char> = folded.chars().collect();
+    let (mut at, mut index) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while at < text.len() {
+        match pattern.get(index) {
+            Some('*') => {
+                star = Some((index, at));
+                index += 1;
+            }
+            Some(&wanted) if wanted == '?' || wanted == text[at] => {
+                index += 1;
+                at += 1;
+            }
+            _ => {
+                let Some((from, taken)) = star else { return false };
+                star = Some((from, taken + 1));
+                index = from + 1;
+                at = taken + 1;
+            }
+        }
+    }
+    pattern[index..].iter().all(|&rest| rest == '*')
+}

@@ -1,0 +1,188 @@
+//! The views: one file each, with its model, its update, its drawing and its tests.
+//!
+//! A view reads the [`Scene`], keeps ids and orders of its own, and asks for things by [`Request`]. It never
+//! holds data of a node, blocks, or knows a clock or a colour.
+
+use std::collections::BTreeSet;
+
+use p2p_shared::id::NodeId;
+use p2p_shared::time::{Millis, UnixMillis};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::action::Action;
+use crate::app::confirm::Proposal;
+use crate::app::menu::Menu;
+use crate::command::{Command, Subscription};
+use crate::event::Mouse;
+use crate::filter::{Field, Filter};
+use crate::fleet::Fleet;
+use crate::theme::Theme;
+
+pub mod fleet;
+pub mod peers;
+pub mod processes;
+pub mod resources;
+
+/// The views, in the order of their number keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ViewId {
+    /// Every node.
+    #[default]
+    Fleet,
+    /// Processes of some nodes or of all.
+    Processes,
+    /// Charts of one node.
+    Resources,
+    /// The mesh as one node sees it.
+    Peers,
+}
+
+impl ViewId {
+    /// All of them, 0 first.
+    pub const ALL: [Self; 4] = [Self::Fleet, Self::Processes, Self::Resources, Self::Peers];
+
+    /// The name in tabs, `:` and help.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fleet => "fleet",
+            Self::Processes => "processes",
+            Self::Resources => "resources",
+            Self::Peers => "peers",
+        }
+    }
+}
+
+/// What a view may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// Everything that is known of the nodes.
+    pub fleet: &'a Fleet,
+    /// The console's monotonic clock.
+    pub now: Millis,
+    /// The wall's.
+    pub wall: UnixMillis,
+    /// Where the view is drawn.
+    pub body: Rect,
+    /// Acting is refused.
+    pub readonly: bool,
+}
+
+/// Over which nodes a view looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them, also those that come.
+    #[default]
+    All,
+    /// These.
+    Nodes(BTreeSet<NodeId>),
+}
+
+impl Scope {
+    /// One node.
+    pub fn one(node: NodeId) -> Self {
+        Self::Nodes(BTreeSet::from([node]))
+    }
+
+    /// Whether a node is in it.
+    pub fn has(&self, node: NodeId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Nodes(nodes) => nodes.contains(&node),
+        }
+    }
+
+    /// For a title: `all nodes`, `web-1`, `3 nodes`.
+    pub fn title(&self, fleet: &Fleet) -> String {
+        match self {
+            Self::All => "all nodes".into(),
+            Self::Nodes(nodes) => match (nodes.first(), nodes.len()) {
+                (Some(first), 1) => fleet.name_of(*first),
+                (_, count) => format!("{count} nodes"),
+            },
+        }
+    }
+}
+
+/// What of the world changed, for those who keep an order of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// The directory, links or figures of nodes.
+    Nodes,
+    /// Processes of one node.
+    Processes(NodeId),
+    /// Connections, routing table or refusals of one node.
+    Peers(NodeId),
+    /// Time went on: ages changed.
+    Time,
+}
+
+/// What a view asks of the console.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Show another view, over these nodes.
+    Show(ViewId, Scope),
+    /// Ask before acting.
+    Propose(Proposal),
+    /// Offer a choice of actions.
+    Menu(Menu),
+    /// Something for the world outside.
+    Order(Command),
+    /// A line for the operator.
+    Say(String),
+    /// Show everything about the process that the view names.
+    Inspect {
+        /// Whose.
+        node: NodeId,
+        /// Which.
+        target: p2p_shared::services::process::ProcessRef,
+        /// For the title.
+        name: String,
+    },
+}
+
+/// A view.
+pub trait View {
+    /// Which one.
+    fn id(&self) -> ViewId;
+    /// What stands in the title, such as `processes of web-1`.
+    fn title(&self, scene: &Scene<'_>) -> String;
+    /// The scope that it was asked to show.
+    fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope);
+    /// The live data that it needs while it is shown.
+    fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription>;
+    /// The world changed; called before it is drawn again, at most once a frame for each change.
+    fn on_change(&mut self, scene: &Scene<'_>, change: Change);
+    /// An action of the table, or of the view.
+    fn on_action(&mut self, scene: &Scene<'_>, action: Action) -> Vec<Request>;
+    /// A click or the wheel inside of the body.
+    fn on_mouse(&mut self, scene: &Scene<'_>, mouse: Mouse) -> Vec<Request>;
+    /// The fields that its filter offers; none if it has no filter.
+    fn fields(&self) -> &'static [Field];
+    /// Shows only what passes; `None` shows all.
+    fn set_filter(&mut self, scene: &Scene<'_>, filter: Option<Filter>);
+    /// The filter in force.
+    fn filter(&self) -> Option<&Filter>;
+    /// The nodes that other views would follow from here: the one under the cursor, or the marked ones.
+    fn nodes(&self, scene: &Scene<'_>) -> Vec<NodeId>;
+    /// What stands at the right of the title: rows, marks, order.
+    fn status(&self, _scene: &Scene<'_>) -> String {
+        String::new()
+    }
+    /// Takes every mark off; whether there were any.
+    fn clear_marks(&mut self) -> bool {
+        false
+    }
+    /// Moves the cursor to the next row (or the previous one) that a search hits.
+    fn seek(&mut self, _scene: &Scene<'_>, _forward: bool, _search: &Filter) -> bool {
+        false
+    }
+    /// The name under the cursor, or its whole row, for the clipboard.
+    fn copy(&self, _scene: &Scene<'_>, _row: bool) -> Option<String> {
+        None
+    }
+    /// The most useful actions here, for the last line.
+    fn hints(&self) -> &'static [Action];
+    /// Draws it into the body.
+    fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer);
+}

@@ -1,0 +1,129 @@
+//! A text field of one line, with readline's keys. Pure.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::event::{Code, Key};
+use crate::format::width;
+
+/// Longest text, in bytes; what is pasted beyond is cut.
+pub const FIELD_BYTES_MAX: usize = 4_096;
+
+/// A line that is being written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Field {
+    text: String,
+    /// Byte offset, always between graphemes.
+    cursor: usize,
+}
+
+impl Field {
+    /// A field that holds `text`, with the cursor at its end.
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { cursor: text.len(), text }
+    }
+
+    /// What is written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The column of the cursor.
+    pub fn column(&self) -> usize {
+        width(&self.text[..self.cursor])
+    }
+
+    /// Takes a key; false if it means nothing here.
+    pub fn on_key(&mut self, key: Key) -> bool {
+        match key {
+            Key { code: Code::Char(letter), ctrl: false, alt: false } => self.insert(&letter.to_string()),
+            Key { code: Code::Char('a'), ctrl: true, .. } | Key { code: Code::Home, .. } => self.cursor = 0,
+            Key { code: Code::Char('e'), ctrl: true, .. } | Key { code: Code::End, .. } => {
+                self.cursor = self.text.len();
+            }
+            Key { code: Code::Char('k'), ctrl: true, .. } => self.text.truncate(self.cursor),
+            Key { code: Code::Char('u'), ctrl: true, .. } => self.cut(0),
+            Key { code: Code::Char('w'), ctrl: true, .. } => self.cut(self.word_start()),
+            Key { code: Code::Backspace, .. } => self.cut(self.before()),
+            Key { code: Code::Delete, .. } => {
+                let end = self.after();
+                self.text.replace_range(self.cursor..end, "");
+            }
+            Key { code: Code::Left, .. } => self.cursor = self.before(),
+            Key { code: Code::Right, .. } => self.cursor = self.after(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes a paste: control characters become blanks, and nothing is ever run by it.
+    pub fn paste(&mut self, text: &str) {
+        let clean: String = text
+            .chars()
+            .take(FIELD_BYTES_MAX)
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .collect();
+        self.insert(&clean);
+    }
+
+    fn insert(&mut self, text: &str) {
+        let room = FIELD_BYTES_MAX.saturating_sub(self.text.len());
+        let text = &text[..text.floor_char_boundary(room)];
+        self.text.insert_str(self.cursor, text);
+        self.cursor += text.len();
+    }
+
+    fn cut(&mut self, from: usize) {
+        self.text.replace_range(from..self.cursor, "");
+        self.cursor = from;
+    }
+
+    fn before(&self) -> usize {
+        self.text[..self.cursor].grapheme_indices(true).next_back().map_or(0, |(at, _)| at)
+    }
+
+    fn after(&self) -> usize {
+        let next = self.text[self.cursor..].graphemes(true).next();
+        self.cursor + next.map_or(0, str::len)
+    }
+
+    fn word_start(&self) -> usize {
+        let head = self.text[..self.cursor].trim_end();
+        head.rfind(char::is_whitespace).map_or(0, |at| at + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(text: &str, keys: &[Key]) -> (String, usize) {
+        let mut field = Field::new(text);
+        for key in keys {
+            assert!(field.on_key(*key));
+        }
+        (field.text, field.cursor)
+    }
+
+    #[test]
+    fn readlines_keys_mean_what_they_mean() {
+        assert_eq!(typed("one two", &[Key::ctrl('w')]), ("one ".into(), 4));
+        assert_eq!(typed("one two", &[Key::ctrl('u')]), (String::new(), 0));
+        assert_eq!(typed("one", &[Key::ctrl('a'), Key::ctrl('k')]), (String::new(), 0));
+        assert_eq!(typed("ab", &[Key::plain(Code::Left), Key::plain(Code::Backspace)]), ("b".into(), 0));
+        assert_eq!(typed("ab", &[Key::ctrl('a'), Key::ctrl('e')]), ("ab".into(), 2));
+    }
+
+    #[test]
+    fn a_grapheme_goes_as_a_whole() {
+        assert_eq!(typed("a👨‍👩‍👧", &[Key::plain(Code::Backspace)]), ("a".into(), 1));
+    }
+
+    #[test]
+    fn a_paste_is_cut_and_never_runs() {
+        let mut field = Field::default();
+        field.paste(&"rm -rf /\n".repeat(10_000));
+        assert!(field.text().len() <= FIELD_BYTES_MAX);
+        assert!(!field.text().contains('\n'));
+    }
+}
