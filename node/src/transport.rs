@@ -300,9 +300,9 @@ impl Inner {
         };
         let given_up = error.failures.iter().find(replaced)?.address;
         let table = lock(&self.table);
-        let stands = table.links().find(|link| {
-            link.is_open() && (Some(link.peer().id) == target.id || link.address() == given_up)
-        });
+        let stands = table
+            .links()
+            .find(|link| link.is_open() && (Some(link.peer().id) == target.id || link.address() == given_up));
         stands.cloned()
     }
 

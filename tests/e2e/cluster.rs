@@ -77,8 +77,7 @@ impl Cluster {
     pub async fn start(count: usize) -> Self {
         let directory = TempDir::new().unwrap();
         let (ca, addresses) = (TestCa::new("home"), Addresses::default());
-        let mut cluster =
-            Self { ca, nodes: Vec::new(), operators: Mutex::default(), addresses, directory };
+        let mut cluster = Self { ca, nodes: Vec::new(), operators: Mutex::default(), addresses, directory };
         for index in 0..count {
             let name: NodeName = format!("web-{}", index + 1).parse().unwrap();
             let credentials = cluster.ca.node(name.as_str());
