@@ -14,7 +14,7 @@ mod table;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -116,7 +116,8 @@ struct Inner {
     client: ClientConfig,
     local: Local,
     own: PeerIdentity,
-    routes: OnceLock<Routes>,
+    /// Owned by the task that accepts: the registry's services hold this transport.
+    routes: OnceLock<Weak<Routes>>,
     // Three short look-ups from any thread, never held across an await.
     table: Mutex<Table>,
     dialling: Mutex<HashMap<NodeId, Dialling>>,
@@ -160,9 +161,10 @@ impl Transport {
     /// # Panics
     /// If called twice: the composition root calls it once.
     pub fn serve(&self, routes: Routes) {
-        self.0.routes.set(routes).expect("served once");
+        let routes = Arc::new(routes);
+        self.0.routes.set(Arc::downgrade(&routes)).expect("served once");
         let inner = Arc::clone(&self.0);
-        self.0.tasks.spawn_on(accept::run(inner), &self.0.handle);
+        self.0.tasks.spawn_on(accept::run(inner, routes), &self.0.handle);
         let inner = Arc::clone(&self.0);
         self.0.tasks.spawn_on(note_heard(inner), &self.0.handle);
     }
@@ -283,11 +285,25 @@ impl Inner {
             |address| Link::dial(&self.endpoint, self.client.clone(), address, &expected, &self.local);
         match endpoint::dial_any(&target, connect).await {
             Ok(link) => self.adopt(link, &target),
-            Err(error) => {
+            Err(error) => self.standing_instead(&target, &error).ok_or_else(|| {
                 self.note_failures(&error);
-                Err(error)
-            }
+                error
+            }),
         }
+    }
+
+    /// Of crossed dials this may be the one that the peer gave up: then the other one stands, from the socket
+    /// that was dialled.
+    fn standing_instead(&self, target: &Target, error: &DialError) -> Option<Link> {
+        let replaced = |failure: &&DialFailure| {
+            matches!(failure.error, LinkError::Closed { code: Some(CloseCode::Replaced), .. })
+        };
+        let given_up = error.failures.iter().find(replaced)?.address;
+        let table = lock(&self.table);
+        let stands = table
+            .links()
+            .find(|link| link.is_open() && (Some(link.peer().id) == target.id || link.address() == given_up));
+        stands.cloned()
     }
 
     /// Puts a new connection in its place, and serves it unless another one stays instead.

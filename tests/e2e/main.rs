@@ -6,7 +6,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod ca;
+mod cluster;
 mod echo;
 mod layers;
+mod mesh;
+mod permissions;
+mod processes;
 mod refusals;
 mod wire;

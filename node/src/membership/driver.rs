@@ -100,7 +100,16 @@ pub struct Driver {
     answers: HashMap<ReplyToken, oneshot::Sender<Vec<u8>>>,
     doing: JoinSet<Done>,
     parting: Vec<oneshot::Sender<()>>,
+    signing: Signing,
     stale: bool,
+}
+
+/// One signature at a time: of two side by side the older portrayal could take the higher sequence.
+#[derive(Default)]
+struct Signing {
+    under_way: bool,
+    /// Sign once more, above this sequence: the portrayal changed meanwhile.
+    again: Option<u64>,
 }
 
 impl Driver {
@@ -121,6 +130,7 @@ impl Driver {
             answers: HashMap::new(),
             doing: JoinSet::new(),
             parting: Vec::new(),
+            signing: Signing::default(),
             stale: true,
         };
         driver.publish();
@@ -191,12 +201,20 @@ impl Driver {
                 };
                 self.handle(input);
             }
-            Done::Signed(Some(facts)) => {
-                self.wiring.own.send_replace(Arc::clone(&facts));
-                self.handle(Input::OwnFacts(facts));
-            }
-            // The core asks again for a signature that does not come.
-            Done::Signed(None) | Done::Told => {}
+            Done::Signed(facts) => self.on_signed(facts),
+            Done::Told => {}
+        }
+    }
+
+    fn on_signed(&mut self, facts: Option<SharedFacts>) {
+        self.signing.under_way = false;
+        // The core asks again for a signature that does not come.
+        if let Some(facts) = facts {
+            self.wiring.own.send_replace(Arc::clone(&facts));
+            self.handle(Input::OwnFacts(facts));
+        }
+        if let Some(above) = self.signing.again.take() {
+            self.sign(above);
         }
     }
 
@@ -233,6 +251,11 @@ impl Driver {
     }
 
     fn sign(&mut self, above: u64) {
+        if self.signing.under_way {
+            self.signing.again = Some(self.signing.again.unwrap_or(0).max(above));
+            return;
+        }
+        self.signing.under_way = true;
         let signing = (self.wiring.sign)(self.portrayal.clone(), above);
         self.doing.spawn(async move { Done::Signed(signing.await) });
     }

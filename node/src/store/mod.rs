@@ -91,9 +91,17 @@ impl Store {
     /// # Errors
     /// If it cannot be written.
     pub fn next_sequence(&self, above: u64) -> Result<u64, StoreError> {
-        let last = self.meta_number(META_SEQUENCE)?.unwrap_or(0);
-        let next = last.max(above).saturating_add(1);
-        self.put_meta(META_SEQUENCE, &next.to_be_bytes())?;
+        // What is no number is refused here, before anything is written over it.
+        self.meta_number(META_SEQUENCE)?;
+        let mut next = 0;
+        // Read and written in one transaction: two who ask at once get two sequences.
+        self.write(|transaction| {
+            let mut meta = transaction.open_table(META)?;
+            let last = meta.get(META_SEQUENCE)?.and_then(|bytes| bytes.value().try_into().ok());
+            next = last.map_or(0, u64::from_be_bytes).max(above).saturating_add(1);
+            meta.insert(META_SEQUENCE, next.to_be_bytes().as_slice())?;
+            Ok(())
+        })?;
         Ok(next)
     }
 

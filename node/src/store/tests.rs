@@ -53,6 +53,20 @@ fn a_sequence_is_never_given_twice() {
 }
 
 #[test]
+fn those_who_take_sequences_at_once_get_different_ones() {
+    let (store, _directory) = store();
+    let taking: Vec<_> = (0..4)
+        .map(|_| {
+            let store = store.clone();
+            std::thread::spawn(move || (0..10).map(|_| store.next_sequence(0).unwrap()).collect::<Vec<_>>())
+        })
+        .collect();
+    let mut taken: Vec<u64> = taking.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    taken.sort_unstable();
+    assert_eq!(taken, (1..=40).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_contacts_heard_last_are_kept() {
     let (store, _directory) = store();
     let writes: Vec<Write> = (0..300).map(contact).collect();

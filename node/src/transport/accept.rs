@@ -13,7 +13,7 @@ use p2p_shared::services::node::Direction;
 use quinn::Incoming;
 use tokio::time::timeout;
 
-use super::{Inner, lock};
+use super::{Inner, Routes, lock};
 
 /// Handshakes in flight, in all.
 const HANDSHAKES_MAX: usize = 128;
@@ -58,8 +58,9 @@ impl Drop for Place {
     }
 }
 
-/// Accepts until the endpoint closes.
-pub(super) async fn run(inner: Arc<Inner>) {
+/// Accepts until the endpoint closes. The routes go with it, and with them all that they serve: nothing else
+/// may own them, or a node would keep itself alive through its own services.
+pub(super) async fn run(inner: Arc<Inner>, _routes: Arc<Routes>) {
     while let Some(incoming) = inner.endpoint.accept().await {
         if !incoming.remote_address_validated() && incoming.may_retry() {
             // It may fail only for a datagram that is no longer there.

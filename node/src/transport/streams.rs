@@ -3,7 +3,7 @@
 //! Rule zero begins here: DHT and membership take nodes alone, and a node that calls is a
 //! [`Caller::Node`], which may nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use p2p_shared::access::Caller;
@@ -83,7 +83,7 @@ async fn route(
     mut send: SendStream,
     receive: RecvStream,
 ) -> Served {
-    let Some(routes) = inner.routes.get() else { return Served::Well };
+    let Some(routes) = inner.routes.get().and_then(Weak::upgrade) else { return Served::Well };
     let is_node = link.peer().kind == PeerKind::Node;
     match kind {
         Some(StreamKind::Rpc) => {

@@ -185,12 +185,12 @@ fn from_transport_close(close: &quinn::ConnectionClose) -> LinkError {
 /// Errors of the TLS handshake are the codes 0x100 to 0x1ff (RFC 9001, section 4.8).
 fn from_crypto(by: RefusedBy, code: u64, text: &[u8]) -> Option<LinkError> {
     let alert = u8::try_from(code.checked_sub(0x100)?).ok()?;
-    let detail = clean_text(text);
-    let reason = match Refusal::from_close_text(&detail) {
+    let text = String::from_utf8_lossy(text);
+    let reason = match Refusal::from_close_text(&text) {
         RefusalReason::Other => RefusalReason::from_alert(alert),
         reason => reason,
     };
-    let detail = detail.strip_prefix("invalid peer certificate: ").map(ToOwned::to_owned).unwrap_or(detail);
+    let detail = Refusal::close_sentence(&text);
     Some(LinkError::Refused { by, reason, detail })
 }
 

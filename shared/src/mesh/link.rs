@@ -3,6 +3,7 @@
 //! A [`Link`] exists only then, so who holds one knows who the peer is and how to speak with it. Calls leave
 //! through it; streams that the peer opens are for the owner of the connection to take.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct Local {
     pub version: String,
     /// Random at each start.
     pub instance: u64,
+    /// Schema hash of each method that it knows, by name.
+    pub methods: BTreeMap<String, u64>,
 }
 
 impl Local {
@@ -43,11 +46,12 @@ impl Local {
         let mut instance = [0; 8];
         aws_lc_rs::rand::fill(&mut instance).expect("the system has randomness");
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Self { mesh, version, instance: u64::from_be_bytes(instance) }
+        let hashes = services::schema_hashes().iter();
+        let methods = hashes.map(|(&name, &hash)| (name.to_owned(), hash)).collect();
+        Self { mesh, version, instance: u64::from_be_bytes(instance), methods }
     }
 
     fn hello(&self, observed: SocketAddr) -> Hello {
-        let hashes = services::schema_hashes();
         Hello {
             protocol: (MAJOR, MINOR),
             mesh: self.mesh.clone(),
@@ -55,7 +59,7 @@ impl Local {
             instance: self.instance,
             features: 0,
             observed: Some(observed),
-            methods: hashes.iter().map(|(&name, &hash)| (name.to_owned(), hash)).collect(),
+            methods: self.methods.clone(),
         }
     }
 }

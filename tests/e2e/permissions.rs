@@ -1,0 +1,94 @@
+//! R29: what a role may do is what the table says, held by walking every method of every service; and what
+//! two versions with different schemas say to each other.
+
+use p2p_shared::access::Role;
+use p2p_shared::error::{Code, RpcError};
+use p2p_shared::id::NodeId;
+use p2p_shared::mesh::NodeHandle;
+use p2p_shared::mesh::link::Local;
+use p2p_shared::rpc::client::{Call, ItemSource, MethodRef};
+use p2p_shared::rpc::codec::Encoding;
+use p2p_shared::rpc::service::MethodSpec;
+use p2p_shared::services::{self, Services};
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::echo::soon;
+
+/// Arguments with which a method does no harm: what they aim at is not there.
+fn harmless(method: &str) -> Value {
+    let process = json!({ "boot_id": "another boot", "pid": 1, "start_ticks": 1 });
+    match method {
+        "node.find" => json!({ "name": "web-1" }),
+        "node.set_labels" => json!({ "set": [], "remove": [] }),
+        "node.forget" => json!({ "id": NodeId::new([0; 32]) }),
+        "process.list" => json!({ "filter": null }),
+        "process.inspect" => process,
+        "process.signal" => json!({ "target": process, "signal": "term" }),
+        "process.renice" => json!({ "target": process, "nice": 0 }),
+        "process.watch" | "monitor.watch" => json!({ "interval_ms": 1_000 }),
+        _ => json!({}),
+    }
+}
+
+/// Calls a method by its name, as scripts do.
+async fn call(node: &NodeHandle, method: &'static MethodSpec) -> Result<(), RpcError> {
+    let args = harmless(method.name);
+    let reference = MethodRef { encoding: Some(Encoding::Json), ..method.into() };
+    if method.verb.streams() {
+        let mut opened = node.open(reference, &args).await?;
+        return opened.source.next_item().await.map(|item| assert!(item.is_some(), "{}", method.name));
+    }
+    let answer = node.exchange(reference, &args).await?;
+    serde_json::from_slice::<Value>(&answer.bytes).unwrap();
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_method_serves_exactly_the_roles_of_the_table() {
+    let cluster = Cluster::start(1).await;
+    for role in [Role::Viewer, Role::Operator, Role::Admin] {
+        let node = cluster.operator(role).node(cluster.name(0));
+        for method in services::methods() {
+            let ended = soon(method.name, call(&node, method)).await;
+            match ended.map_err(|error| error.code) {
+                Err(Code::Forbidden) => assert!(!role.has(method.permission), "{role}: {}", method.name),
+                Ok(()) | Err(Code::Conflict | Code::NotFound) => {
+                    assert!(role.has(method.permission), "{role}: {}", method.name);
+                }
+                Err(code) => panic!("{role}: {}: {code}", method.name),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_method_serves_a_node() {
+    let cluster = Cluster::start(1).await;
+    let node = cluster.as_seen_by(&cluster.ca.node("web-9")).node(cluster.name(0));
+    for method in services::methods() {
+        let error = soon(method.name, call(&node, method)).await.unwrap_err();
+        assert_eq!(error.code, Code::Forbidden, "{}: {error}", method.name);
+    }
+}
+
+#[tokio::test]
+async fn a_caller_with_other_schemas_is_served_in_json() {
+    let cluster = Cluster::start(1).await;
+    let operator = cluster.ca.operator("ann", Role::Viewer);
+    let mut other = Local::new(operator.identity().mesh.clone());
+    for method in ["node.info", "process.watch"] {
+        *other.methods.get_mut(method).expect("it is told") ^= 1;
+    }
+    let node = cluster.saying(&operator, other).node(cluster.name(0));
+    let method = |name| MethodRef::from(services::method(name).unwrap());
+    let info = node.exchange(method("node.info"), &json!({})).await.unwrap();
+    assert_eq!(info.encoding, Encoding::Json);
+    assert_eq!(serde_json::from_slice::<Value>(&info.bytes).unwrap()["name"], "web-1");
+    assert_eq!(node.node().info().await.unwrap().name, *cluster.name(0));
+    let mut watch = node.process().watch(1_000).await.unwrap();
+    assert!(watch.next().await.unwrap().unwrap().full);
+    // What both describe alike stays compact.
+    let stats = services::node::stats::Args {};
+    assert_eq!(node.exchange(method("node.stats"), &stats).await.unwrap().encoding, Encoding::Bincode);
+}
