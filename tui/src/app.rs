@@ -398,10 +398,11 @@ impl State {
         if inside(areas.body) {
             let requests = self.with_view(|view, scene| view.on_mouse(scene, mouse));
             self.fulfil(requests);
-        } else if inside(areas.tabs) && mouse.kind == MouseKind::Press {
-            if let Some(view) = crate::view::tab_at(self, mouse.column) {
-                self.act(Action::Show(view));
-            }
+        } else if inside(areas.tabs)
+            && mouse.kind == MouseKind::Press
+            && let Some(view) = crate::view::tab_at(self, mouse.column)
+        {
+            self.act(Action::Show(view));
         }
     }
 
