@@ -15,6 +15,7 @@ use p2p_shared::services::node::{FleetDelta, Member, MemberState, Peer, RefusedH
 use p2p_shared::time::Millis;
 
 pub use history::{History, POINTS_MAX, Point};
+pub(crate) use history::share;
 pub use processes::{Census, Process, Processes, RowId};
 
 use crate::command::{Subscription, Topic};

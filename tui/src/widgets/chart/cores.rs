@@ -13,6 +13,9 @@ const GAP: u16 = 2;
 /// A line is not made longer than this; what is left separates the columns.
 const SPARK_MAX: u16 = 60;
 
+/// Length of a line beside something else.
+const SPARK_BESIDE: u16 = 30;
+
 /// One core.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Core {
@@ -27,6 +30,14 @@ pub fn rows_wanted(count: usize, width: u16) -> u16 {
     let least = number_width(count) + PERCENT_WIDTH + 9;
     let columns = usize::from((width / least).max(1));
     u16::try_from(count.div_ceil(columns)).unwrap_or(u16::MAX)
+}
+
+/// The width that the cores want beside something else, in a height: a line each that is long enough to read, and
+/// never more than half of `width`.
+pub fn width_wanted(count: usize, (width, height): (u16, u16)) -> u16 {
+    let columns = u16::try_from(count.div_ceil(usize::from(height.max(1)))).unwrap_or(u16::MAX);
+    let each = number_width(count) + 1 + SPARK_BESIDE + PERCENT_WIDTH + GAP;
+    each.saturating_mul(columns).min(width / 2)
 }
 
 /// Draws all cores into an area of any size.

@@ -62,7 +62,7 @@ fn what_was_not_measured_is_a_gap_and_nothing_is_a_line() {
     points[32].1 = f64::NAN;
     assert_eq!(points[32].0, Millis(52_000));
     let shown = plot::columns(&points, WINDOW, 6);
-    assert_eq!(shown.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, true, false, true, true]);
+    assert_eq!(shown.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, false, true, true]);
     assert!(plot::columns(&points, WINDOW, 60)[52].is_none());
 }
 
