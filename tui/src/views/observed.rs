@@ -88,7 +88,9 @@ pub(super) fn absence(node: &Node, topic: Topic) -> (String, Role) {
     let (name, what) = (node.name(), topic.as_str());
     if let Some(error) = node.error(topic) {
         let text = match error.code {
-            Code::Forbidden | Code::Unauthenticated => format!("{name} does not show its {what}: {}", error.message),
+            Code::Forbidden | Code::Unauthenticated => {
+                format!("{name} does not show its {what}: {}", error.message)
+            }
             _ => format!("no {what} from {name}: {}", error.message),
         };
         return (text, Role::Bad);
@@ -101,16 +103,28 @@ pub(super) fn absence(node: &Node, topic: Topic) -> (String, Role) {
     }
 }
 
-/// The mark and the word of a state.
+/// The word of a state.
+pub(super) const fn word(state: MemberState) -> &'static str {
+    match state {
+        MemberState::Alive => "alive",
+        MemberState::Suspect => "suspect",
+        MemberState::Lost => "lost",
+        MemberState::Left => "left",
+        MemberState::Unknown => "unknown",
+    }
+}
+
+/// The mark and the word of a state, and what it is for the eye.
 pub(super) const fn state(state: MemberState, glyphs: &Glyphs) -> (&'static str, &'static str, Role) {
     let [alive, suspect, lost, left, unknown] = glyphs.states;
-    match state {
-        MemberState::Alive => (alive, "alive", Role::Good),
-        MemberState::Suspect => (suspect, "suspect", Role::Warn),
-        MemberState::Lost => (lost, "lost", Role::Bad),
-        MemberState::Left => (left, "left", Role::Dim),
-        MemberState::Unknown => (unknown, "unknown", Role::Warn),
-    }
+    let (mark, role) = match state {
+        MemberState::Alive => (alive, Role::Good),
+        MemberState::Suspect => (suspect, Role::Warn),
+        MemberState::Lost => (lost, Role::Bad),
+        MemberState::Left => (left, Role::Dim),
+        MemberState::Unknown => (unknown, Role::Warn),
+    };
+    (mark, word(state), role)
 }
 
 /// Says something in the upper middle of an area, over as many lines as it takes.

@@ -141,7 +141,10 @@ impl View for ResourcesView {
             Action::Top => self.scroll = 0,
             Action::Bottom => self.scroll_by(scene, isize::MAX),
             Action::Open => {
-                return current.map(|id| Request::Show(ViewId::Processes, Scope::one(id))).into_iter().collect();
+                return current
+                    .map(|id| Request::Show(ViewId::Processes, Scope::one(id)))
+                    .into_iter()
+                    .collect();
             }
             Action::CopyField => {
                 let name = current.map(|id| scene.fleet.name_of(id));
@@ -215,7 +218,8 @@ impl View for ResourcesView {
 /// The lines above the panels; answers how many they are.
 fn head(figures: &Figures<'_>, standing: &Standing, area: Rect, painter: &mut Painter<'_>) -> u16 {
     let sample = figures.sample;
-    let right = format!("last {} {} {}", span_of(figures.window.span), painter.theme.glyphs.dot, standing.text);
+    let right =
+        format!("last {} {} {}", span_of(figures.window.span), painter.theme.glyphs.dot, standing.text);
     // What is wrong is worth more than the uptime: it gets up to two thirds of the line.
     let room = (width(&right) as u16).min(area.width / 3 * 2);
     painter.right((area.x + area.width - room, area.y), room, &right, standing.role);

@@ -118,7 +118,13 @@ impl Chart<'_> {
         self.unit.ceiling(highest)
     }
 
-    fn draw_half(&self, series: Series<'_>, ceiling: f64, (area, grow): (Rect, Grow), painter: &mut Painter<'_>) {
+    fn draw_half(
+        &self,
+        series: Series<'_>,
+        ceiling: f64,
+        (area, grow): (Rect, Grow),
+        painter: &mut Painter<'_>,
+    ) {
         let plot = Plot::new(series.points, self.window, ceiling, painter.theme);
         for (row, (text, level)) in (0..area.height).zip(plot.rows(area, grow)) {
             let role = match self.unit {
@@ -178,7 +184,7 @@ fn draw_axis(window: Window, line: Rect, painter: &mut Painter<'_>) {
 
 /// A span without parts that are nothing: `10m`, `2m30s`.
 fn short_span(ms: u64) -> String {
-    if ms % 60_000 == 0 && ms < 3_600_000 { format!("{}m", ms / 60_000) } else { span_ms(ms) }
+    if ms.is_multiple_of(60_000) && ms < 3_600_000 { format!("{}m", ms / 60_000) } else { span_ms(ms) }
 }
 
 #[cfg(test)]

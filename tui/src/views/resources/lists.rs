@@ -113,7 +113,8 @@ pub(super) fn gauge_line(
 
 /// Interfaces that carry something, busiest first.
 pub(super) fn interfaces(figures: &Figures<'_>, area: Rect, painter: &mut Painter<'_>) {
-    let mut shown: Vec<&Interface> = figures.sample.interfaces.iter().filter(|one| one.name != "lo").collect();
+    let mut shown: Vec<&Interface> =
+        figures.sample.interfaces.iter().filter(|one| one.name != "lo").collect();
     let traffic = |one: &Interface| one.received_bytes_per_s.saturating_add(one.sent_bytes_per_s);
     shown.sort_by_key(|one| (std::cmp::Reverse(traffic(one)), !one.up));
     let [down, up] = painter.theme.glyphs.flow;
@@ -142,7 +143,8 @@ pub(super) fn interfaces(figures: &Figures<'_>, area: Rect, painter: &mut Painte
         let role = if interface.errors_total > 0 { Role::Warn } else { Role::Text };
         let room = area.width.saturating_sub(taken + 1);
         let used = painter.text((area.x, y), room, &name, figures.role(role));
-        let errors = format!(" {}", plural(usize::try_from(interface.errors_total).unwrap_or(usize::MAX), "error"));
+        let errors =
+            format!(" {}", plural(usize::try_from(interface.errors_total).unwrap_or(usize::MAX), "error"));
         if interface.errors_total > 0 && width(&errors) as u16 + used <= room {
             painter.text((area.x + used, y), room - used, &errors, figures.role(Role::Warn));
         }
@@ -238,7 +240,8 @@ pub(super) fn strain(figures: &Figures<'_>, area: Rect, painter: &mut Painter<'_
         Some(pressure) => {
             for (label, some, full) in rows_of(pressure) {
                 let Some(line) = line() else { return };
-                let text = full.map_or_else(|| "some".to_owned(), |full| format!("some, {} all", percent(full)));
+                let text =
+                    full.map_or_else(|| "some".to_owned(), |full| format!("some, {} all", percent(full)));
                 gauge_line(figures, label, (some, &format!("{text:<14}")), line, painter);
             }
         }

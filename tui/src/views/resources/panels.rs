@@ -96,7 +96,8 @@ fn split(area: Rect, wanted: u16) -> (Rect, Rect) {
 
 fn share_chart(figures: &Figures<'_>, values: &[chart::Point], area: Rect, painter: &mut Painter<'_>) {
     let first = Series { points: values, role: Role::First };
-    let chart = Chart { unit: Unit::Percent, first, second: None, window: figures.window, dimmed: figures.dimmed };
+    let chart =
+        Chart { unit: Unit::Percent, first, second: None, window: figures.window, dimmed: figures.dimmed };
     chart::draw(&chart, area, painter);
 }
 
@@ -191,7 +192,12 @@ impl Flow<'_> {
         let short = format!("{first} {}  {second} {}", now(0), now(1));
         let long = format!("{first} {} max {}  {second} {} max {}", now(0), most(0), now(1), most(1));
         let bare = format!("{} {}", now(0), now(1));
-        let caption = Caption { title: self.title, value: String::new(), role: Role::Text, legends: vec![long, short, bare] };
+        let caption = Caption {
+            title: self.title,
+            value: String::new(),
+            role: Role::Text,
+            legends: vec![long, short, bare],
+        };
         let inside = open(caption, place, painter);
         let (area, below) = split(inside, rows.min(inside.height / 3));
         let chart = Chart {
@@ -207,8 +213,7 @@ impl Flow<'_> {
 }
 
 fn network(figures: &Figures<'_>, place: (Rect, bool), painter: &mut Painter<'_>) {
-    let values =
-        [points(figures, |point| point.received as f64), points(figures, |point| point.sent as f64)];
+    let values = [points(figures, |point| point.received as f64), points(figures, |point| point.sent as f64)];
     let [received, sent] = painter.theme.glyphs.flow;
     let flow = Flow { title: "Network", names: [received, sent], values };
     let rows = u16::try_from(figures.sample.interfaces.len()).unwrap_or(u16::MAX);
@@ -217,8 +222,7 @@ fn network(figures: &Figures<'_>, place: (Rect, bool), painter: &mut Painter<'_>
 }
 
 fn disk(figures: &Figures<'_>, place: (Rect, bool), files_apart: bool, painter: &mut Painter<'_>) {
-    let values =
-        [points(figures, |point| point.read as f64), points(figures, |point| point.written as f64)];
+    let values = [points(figures, |point| point.read as f64), points(figures, |point| point.written as f64)];
     let flow = Flow { title: "Disk", names: ["read", "write"], values };
     let count = u16::try_from(figures.sample.disks.len()).unwrap_or(u16::MAX);
     let below = flow.draw(figures, place, if files_apart { 0 } else { count }, painter);

@@ -70,7 +70,12 @@ fn role(share: f32, calm: Role, dimmed: bool) -> Role {
 }
 
 /// Number, line, percent; down the first column, then down the next.
-fn draw_lines(cores: &[Core], dimmed: bool, (area, columns, each): (Rect, u16, u16), painter: &mut Painter<'_>) {
+fn draw_lines(
+    cores: &[Core],
+    dimmed: bool,
+    (area, columns, each): (Rect, u16, u16),
+    painter: &mut Painter<'_>,
+) {
     let label = number_width(cores.len());
     let gap = if columns > 1 { GAP } else { 0 };
     let spark = (each - gap).saturating_sub(label + 1 + PERCENT_WIDTH).min(SPARK_MAX);

@@ -55,7 +55,11 @@ impl<'a> Plot<'a> {
                     let height = cell.get(column).copied().flatten().unwrap_or(0);
                     height.saturating_sub(from_edge * down).min(down)
                 };
-                if ascii { self.glyphs.bars[filled(0)].to_owned() } else { braille([filled(0), filled(1)], grow) }
+                if ascii {
+                    self.glyphs.bars[filled(0)].to_owned()
+                } else {
+                    braille([filled(0), filled(1)], grow)
+                }
             });
             (text.collect(), (from_edge + 1) as f32 / f32::from(area.height))
         })

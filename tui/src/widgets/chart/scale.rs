@@ -32,7 +32,7 @@ impl Unit {
             Self::Percent => percent(value as f32),
             Self::Rate if value < 1.0 => "0".to_owned(),
             Self::Rate => bytes(value as u64),
-            Self::Number if value >= 10.0 || value < 0.05 => format!("{value:.0}"),
+            Self::Number if !(0.05..10.0).contains(&value) => format!("{value:.0}"),
             Self::Number => format!("{value:.1}"),
         }
     }

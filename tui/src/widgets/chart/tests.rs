@@ -51,7 +51,10 @@ fn a_ramp_rises_from_left_to_right_under_its_scale() {
 fn ascii_draws_bars() {
     let points = seconds(|second| if second < 30 { 0.0 } else { 1.0 });
     let shown = lines(&chart(&points, None, Unit::Percent), &Theme::default().ascii(), (25, 3));
-    assert_eq!(shown, ["100%           ##########", "               ##########", "  0% __________##########"]);
+    assert_eq!(
+        shown,
+        ["100%           ##########", "               ##########", "  0% __________##########"]
+    );
     assert!(shown.iter().all(|line| line.is_ascii()));
 }
 
@@ -100,14 +103,7 @@ fn cores_fit_any_height() {
 }
 
 fn any_value() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        any::<f64>(),
-        0.0..1.0f64,
-        Just(f64::NAN),
-        Just(f64::INFINITY),
-        Just(-1.0),
-        Just(f64::MAX),
-    ]
+    prop_oneof![any::<f64>(), 0.0..1.0f64, Just(f64::NAN), Just(f64::INFINITY), Just(-1.0), Just(f64::MAX),]
 }
 
 proptest! {
