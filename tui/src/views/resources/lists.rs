@@ -171,6 +171,9 @@ pub(super) fn file_systems(figures: &Figures<'_>, area: Rect, painter: &mut Pain
     }
     let mut disks: Vec<&Disk> = figures.sample.disks.iter().collect();
     disks.sort_by_key(|disk| std::cmp::Reverse(tightness(disk)));
+    // All gauges end in one column, so the longest remark decides.
+    let wide = area.width >= WIDE_MIN;
+    let tail = if wide { 30 } else { disks.iter().map(|disk| width(&remarks(disk))).max().unwrap_or(0) as u16 };
     let first = figures.scroll.min(disks.len().saturating_sub(usize::from(area.height)));
     let rest = disks.len() - first;
     let more = rest.saturating_sub(usize::from(area.height));
@@ -180,31 +183,36 @@ pub(super) fn file_systems(figures: &Figures<'_>, area: Rect, painter: &mut Pain
             // This line stands for its own file system too.
             painter.text((area.x, y), area.width, &format!("{} more", more + 1), Role::Dim);
         } else {
-            file_system(figures, disk, line, painter);
+            file_system(figures, disk, (line, tail), painter);
         }
     }
 }
 
-fn file_system(figures: &Figures<'_>, disk: &Disk, area: Rect, painter: &mut Painter<'_>) {
+/// What is odd about a file system: few inodes left, read-only.
+fn remarks(disk: &Disk) -> String {
+    let mut text = String::new();
+    if inodes(disk) >= INODES_TIGHT {
+        text += &format!(" inodes {}", percent(inodes(disk)));
+    }
+    if disk.read_only {
+        text += " ro";
+    }
+    text
+}
+
+fn file_system(figures: &Figures<'_>, disk: &Disk, (area, tail): (Rect, u16), painter: &mut Painter<'_>) {
     let ratio = share(used(disk), disk.total_bytes);
     let role = figures.role(Role::of_share(ratio));
     let wide = area.width >= WIDE_MIN;
     let name = if wide { 24 } else { (area.width / 3).clamp(6, 24) };
     painter.text((area.x, area.y), name.min(area.width), &disk.mountpoint, figures.role(Role::Text));
     let sizes = format!("{:>4} of {:>4}", bytes(used(disk)), bytes(disk.total_bytes));
-    let mut odd = String::new();
-    if inodes(disk) >= INODES_TIGHT {
-        odd += &format!(" inodes {}", percent(inodes(disk)));
-    }
-    if disk.read_only {
-        odd += " ro";
-    }
+    let mut odd = remarks(disk);
     if wide {
         odd += &format!("  {} {}", disk.file_system, disk.device);
     }
     let tail_role = if inodes(disk) >= INODES_TIGHT { Role::of_share(inodes(disk)) } else { Role::Dim };
     // The gauge shrinks before the text does.
-    let tail = if wide { 30 } else { width(&odd) as u16 };
     let fixed = name + 1 + 5 + 1 + sizes.len() as u16 + tail;
     let gauge = area.width.saturating_sub(fixed).min(GAUGE_MAX);
     let mut x = area.x + name + 1;
