@@ -1,1 +1,424 @@
 //! The state of the console and its one way to change.
+//!
+//! [`Event`]s enter by [`State::update`], [`Command`]s leave, and nothing else happens: no clock, no network, no
+//! waiting. What is drawn is a function of this state (`view`).
+
+pub mod confirm;
+mod keys;
+pub mod layer;
+pub mod menu;
+mod mesh;
+pub mod palette;
+mod requests;
+pub mod runs;
+
+use std::collections::{BTreeSet, VecDeque};
+
+use p2p_shared::time::{Millis, UnixMillis};
+use ratatui::layout::Rect;
+
+use crate::action::Action;
+use crate::command::{Command, Subscription, Topic};
+use crate::event::{Entry, Event, Key, MeshEvent, Mouse, MouseKind};
+use crate::filter::{Filter, Mistake};
+use crate::fleet::Fleet;
+use crate::keymap::Keymap;
+use crate::layout::{self, Areas, Extras};
+use crate::theme::Theme;
+use crate::views::fleet::FleetView;
+use crate::views::peers::PeersView;
+use crate::views::processes::ProcessesView;
+use crate::views::resources::ResourcesView;
+use crate::views::{Change, Scene, View, ViewId};
+use crate::widgets::field::Field;
+
+use layer::Layer;
+use palette::History;
+use runs::Runs;
+
+/// How long a message stands in the last line.
+const MESSAGE_LIFE: Millis = Millis(6_000);
+/// In a fleet of up to so many nodes the figures of all are followed all the time, so that charts have a past.
+const FOLLOWED_MAX: usize = 64;
+/// Messages of the mesh that wait while the screen is frozen; with more it goes on by itself.
+const FROZEN_MAX: usize = 20_000;
+/// Ways back that are remembered.
+const BACK_MAX: usize = 50;
+
+/// What a console is started with.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Styles and characters.
+    pub theme: Theme,
+    /// Keys.
+    pub keys: Keymap,
+    /// Refuse everything that acts.
+    pub readonly: bool,
+    /// A strip that always stands under the tabs.
+    pub banner: Option<String>,
+    /// There is no certificate: what to run, on which machine.
+    pub first_run: Option<String>,
+    /// Said at the start, such as mistakes in a file of keys.
+    pub notices: Vec<String>,
+}
+
+/// What the console knows of the world.
+#[derive(Debug, Default)]
+pub struct World {
+    /// The nodes.
+    pub fleet: Fleet,
+    /// Through whom it looks.
+    pub entry: Option<Entry>,
+    /// The console's clock.
+    pub now: Millis,
+    /// The wall's.
+    pub wall: UnixMillis,
+    /// The screen.
+    pub screen: Rect,
+}
+
+/// The views, side by side; each keeps its cursor while another is shown.
+#[derive(Debug)]
+struct Views {
+    fleet: FleetView,
+    processes: ProcessesView,
+    resources: ResourcesView,
+    peers: PeersView,
+}
+
+impl Views {
+    fn get(&self, id: ViewId) -> &dyn View {
+        match id {
+            ViewId::Fleet => &self.fleet,
+            ViewId::Processes => &self.processes,
+            ViewId::Resources => &self.resources,
+            ViewId::Peers => &self.peers,
+        }
+    }
+
+    fn get_mut(&mut self, id: ViewId) -> &mut dyn View {
+        match id {
+            ViewId::Fleet => &mut self.fleet,
+            ViewId::Processes => &mut self.processes,
+            ViewId::Resources => &mut self.resources,
+            ViewId::Peers => &mut self.peers,
+        }
+    }
+}
+
+/// The filter or the search while it is written.
+#[derive(Clone, Debug, Default)]
+pub struct Editing {
+    /// What is written.
+    pub field: Field,
+    /// A search: hides nothing.
+    pub searching: bool,
+    /// What is wrong with it.
+    pub mistake: Option<Mistake>,
+}
+
+/// The whole console.
+#[derive(Debug)]
+pub struct State {
+    /// What it was started with.
+    pub options: Options,
+    /// What it knows.
+    pub world: World,
+    views: Views,
+    current: ViewId,
+    back: Vec<ViewId>,
+    /// What lies over the view, the topmost last.
+    pub layers: Vec<Layer>,
+    /// The filter line, while it is written.
+    pub editing: Option<Editing>,
+    /// What `n` and `p` look for.
+    search: Option<Filter>,
+    pressed: Vec<Key>,
+    subscribed: BTreeSet<Subscription>,
+    /// What became of every action.
+    pub runs: Runs,
+    history: History,
+    message: Option<(String, Millis)>,
+    frozen: Option<VecDeque<MeshEvent>>,
+    changes: BTreeSet<Change>,
+    interrupted: Option<Millis>,
+    mouse: bool,
+    dirty: bool,
+    out: Vec<Command>,
+}
+
+impl State {
+    /// A console that has seen nothing yet.
+    pub fn new(options: Options) -> Self {
+        let message = (!options.notices.is_empty()).then(|| (options.notices.join("; "), MESSAGE_LIFE));
+        Self {
+            options,
+            world: World { screen: Rect::new(0, 0, 80, 24), ..World::default() },
+            views: Views {
+                fleet: FleetView::new(),
+                processes: ProcessesView::new(),
+                resources: ResourcesView::new(),
+                peers: PeersView::new(),
+            },
+            current: ViewId::Fleet,
+            back: Vec::new(),
+            layers: Vec::new(),
+            editing: None,
+            search: None,
+            pressed: Vec::new(),
+            subscribed: BTreeSet::new(),
+            runs: Runs::default(),
+            history: History::default(),
+            message,
+            frozen: None,
+            changes: BTreeSet::new(),
+            interrupted: None,
+            mouse: true,
+            dirty: true,
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes in what happened; answers what is to be done.
+    pub fn update(&mut self, event: Event) -> Vec<Command> {
+        match event {
+            Event::Tick { now, wall } => self.on_tick(now, wall),
+            Event::Resize { width, height } => {
+                self.world.screen = Rect::new(0, 0, width, height);
+                self.changes.insert(Change::Nodes);
+                self.dirty = true;
+            }
+            Event::Mesh(event) => self.on_mesh(event),
+            Event::Key(key) => {
+                self.settle();
+                self.dirty = true;
+                self.on_key(key);
+            }
+            Event::Paste(text) => {
+                self.dirty = true;
+                self.on_paste(&text);
+            }
+            Event::Mouse(mouse) => {
+                self.settle();
+                self.dirty = true;
+                self.on_mouse(mouse);
+            }
+        }
+        self.subscribe();
+        std::mem::take(&mut self.out)
+    }
+
+    /// Whether something visible changed since the last time; brings the views up to date for drawing.
+    pub fn wants_frame(&mut self) -> bool {
+        self.settle();
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Where the text cursor stands, while a text field is open.
+    pub fn cursor(&self) -> Option<(u16, u16)> {
+        crate::view::cursor(self)
+    }
+
+    /// The view that is shown.
+    pub fn view(&self) -> &dyn View {
+        self.views.get(self.current)
+    }
+
+    /// The view that is shown, by name.
+    pub const fn current(&self) -> ViewId {
+        self.current
+    }
+
+    /// What stands in the last line instead of the keys.
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_ref().map(|(text, _)| text.as_str())
+    }
+
+    /// Whether the screen stands still.
+    pub const fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
+    /// Keys of a sequence that has begun.
+    pub fn pressed(&self) -> &[Key] {
+        &self.pressed
+    }
+
+    /// What the views look at.
+    pub fn scene(&self) -> Scene<'_> {
+        scene(&self.world, self.areas().body, self.options.readonly)
+    }
+
+    /// Where everything stands on the screen now.
+    pub fn areas(&self) -> Areas {
+        let filter = self.editing.is_some() || self.view().filter().is_some() || self.search.is_some();
+        let extras = Extras { banners: self.banners().len() as u16, filter };
+        layout::areas(self.world.screen, extras)
+    }
+
+    /// What must be seen above the view.
+    pub fn banners(&self) -> Vec<String> {
+        let mut banners: Vec<String> = self.options.banner.iter().cloned().collect();
+        if self.options.readonly {
+            banners.push("read-only: nothing here can change a node".into());
+        }
+        if self.is_frozen() {
+            let key = self.options.keys.key_of(Action::Freeze);
+            banners.push(format!("frozen: the screen stands still, {key} lets it go on"));
+        }
+        if let Some(Entry::Lost { reason }) = &self.world.entry {
+            banners.push(format!("cut off from the mesh: {reason}"));
+        }
+        banners
+    }
+
+    /// The search in force.
+    pub const fn search(&self) -> Option<&Filter> {
+        self.search.as_ref()
+    }
+
+    fn on_tick(&mut self, now: Millis, wall: UnixMillis) {
+        let second = |at: Millis| at.0 / 1_000;
+        let next_second = second(now) != second(self.world.now);
+        let next_minute = wall.0 / 60_000 != self.world.wall.0 / 60_000;
+        (self.world.now, self.world.wall) = (now, wall);
+        if let Some((_, until)) = &mut self.message
+            && *until <= MESSAGE_LIFE
+            && *until != Millis::ZERO
+        {
+            // A message that was set before the first tick gets its whole life from here on.
+            *until = now + MESSAGE_LIFE;
+        }
+        if self.message.as_ref().is_some_and(|(_, until)| *until <= now) {
+            self.message = None;
+            self.dirty = true;
+        }
+        if next_second && !self.world.fleet.processes.is_empty() {
+            let swept = self.world.fleet.processes.sweep(now);
+            for node in self.world.fleet.iter().map(|(id, _)| id).filter(|_| !swept.is_empty()) {
+                self.changes.insert(Change::Processes(node));
+            }
+            self.dirty |= !swept.is_empty();
+        }
+        if next_minute || (next_second && self.shows_ages()) {
+            self.changes.insert(Change::Time);
+            self.dirty = true;
+        }
+    }
+
+    /// Whether there is an age on the screen that grows by the second.
+    fn shows_ages(&self) -> bool {
+        let now = self.world.now;
+        self.world.fleet.iter().any(|(_, node)| !node.is_there() || node.is_stale(Topic::Sample, now))
+    }
+
+    fn on_mesh(&mut self, event: MeshEvent) {
+        let about_data = matches!(
+            event,
+            MeshEvent::Fleet(_)
+                | MeshEvent::Sample { .. }
+                | MeshEvent::Processes { .. }
+                | MeshEvent::Peers { .. }
+                | MeshEvent::Routing { .. }
+                | MeshEvent::Refused { .. }
+        );
+        match &mut self.frozen {
+            Some(held) if about_data => {
+                held.push_back(event);
+                if held.len() > FROZEN_MAX {
+                    self.thaw();
+                    self.say("the screen was frozen for too long: it goes on");
+                }
+            }
+            _ => self.take_in(event),
+        }
+    }
+
+    fn thaw(&mut self) {
+        for event in self.frozen.take().into_iter().flatten() {
+            self.take_in(event);
+        }
+        self.dirty = true;
+    }
+
+    /// Hands the changes to the view that is shown, all at once.
+    fn settle(&mut self) {
+        if self.changes.is_empty() {
+            return;
+        }
+        let changes = std::mem::take(&mut self.changes);
+        let body = self.areas().body;
+        let scene = scene(&self.world, body, self.options.readonly);
+        for change in changes {
+            self.views.get_mut(self.current).on_change(&scene, change);
+        }
+    }
+
+    /// Runs `with` on the view that is shown.
+    fn with_view<T>(&mut self, with: impl FnOnce(&mut dyn View, &Scene<'_>) -> T) -> T {
+        let body = self.areas().body;
+        let scene = scene(&self.world, body, self.options.readonly);
+        with(self.views.get_mut(self.current), &scene)
+    }
+
+    /// Orders what the screen shows, and no more.
+    fn subscribe(&mut self) {
+        if self.options.first_run.is_some() {
+            return;
+        }
+        let mut wanted = self.view().topics(&self.scene());
+        let fleet = &self.world.fleet;
+        if fleet.len() <= FOLLOWED_MAX {
+            let there = fleet.iter().filter(|(_, node)| node.is_there());
+            wanted.extend(there.map(|(node, _)| Subscription { node, topic: Topic::Sample }));
+        }
+        if wanted == self.subscribed {
+            return;
+        }
+        self.out.extend(self.subscribed.difference(&wanted).copied().map(Command::Unsubscribe));
+        self.out.extend(wanted.difference(&self.subscribed).copied().map(Command::Subscribe));
+        self.subscribed = wanted;
+    }
+
+    fn say(&mut self, text: impl Into<String>) {
+        self.message = Some((text.into(), self.world.now + MESSAGE_LIFE + Millis(1)));
+        self.dirty = true;
+    }
+
+    fn on_mouse(&mut self, mouse: Mouse) {
+        if self.options.first_run.is_some() {
+            return;
+        }
+        if !self.layers.is_empty() {
+            self.scroll_layer(mouse.kind);
+            return;
+        }
+        let areas = self.areas();
+        let inside = |area: Rect| area.contains((mouse.column, mouse.row).into());
+        if inside(areas.body) {
+            let requests = self.with_view(|view, scene| view.on_mouse(scene, mouse));
+            self.fulfil(requests);
+        } else if inside(areas.tabs) && mouse.kind == MouseKind::Press {
+            if let Some(view) = crate::view::tab_at(self, mouse.column) {
+                self.act(Action::Show(view));
+            }
+        }
+    }
+
+    fn scroll_layer(&mut self, kind: MouseKind) {
+        if let Some(scroll) = self.layers.last_mut().and_then(Layer::scroll_mut) {
+            match kind {
+                MouseKind::WheelDown => *scroll = scroll.saturating_add(3),
+                MouseKind::WheelUp => *scroll = scroll.saturating_sub(3),
+                MouseKind::Press => {}
+            }
+        }
+    }
+}
+
+const fn scene(world: &World, body: Rect, readonly: bool) -> Scene<'_> {
+    Scene { fleet: &world.fleet, now: world.now, wall: world.wall, body, readonly }
+}
+
+#[cfg(test)]
+mod tests;

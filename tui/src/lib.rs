@@ -4,9 +4,22 @@
 //! [`command::Command`]s; [`view::draw`] paints the state. Nothing here reaches the network (`effects` and `cli`
 //! do) and nothing but [`runtime`] reads a clock.
 
+pub mod action;
+pub mod app;
+pub mod cli;
 pub mod command;
+pub mod effects;
 pub mod event;
 pub mod filter;
 pub mod fleet;
 pub mod format;
+pub mod keymap;
+pub mod layout;
+pub mod runtime;
+pub mod selector;
+pub mod terminal;
+pub mod testing;
 pub mod theme;
+pub mod view;
+pub mod views;
+pub mod widgets;

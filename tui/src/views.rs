@@ -108,7 +108,7 @@ impl Scope {
 }
 
 /// What of the world changed, for those who keep an order of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// The directory, links or figures of nodes.
     Nodes,
@@ -168,6 +168,22 @@ pub trait View {
     fn filter(&self) -> Option<&Filter>;
     /// The nodes that other views would follow from here: the one under the cursor, or the marked ones.
     fn nodes(&self, scene: &Scene<'_>) -> Vec<NodeId>;
+    /// What stands at the right of the title: rows, marks, order.
+    fn status(&self, _scene: &Scene<'_>) -> String {
+        String::new()
+    }
+    /// Takes every mark off; whether there were any.
+    fn clear_marks(&mut self) -> bool {
+        false
+    }
+    /// Moves the cursor to the next row (or the previous one) that a search hits.
+    fn seek(&mut self, _scene: &Scene<'_>, _forward: bool, _search: &Filter) -> bool {
+        false
+    }
+    /// The name under the cursor, or its whole row, for the clipboard.
+    fn copy(&self, _scene: &Scene<'_>, _row: bool) -> Option<String> {
+        None
+    }
     /// The most useful actions here, for the last line.
     fn hints(&self) -> &'static [Action];
     /// Draws it into the body.

@@ -1,0 +1,415 @@
+//! Keys and pastes: the topmost layer first, then the filter line, then the key map.
+
+use super::confirm::Answer;
+use super::layer::Layer;
+use super::menu::Picked;
+use super::palette::{Goal, Palette};
+use super::{Editing, State};
+use crate::action::Action;
+use crate::command::Command;
+use crate::event::{Code, Key};
+use crate::filter::Filter;
+use crate::keymap::Meaning;
+use crate::views::{Scope, ViewId};
+use p2p_shared::time::Millis;
+
+/// Two interrupts within this time leave the console.
+const TWICE: Millis = Millis(2_000);
+/// Lines that page keys scroll a layer by.
+const LAYER_PAGE: usize = 10;
+
+impl State {
+    pub(super) fn on_key(&mut self, key: Key) {
+        if self.options.first_run.is_some() {
+            if matches!(key.code, Code::Char('q' | 'c') | Code::Esc | Code::Enter) {
+                self.out.push(Command::Quit);
+            }
+            return;
+        }
+        if let Some(layer) = self.layers.pop() {
+            self.on_layer_key(layer, key);
+        } else if let Some(editing) = self.editing.take() {
+            self.on_editing_key(editing, key);
+        } else {
+            self.on_plain_key(key);
+        }
+    }
+
+    fn on_plain_key(&mut self, key: Key) {
+        let meaning = self.options.keys.meaning(&self.pressed, key);
+        match meaning {
+            Meaning::Wait => self.pressed.push(key),
+            Meaning::Act(action) => {
+                self.pressed.clear();
+                self.act(action);
+            }
+            Meaning::Nothing => {
+                let begun = !self.pressed.is_empty();
+                self.pressed.clear();
+                // What does not continue a sequence begins a new one.
+                if begun {
+                    self.on_plain_key(key);
+                }
+            }
+        }
+    }
+
+    pub(super) fn act(&mut self, action: Action) {
+        if action.spec().acts && self.options.readonly {
+            self.say("read-only: start without --readonly to act");
+            return;
+        }
+        match action {
+            Action::Quit => self.out.push(Command::Quit),
+            Action::Suspend => self.out.push(Command::Suspend),
+            Action::Back => self.go_back(),
+            Action::Close => self.close(),
+            Action::Interrupt => self.interrupt(),
+            Action::Palette => self.layers.push(Layer::Palette(Palette::open(&self.world.fleet))),
+            Action::Help => self.layers.push(Layer::Help { scroll: 0 }),
+            Action::Filter => self.edit(false),
+            Action::Search => self.edit(true),
+            Action::NextHit => self.seek(true),
+            Action::PreviousHit => self.seek(false),
+            Action::Show(view) => self.show_from_here(view),
+            Action::Freeze if self.is_frozen() => self.thaw(),
+            Action::Freeze => self.frozen = Some(Default::default()),
+            Action::Refresh => self.refresh(),
+            Action::Mouse => self.toggle_mouse(),
+            Action::CopyField => self.copy(false),
+            Action::CopyRow => self.copy(true),
+            other => {
+                let requests = self.with_view(|view, scene| view.on_action(scene, other));
+                self.fulfil(requests);
+            }
+        }
+    }
+
+    /// Another view over what is under the cursor or marked here.
+    fn show_from_here(&mut self, view: ViewId) {
+        if view == self.current {
+            return;
+        }
+        let nodes = if self.current == ViewId::Fleet { self.view().nodes(&self.scene()) } else { Vec::new() };
+        let scope = match (view, nodes.as_slice()) {
+            (ViewId::Fleet, _) | (_, []) => None,
+            (_, nodes) => Some(Scope::Nodes(nodes.iter().copied().collect())),
+        };
+        self.show(view, scope);
+    }
+
+    fn go_back(&mut self) {
+        match self.back.pop() {
+            Some(view) => {
+                self.current = view;
+                self.refresh_view();
+            }
+            None => self.out.push(Command::Quit),
+        }
+    }
+
+    /// Closes one layer and never quits: marks, then search, then filter, then the message.
+    fn close(&mut self) {
+        if self.with_view(|view, _| view.clear_marks()) {
+            return;
+        }
+        if self.search.take().is_some() {
+            return;
+        }
+        if self.view().filter().is_some() {
+            self.with_view(|view, scene| view.set_filter(scene, None));
+            return;
+        }
+        self.message = None;
+    }
+
+    fn interrupt(&mut self) {
+        let now = self.world.now;
+        if self.interrupted.is_some_and(|at| now.since(at) <= TWICE) {
+            self.out.push(Command::Quit);
+            return;
+        }
+        self.interrupted = Some(now);
+        match self.runs.waiting() {
+            Some(run) => {
+                self.out.push(Command::Cancel(run));
+                self.say("cancelled; ^C again leaves");
+            }
+            None => self.say("nothing runs; ^C again leaves"),
+        }
+    }
+
+    fn refresh(&mut self) {
+        self.out.extend(self.subscribed.iter().copied().map(Command::Subscribe));
+        self.out.push(Command::Redraw);
+        self.say("asked for everything anew");
+    }
+
+    fn toggle_mouse(&mut self) {
+        self.mouse = !self.mouse;
+        self.out.push(Command::Mouse(self.mouse));
+        let whose = if self.mouse { "the console's" } else { "the terminal's, to select text" };
+        self.say(format!("the mouse is {whose}"));
+    }
+
+    fn copy(&mut self, row: bool) {
+        match self.view().copy(&self.scene(), row) {
+            Some(text) => {
+                self.say(format!("copied: {}", crate::format::head(&text, 60)));
+                self.out.push(Command::Copy(text));
+            }
+            None => self.say("there is nothing to copy here"),
+        }
+    }
+
+    fn edit(&mut self, searching: bool) {
+        if self.view().fields().is_empty() {
+            self.say("this view has no filter");
+            return;
+        }
+        let text = match (searching, self.view().filter()) {
+            (false, Some(filter)) => filter.text().to_owned(),
+            _ => String::new(),
+        };
+        let field = crate::widgets::field::Field::new(text);
+        self.editing = Some(Editing { field, searching, mistake: None });
+    }
+
+    fn seek(&mut self, forward: bool) {
+        let Some(search) = self.search.clone() else {
+            self.say("nothing is searched for: * begins");
+            return;
+        };
+        if !self.with_view(|view, scene| view.seek(scene, forward, &search)) {
+            self.say(format!("no row matches {}", search.text()));
+        }
+    }
+
+    fn on_editing_key(&mut self, mut editing: Editing, key: Key) {
+        match key.code {
+            Code::Enter => {
+                if self.apply(&mut editing) {
+                    return;
+                }
+            }
+            Code::Esc => {
+                if !editing.searching {
+                    self.with_view(|view, scene| view.set_filter(scene, None));
+                }
+                return;
+            }
+            Code::Char('c') if key.ctrl => return,
+            Code::Down | Code::Up | Code::PageDown | Code::PageUp => {
+                self.on_plain_key(key);
+            }
+            _ => {
+                editing.field.on_key(key);
+                if !editing.searching {
+                    self.apply(&mut editing);
+                }
+            }
+        }
+        self.editing = Some(editing);
+    }
+
+    /// Puts the filter (or the search) into force as far as it is right; whether it is.
+    fn apply(&mut self, editing: &mut Editing) -> bool {
+        match Filter::parse(editing.field.text(), self.view().fields()) {
+            Ok(filter) => {
+                editing.mistake = None;
+                if editing.searching {
+                    self.search = filter;
+                    if self.search.is_some() {
+                        self.seek(true);
+                    }
+                } else {
+                    self.with_view(|view, scene| view.set_filter(scene, filter));
+                }
+                true
+            }
+            Err(mistake) => {
+                editing.mistake = Some(mistake);
+                false
+            }
+        }
+    }
+
+    pub(super) fn on_paste(&mut self, text: &str) {
+        match self.layers.last_mut() {
+            Some(Layer::Palette(palette)) => {
+                palette.field.paste(text);
+                palette.match_again(&self.world.fleet);
+            }
+            Some(Layer::Ask { field, .. }) => field.paste(text),
+            Some(Layer::Confirm(confirm)) => {
+                if let Some(typed) = &mut confirm.typed {
+                    typed.paste(text);
+                }
+            }
+            Some(_) => {}
+            None => {
+                if let Some(mut editing) = self.editing.take() {
+                    editing.field.paste(text);
+                    if !editing.searching {
+                        self.apply(&mut editing);
+                    }
+                    self.editing = Some(editing);
+                }
+            }
+        }
+    }
+
+    fn on_layer_key(&mut self, layer: Layer, key: Key) {
+        match layer {
+            Layer::Palette(palette) => self.on_palette_key(palette, key),
+            Layer::Menu(mut menu) => match menu.on_key(key) {
+                Picked::Open => self.layers.push(Layer::Menu(menu)),
+                Picked::Closed => {}
+                Picked::Choice(choice) => self.choose(choice),
+                Picked::Refused(why) => {
+                    self.say(why);
+                    self.layers.push(Layer::Menu(menu));
+                }
+            },
+            Layer::Confirm(mut confirm) => match confirm.on_key(key) {
+                Answer::Open => self.layers.push(Layer::Confirm(confirm)),
+                Answer::Cancelled => self.say("nothing was done"),
+                Answer::Agreed(proposal) => self.carry_out(proposal),
+            },
+            Layer::Ask { question, field, .. } => self.on_ask_key(question, field, key),
+            reading => self.on_reading_key(reading, key),
+        }
+    }
+
+    fn on_ask_key(
+        &mut self,
+        question: super::menu::Question,
+        mut field: crate::widgets::field::Field,
+        key: Key,
+    ) {
+        let mut mistake = None;
+        match key.code {
+            Code::Esc => return,
+            Code::Char('c') if key.ctrl => return,
+            Code::Enter => match self.answer(&question, field.text()) {
+                Ok(()) => return,
+                Err(what) => mistake = Some(what),
+            },
+            _ => {
+                field.on_key(key);
+            }
+        }
+        self.layers.push(Layer::Ask { question, field, mistake });
+    }
+
+    /// Layers that are only read: they scroll, and close.
+    fn on_reading_key(&mut self, mut layer: Layer, key: Key) {
+        let Some(scroll) = layer.scroll_mut() else { return };
+        match key.code {
+            Code::Esc | Code::Enter | Code::Char('q' | '?') => return,
+            Code::Char('c') if key.ctrl => {
+                self.interrupt();
+            }
+            Code::Down | Code::Char('j') => *scroll = scroll.saturating_add(1),
+            Code::Up | Code::Char('k') => *scroll = scroll.saturating_sub(1),
+            Code::PageDown | Code::Char(' ' | 'd') => *scroll = scroll.saturating_add(LAYER_PAGE),
+            Code::PageUp | Code::Char('u') => *scroll = scroll.saturating_sub(LAYER_PAGE),
+            Code::Home | Code::Char('g') => *scroll = 0,
+            Code::End | Code::Char('G') => *scroll = usize::MAX / 2,
+            _ => {}
+        }
+        self.layers.push(layer);
+    }
+
+    fn on_palette_key(&mut self, mut palette: Palette, key: Key) {
+        match key.code {
+            Code::Esc => return,
+            Code::Char('c') if key.ctrl => return,
+            Code::Enter => {
+                match palette.chosen().map(|choice| choice.goal.clone()) {
+                    Some(goal) => {
+                        self.history.push(palette.field.text());
+                        self.reach(goal);
+                    }
+                    None => self.say(format!("there is no {:?}", palette.field.text())),
+                }
+                return;
+            }
+            Code::Down | Code::Tab => {
+                palette.at = (palette.at + 1).min(palette.choices.len().saturating_sub(1));
+            }
+            Code::Up | Code::BackTab if palette.at > 0 => palette.at -= 1,
+            Code::Up => palette.recall(&self.history, true, &self.world.fleet),
+            Code::Char('p') if key.ctrl => palette.recall(&self.history, true, &self.world.fleet),
+            Code::Char('n') if key.ctrl => palette.recall(&self.history, false, &self.world.fleet),
+            _ => {
+                if palette.field.on_key(key) {
+                    palette.match_again(&self.world.fleet);
+                }
+            }
+        }
+        self.layers.push(Layer::Palette(palette));
+    }
+
+    fn reach(&mut self, goal: Goal) {
+        match goal {
+            Goal::Act(action) => self.act(action),
+            Goal::Processes(pattern) => self.show_matching(&pattern),
+            Goal::Node(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
+                Some(id) => self.show(ViewId::Resources, Some(Scope::one(id))),
+                None => self.say(format!("no node is called {name}")),
+            },
+            Goal::Label(text) => {
+                let fleet = &self.world.fleet;
+                let nodes = self.view().nodes(&self.scene());
+                let nodes = nodes.into_iter().map(|id| (id, fleet.name_of(id))).collect();
+                if let Err(what) = self.answer(&super::menu::Question::Labels(nodes), &text) {
+                    self.say(what);
+                }
+            }
+        }
+    }
+
+    /// `:ps web-*`: processes of every node whose name matches.
+    fn show_matching(&mut self, pattern: &str) {
+        if matches!(pattern, "all" | "@all" | "*") {
+            self.show(ViewId::Processes, Some(Scope::All));
+            return;
+        }
+        let named = self.world.fleet.iter().filter(|(_, node)| glob(pattern, node.name().as_str()));
+        let nodes: std::collections::BTreeSet<_> = named.map(|(id, _)| id).collect();
+        if nodes.is_empty() {
+            self.say(format!("no node matches {pattern}"));
+        } else {
+            self.show(ViewId::Processes, Some(Scope::Nodes(nodes)));
+        }
+    }
+}
+
+/// `*` stands for any text; a comma for "or".
+pub fn glob(pattern: &str, name: &str) -> bool {
+    pattern.split(',').any(|pattern| glob_one(pattern.trim(), name))
+}
+
+fn glob_one(pattern: &str, name: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
+    let Some(rest) = name.strip_prefix(head) else { return false };
+    (0..=rest.len()).filter(|&at| rest.is_char_boundary(at)).any(|at| glob_one(tail, &rest[at..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn globs_match_names() {
+        for (pattern, name) in
+            [("web-*", "web-1"), ("*", "a"), ("a,b", "b"), ("*-1", "web-1"), ("w*b*1", "web-1")]
+        {
+            assert!(glob(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("web-*", "db-1"), ("", "a"), ("a", "ab"), ("a,b", "c")] {
+            assert!(!glob(pattern, name), "{pattern} {name}");
+        }
+    }
+}

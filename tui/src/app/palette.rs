@@ -1,0 +1,194 @@
+//! The `:` line and palette in one: fuzzy over views, actions and nodes, with a history.
+
+use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+
+use crate::action::{Action, TABLE};
+use crate::fleet::Fleet;
+use crate::widgets::field::Field;
+
+/// Most choices that are shown.
+pub const SHOWN_MAX: usize = 12;
+const HISTORY_MAX: usize = 100;
+
+/// What a line leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// An action of the table.
+    Act(Action),
+    /// Processes of the nodes that match a pattern, or of all.
+    Processes(String),
+    /// This node's resources.
+    Node(String),
+    /// Labels for the nodes under the cursor or marked.
+    Label(String),
+}
+
+/// One line of the palette.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// What is matched and shown.
+    pub text: String,
+    /// What it is, beside it.
+    pub hint: String,
+    /// Where it leads.
+    pub goal: Goal,
+}
+
+/// The open palette.
+#[derive(Clone, Debug, Default)]
+pub struct Palette {
+    /// What is written.
+    pub field: Field,
+    /// The choice under the cursor.
+    pub at: usize,
+    /// The best choices, the best first.
+    pub choices: Vec<Choice>,
+    back: usize,
+}
+
+/// The lines that were run.
+#[derive(Clone, Debug, Default)]
+pub struct History(Vec<String>);
+
+impl History {
+    /// Notes a line.
+    pub fn push(&mut self, line: &str) {
+        self.0.retain(|known| known != line);
+        self.0.push(line.to_owned());
+        if self.0.len() > HISTORY_MAX {
+            self.0.remove(0);
+        }
+    }
+}
+
+impl Palette {
+    /// Opens it with every choice.
+    pub fn open(fleet: &Fleet) -> Self {
+        let mut palette = Self::default();
+        palette.match_again(fleet);
+        palette
+    }
+
+    /// The choices for what is written now.
+    pub fn match_again(&mut self, fleet: &Fleet) {
+        let text = self.field.text().trim();
+        self.choices = match spoken(text) {
+            Some(choice) => vec![choice],
+            None => ranked(text, all(fleet)),
+        };
+        self.at = 0;
+    }
+
+    /// Goes to an earlier line (or a later one).
+    pub fn recall(&mut self, history: &History, earlier: bool, fleet: &Fleet) {
+        let count = history.0.len();
+        self.back = if earlier { (self.back + 1).min(count) } else { self.back.saturating_sub(1) };
+        let line = if self.back == 0 { "" } else { &history.0[count - self.back] };
+        self.field = Field::new(line);
+        self.match_again(fleet);
+    }
+
+    /// The choice under the cursor.
+    pub fn chosen(&self) -> Option<&Choice> {
+        self.choices.get(self.at)
+    }
+}
+
+/// Commands with an argument: `ps web-*`, `node web-1`, `label role=web`, `q`.
+fn spoken(text: &str) -> Option<Choice> {
+    let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let rest = rest.trim();
+    let goal = match (verb, rest) {
+        ("q" | "quit" | "exit", "") => Goal::Act(Action::Quit),
+        ("ps", rest) => Goal::Processes(if rest.is_empty() { "all".into() } else { rest.to_owned() }),
+        ("node", rest) if !rest.is_empty() => Goal::Node(rest.to_owned()),
+        ("label", rest) if !rest.is_empty() => Goal::Label(rest.to_owned()),
+        _ => return None,
+    };
+    let hint = match goal {
+        Goal::Act(_) => "leave",
+        Goal::Processes(_) => "processes of the nodes that match",
+        Goal::Node(_) => "resources of this node",
+        Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",
+    };
+    Some(Choice { text: text.to_owned(), hint: hint.to_owned(), goal })
+}
+
+fn all(fleet: &Fleet) -> Vec<Choice> {
+    let actions = TABLE.iter().map(|spec| Choice {
+        text: spec.name.replace('_', " "),
+        hint: spec.doc.to_owned(),
+        goal: Goal::Act(spec.action),
+    });
+    let nodes = fleet.iter().map(|(_, node)| Choice {
+        text: node.name().to_string(),
+        hint: "node".to_owned(),
+        goal: Goal::Node(node.name().to_string()),
+    });
+    actions.chain(nodes).collect()
+}
+
+fn ranked(text: &str, choices: Vec<Choice>) -> Vec<Choice> {
+    if text.is_empty() {
+        let views = |choice: &Choice| matches!(choice.goal, Goal::Act(Action::Show(_)));
+        let (first, rest): (Vec<_>, Vec<_>) = choices.into_iter().partition(views);
+        return first.into_iter().chain(rest).take(SHOWN_MAX).collect();
+    }
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let pattern = Pattern::new(text, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy);
+    let mut buffer = Vec::new();
+    let mut scored: Vec<(u32, Choice)> = choices
+        .into_iter()
+        .filter_map(|choice| {
+            let score = pattern.score(Utf32Str::new(&choice.text, &mut buffer), &mut matcher)?;
+            Some((score, choice))
+        })
+        .collect();
+    scored.sort_by(|(one, a), (other, b)| (other, a.text.len(), &a.text).cmp(&(one, b.text.len(), &b.text)));
+    scored.into_iter().map(|(_, choice)| choice).take(SHOWN_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::views::ViewId;
+
+    fn best(text: &str) -> Option<Goal> {
+        let mut palette = Palette { field: Field::new(text), ..Palette::default() };
+        palette.match_again(&Fleet::default());
+        palette.chosen().map(|choice| choice.goal.clone())
+    }
+
+    #[test]
+    fn a_few_letters_find_a_view_or_an_action() {
+        assert_eq!(best("proc"), Some(Goal::Act(Action::Show(ViewId::Processes))));
+        assert_eq!(best("frz"), Some(Goal::Act(Action::Freeze)));
+        assert_eq!(best("zzzz"), None);
+    }
+
+    #[test]
+    fn commands_take_arguments() {
+        assert_eq!(best("q"), Some(Goal::Act(Action::Quit)));
+        assert_eq!(best("ps web-*"), Some(Goal::Processes("web-*".into())));
+        assert_eq!(best("node web-1"), Some(Goal::Node("web-1".into())));
+        assert_eq!(best("label role=web"), Some(Goal::Label("role=web".into())));
+    }
+
+    #[test]
+    fn earlier_lines_come_back() {
+        let mut history = History::default();
+        history.push("ps all");
+        history.push("freeze");
+        let fleet = Fleet::default();
+        let mut palette = Palette::open(&fleet);
+        palette.recall(&history, true, &fleet);
+        assert_eq!(palette.field.text(), "freeze");
+        palette.recall(&history, true, &fleet);
+        palette.recall(&history, true, &fleet);
+        assert_eq!(palette.field.text(), "ps all");
+        palette.recall(&history, false, &fleet);
+        palette.recall(&history, false, &fleet);
+        assert_eq!(palette.field.text(), "");
+    }
+}

@@ -1,0 +1,163 @@
+//! What views and dialogs ask of the console.
+
+use p2p_shared::services::node::Label;
+use p2p_shared::services::process::ProcessRef;
+
+use super::State;
+use super::confirm::{Confirm, Deed, Proposal, Target};
+use super::layer::{Details, Layer};
+use super::menu::{Choice, Question};
+use crate::command::Command;
+use crate::views::{Change, Request, Scope, ViewId};
+use crate::widgets::field::Field;
+
+/// Nice values run from the greediest to the kindest.
+const NICE: std::ops::RangeInclusive<i32> = -20..=19;
+
+impl State {
+    pub(super) fn fulfil(&mut self, requests: Vec<Request>) {
+        for request in requests {
+            match request {
+                Request::Show(view, scope) => self.show(view, Some(scope)),
+                Request::Propose(proposal) => self.propose(proposal),
+                Request::Menu(menu) => self.layers.push(Layer::Menu(menu)),
+                Request::Order(command) => self.out.push(command),
+                Request::Say(text) => self.say(text),
+                Request::Inspect { node, target, name } => self.inspect(node, target, name),
+            }
+        }
+    }
+
+    /// Shows a view, over other nodes if they are given, and remembers the way back.
+    pub(super) fn show(&mut self, view: ViewId, scope: Option<Scope>) {
+        self.editing = None;
+        self.search = None;
+        if view != self.current {
+            self.back.push(self.current);
+            if self.back.len() > super::BACK_MAX {
+                self.back.remove(0);
+            }
+        }
+        self.current = view;
+        if let Some(scope) = scope {
+            self.with_view(|view, scene| view.set_scope(scene, scope));
+        }
+        self.refresh_view();
+    }
+
+    /// Brings a view up to date that was not shown for a while.
+    pub(super) fn refresh_view(&mut self) {
+        self.changes.insert(Change::Nodes);
+        self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::Processes(id)));
+        self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::Peers(id)));
+        self.settle();
+        self.dirty = true;
+    }
+
+    fn propose(&mut self, proposal: Proposal) {
+        if self.options.readonly {
+            self.say("read-only: start without --readonly to act");
+        } else if !proposal.targets.is_empty() {
+            self.layers.push(Layer::Confirm(Confirm::new(proposal)));
+        }
+    }
+
+    /// Does what was agreed to, and shows what becomes of it.
+    pub(super) fn carry_out(&mut self, proposal: Proposal) {
+        let (run, commands) = self.runs.begin(proposal, self.world.wall);
+        self.out.extend(commands);
+        self.layers.push(Layer::Outcomes { run, scroll: 0 });
+        self.with_view(|view, _| view.clear_marks());
+    }
+
+    fn inspect(&mut self, node: p2p_shared::id::NodeId, target: ProcessRef, name: String) {
+        let details = Details { name, node, target: target.clone(), result: None, scroll: 0 };
+        self.layers.push(Layer::Details(Box::new(details)));
+        self.out.push(Command::Inspect { node, target });
+    }
+
+    pub(super) fn choose(&mut self, choice: Choice) {
+        match choice {
+            Choice::Do(request) => self.fulfil(vec![*request]),
+            Choice::Ask(question) if self.options.readonly => {
+                drop(question);
+                self.say("read-only: start without --readonly to act");
+            }
+            Choice::Ask(question) => {
+                self.layers.push(Layer::Ask { question, field: Field::default(), mistake: None });
+            }
+        }
+    }
+
+    /// The value that was asked for; what is wrong with it, if it is.
+    pub(super) fn answer(&mut self, question: &Question, text: &str) -> Result<(), String> {
+        let proposal = match question {
+            Question::Nice(targets) => renice(targets, text)?,
+            Question::Labels(nodes) => relabel(nodes, text)?,
+        };
+        self.propose(proposal);
+        Ok(())
+    }
+}
+
+fn renice(targets: &[(p2p_shared::id::NodeId, String, ProcessRef)], text: &str) -> Result<Proposal, String> {
+    let nice: i32 = text.trim().parse().map_err(|_| "a nice value is a number".to_owned())?;
+    if !NICE.contains(&nice) {
+        return Err("a nice value is -20 (greedy) to 19 (kind)".into());
+    }
+    let target = |(node, name, process): &(p2p_shared::id::NodeId, String, ProcessRef)| Target {
+        node: *node,
+        name: name.clone(),
+        deed: Deed::Renice(process.clone(), nice),
+    };
+    Ok(Proposal { verb: format!("Set nice {nice} on"), targets: targets.iter().map(target).collect() })
+}
+
+/// `role=web site=a old-`: sets two labels and removes one.
+fn relabel(nodes: &[(p2p_shared::id::NodeId, String)], text: &str) -> Result<Proposal, String> {
+    let (mut set, mut remove) = (Vec::new(), Vec::new());
+    for word in text.split_whitespace() {
+        match (word.split_once('='), word.strip_suffix('-')) {
+            (Some((key, value)), _) if !key.is_empty() => {
+                set.push(Label { key: key.to_owned(), value: value.to_owned() });
+            }
+            (None, Some(key)) if !key.is_empty() => remove.push(key.to_owned()),
+            _ => return Err(format!("{word}: write k=v to set a label, k- to remove it")),
+        }
+    }
+    if set.is_empty() && remove.is_empty() {
+        return Err("write k=v to set a label, k- to remove it".into());
+    }
+    let target = |(node, name): &(p2p_shared::id::NodeId, String)| Target {
+        node: *node,
+        name: name.clone(),
+        deed: Deed::Label(set.clone(), remove.clone()),
+    };
+    Ok(Proposal { verb: format!("Label {} on", text.trim()), targets: nodes.iter().map(target).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use p2p_shared::id::NodeId;
+
+    use super::*;
+
+    #[test]
+    fn labels_are_set_and_removed_in_one_line() {
+        let nodes = [(NodeId::new([1; 32]), "web-1".to_owned())];
+        let proposal = relabel(&nodes, "role=web old-").unwrap();
+        let label = Label { key: "role".into(), value: "web".into() };
+        assert_eq!(proposal.targets[0].deed, Deed::Label(vec![label], vec!["old".into()]));
+        for wrong in ["", "role", "=x", "-"] {
+            assert!(relabel(&nodes, wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_nice_value_stays_in_its_range() {
+        for wrong in ["", "x", "-21", "20", "1.5"] {
+            assert!(renice(&[], wrong).is_err(), "{wrong}");
+        }
+        assert!(renice(&[], " -5 ").is_ok());
+    }
+}

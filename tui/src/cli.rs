@@ -1,0 +1,226 @@
+//! The command line: the console's flags, and the sub-commands for scripts.
+//!
+//! Arguments enter; data leaves by standard output, words for people by standard error, and an exit code.
+//! Everything is a function of what is handed in, so that tests run commands in their own process.
+
+pub mod call;
+pub mod console;
+pub mod failure;
+pub mod first_run;
+pub mod kill;
+pub mod label;
+pub mod nodes;
+pub mod open;
+pub mod output;
+pub mod ps;
+pub mod session;
+pub mod top;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use p2p_shared::error::Exit;
+
+use self::failure::CliError;
+use self::output::{Format, Streams};
+use self::session::Session;
+use crate::effects::settings::Surroundings;
+use crate::selector::Selector;
+
+/// The console of P2P Admin: all machines of a mesh in one terminal. Without a command it opens the console.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "p2p-tui", version, propagate_version = true)]
+pub struct Options {
+    /// How to enter the mesh.
+    #[command(flatten)]
+    pub entrance: Entrance,
+    /// Refuse everything that changes something
+    #[arg(long, global = true)]
+    pub readonly: bool,
+    /// Colours of the console: dark, light, high-contrast, mono, colorblind, or one of your own
+    #[arg(long, value_name = "THEME")]
+    pub theme: Option<String>,
+    /// Draw with ASCII characters only
+    #[arg(long)]
+    pub ascii: bool,
+    /// A line that the console shows at its top
+    #[arg(long, value_name = "TEXT")]
+    pub banner: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// How to enter the mesh.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Entrance {
+    /// A node to enter by, again for each [default: `node` in tui.toml, else those of the bundle,
+    /// else 127.0.0.1:5678]
+    #[arg(long, value_name = "HOST:PORT", global = true)]
+    pub node: Vec<String>,
+    /// Directory of the operator's certificate [default: $P2P_CERTS, ~/.config/p2p-admin/certs, or the only
+    /// one under ./certs/operators/]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub certs: Option<PathBuf>,
+}
+
+/// What `p2p-tui` does without its screen.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Asks the mesh.
+    #[command(flatten)]
+    Mesh(MeshCommand),
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// What needs a way into the mesh.
+#[derive(Clone, Debug, Subcommand)]
+pub enum MeshCommand {
+    /// List the members of the mesh
+    Nodes(ListArgs),
+    /// List the processes of nodes
+    Ps(ListArgs),
+    /// Show the figures of nodes
+    Top {
+        /// Print them once
+        #[arg(long, required = true)]
+        once: bool,
+        /// Whose.
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// Call any method of any service
+    Call(call::CallArgs),
+    /// Send a signal to a process
+    Kill(kill::KillArgs),
+    /// Set and remove labels of nodes
+    Label(label::LabelArgs),
+    /// Forget a member that is lost or has left
+    Forget(label::ForgetArgs),
+}
+
+/// Which nodes, and how to print.
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// Which nodes: names, globs, labels; and, or, not, ( )
+    #[arg(long, value_name = "SELECTOR", default_value = "all")]
+    pub on: Selector,
+    /// How to write the rows
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Format,
+}
+
+impl Options {
+    /// Reads a command line, the program's name first. `Err` holds the exit code of what was printed instead.
+    pub fn read<T: Into<OsString> + Clone>(
+        arguments: impl IntoIterator<Item = T>,
+        streams: &mut Streams<'_>,
+    ) -> Result<Self, Exit> {
+        Self::try_parse_from(arguments).map_err(|error| {
+            let text = error.render().to_string();
+            if error.use_stderr() {
+                let _ = streams.err.write_all(text.as_bytes());
+                return Exit::Usage;
+            }
+            finish(streams.data(&text).map(|()| Exit::Ok), streams)
+        })
+    }
+}
+
+/// Runs the sub-command of a command line to its end; all that it has to say is said when it returns.
+pub async fn run(options: &Options, surroundings: &Surroundings, streams: &mut Streams<'_>) -> Exit {
+    let ended = match &options.command {
+        Some(command) => dispatch(command, options, surroundings, streams).await,
+        None => open::open(options, surroundings).await,
+    };
+    finish(ended, streams)
+}
+
+/// Reads a command line and runs it: the whole of a headless run.
+pub async fn run_line<T: Into<OsString> + Clone>(
+    arguments: impl IntoIterator<Item = T>,
+    surroundings: &Surroundings,
+    streams: &mut Streams<'_>,
+) -> Exit {
+    match Options::read(arguments, streams) {
+        Ok(options) => run(&options, surroundings, streams).await,
+        Err(exit) => exit,
+    }
+}
+
+/// Turns the end of a command into words and an exit code.
+pub fn finish(ended: Result<Exit, CliError>, streams: &mut Streams<'_>) -> Exit {
+    let error = match ended {
+        Ok(exit) => return exit,
+        Err(error) => error,
+    };
+    let exit = error.exit();
+    if exit != Exit::Ok {
+        streams.say(&error.to_string());
+    }
+    if let CliError::FirstRun(_) = error {
+        let _ = write!(streams.err, "\n{}", first_run::TEXT);
+    }
+    exit
+}
+
+async fn dispatch(
+    command: &Command,
+    options: &Options,
+    surroundings: &Surroundings,
+    streams: &mut Streams<'_>,
+) -> Result<Exit, CliError> {
+    match command {
+        Command::Completions { shell } => completions(*shell, streams),
+        Command::Mesh(command) => {
+            let is_readonly = options.readonly || surroundings.console_file()?.readonly;
+            if command.acts()? && is_readonly {
+                let text = "refused here: --readonly, or readonly in tui.toml, is set";
+                return Err(CliError::new(Exit::Permission, text));
+            }
+            let session = Session::open(&options.entrance, surroundings).await?;
+            let ended = command.run(&session, streams).await;
+            session.close().await;
+            ended
+        }
+    }
+}
+
+fn completions(shell: Shell, streams: &mut Streams<'_>) -> Result<Exit, CliError> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Options::command(), "p2p-tui", &mut text);
+    streams.data(&String::from_utf8_lossy(&text))?;
+    Ok(Exit::Ok)
+}
+
+impl MeshCommand {
+    /// Whether it changes something; an error if it cannot be done at all.
+    fn acts(&self) -> Result<bool, CliError> {
+        Ok(match self {
+            Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } => false,
+            Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
+            Self::Call(args) => args.request()?.acts(),
+        })
+    }
+
+    async fn run(&self, session: &Session, streams: &mut Streams<'_>) -> Result<Exit, CliError> {
+        match self {
+            Self::Nodes(args) => nodes::run(session, args, streams),
+            Self::Ps(args) => ps::run(session, args, streams).await,
+            Self::Top { list, .. } => top::run(session, list, streams).await,
+            Self::Call(args) => call::run(session, args, streams).await,
+            Self::Kill(args) => kill::run(session, args, streams).await,
+            Self::Label(args) => label::run(session, args, streams).await,
+            Self::Forget(args) => label::forget(session, args, streams).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

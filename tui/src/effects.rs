@@ -1,0 +1,147 @@
+//! The console's side of the network: carries out commands, and tells what the mesh says.
+//!
+//! [`Command`]s enter by [`Effects::carry_out`], which never waits; [`MeshEvent`]s leave through one bounded
+//! channel. While that is full the tasks here wait, and with them the nodes; the screen never does. Nothing
+//! here decides what to show.
+
+pub mod address;
+pub mod directory;
+pub mod door;
+pub mod entry;
+pub mod errand;
+pub mod feed;
+pub mod settings;
+pub mod way;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2p_shared::id::NodeId;
+use p2p_shared::services::Services;
+use p2p_shared::services::process::ProcessRef;
+use p2p_shared::tls::Credentials;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::address::NodeAddress;
+use self::entry::Entry;
+use self::errand::{Deed, Means};
+use self::feed::Feed;
+use self::way::Way;
+use crate::command::{Command, Errand, RunId, Subscription};
+use crate::event::MeshEvent;
+
+/// Calls of actions under way at a time.
+const ERRANDS_MAX: usize = 64;
+/// How long tasks get to notice that the console ends.
+const STOP_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Everything that runs on behalf of a console.
+#[derive(Debug)]
+pub struct Effects {
+    means: Means,
+    events: mpsc::Sender<MeshEvent>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    feeds: HashMap<Subscription, CancellationToken>,
+    /// A run that no task holds any more is over.
+    runs: HashMap<RunId, Arc<CancellationToken>>,
+}
+
+impl Effects {
+    /// Begins to connect, on the current runtime, and to tell `events`.
+    ///
+    /// # Errors
+    /// If no socket can be had.
+    pub fn start(
+        credentials: &Credentials,
+        given: Vec<NodeAddress>,
+        events: mpsc::Sender<MeshEvent>,
+    ) -> io::Result<Self> {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let way = Way::new(credentials, Some(events.clone()), tasks.clone())?;
+        let (current, entry) = watch::channel(None);
+        let task = Entry { way: way.clone(), given, events: events.clone(), current };
+        let stopped = stop.clone();
+        tasks.spawn(async move { stopped.run_until_cancelled(task.run()).await });
+        let means = Means { way, entry, permits: Arc::new(Semaphore::new(ERRANDS_MAX)) };
+        Ok(Self { means, events, tasks, stop, feeds: HashMap::new(), runs: HashMap::new() })
+    }
+
+    /// Begins what a command asks for. Answers the command itself if it is not the network's business.
+    pub fn carry_out(&mut self, command: Command) -> Option<Command> {
+        match command {
+            Command::Subscribe(subscription) => self.subscribe(subscription),
+            Command::Unsubscribe(subscription) => self.unsubscribe(subscription),
+            Command::Signal { errand, node, target, signal } => {
+                self.send(errand, Deed::Signal { node, target, signal });
+            }
+            Command::Renice { errand, node, target, nice } => {
+                self.send(errand, Deed::Renice { node, target, nice });
+            }
+            Command::SetLabels { errand, node, set, remove } => {
+                self.send(errand, Deed::SetLabels { node, set, remove });
+            }
+            Command::Forget { errand, node } => self.send(errand, Deed::Forget { node }),
+            Command::Inspect { node, target } => self.inspect(node, target),
+            Command::Cancel(run) => self.cancel(run),
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// Ends everything and tells the nodes, within a second.
+    pub async fn close(self) {
+        self.stop.cancel();
+        self.means.way.close().await;
+        self.tasks.close();
+        let _ = timeout(STOP_TIMEOUT, self.tasks.wait()).await;
+    }
+
+    fn subscribe(&mut self, subscription: Subscription) {
+        self.unsubscribe(subscription);
+        let stop = self.stop.child_token();
+        self.feeds.insert(subscription, stop.clone());
+        let feed = Feed { way: self.means.way.clone(), subscription, events: self.events.clone() };
+        self.tasks.spawn(async move { stop.run_until_cancelled(feed.run()).await });
+    }
+
+    fn unsubscribe(&mut self, subscription: Subscription) {
+        if let Some(stop) = self.feeds.remove(&subscription) {
+            stop.cancel();
+        }
+    }
+
+    fn send(&mut self, errand: Errand, deed: Deed) {
+        self.runs.retain(|run, token| *run == errand.run || Arc::strong_count(token) > 1);
+        let token = self.runs.entry(errand.run).or_insert_with(|| Arc::new(self.stop.child_token()));
+        let (given_up, means, events) = (Arc::clone(token), self.means.clone(), self.events.clone());
+        self.tasks.spawn(async move {
+            let result = means.run(deed, &given_up).await;
+            let _ = events.send(MeshEvent::Outcome { errand, result }).await;
+        });
+    }
+
+    fn cancel(&mut self, run: RunId) {
+        if let Some(token) = self.runs.remove(&run) {
+            token.cancel();
+        }
+    }
+
+    fn inspect(&self, node: NodeId, target: ProcessRef) {
+        let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            let ask = async {
+                let process = way.node(node).await?.process();
+                process.inspect(target.boot_id.clone(), target.pid, target.start_ticks).await
+            };
+            let Some(result) = stop.run_until_cancelled(ask).await else { return };
+            let result = result.map(Box::new);
+            let _ = events.send(MeshEvent::Inspected { node, target, result }).await;
+        });
+    }
+}

@@ -1,0 +1,95 @@
+//! One target of one action: a call that ends in exactly one outcome, whatever happens.
+
+use std::sync::Arc;
+
+use p2p_shared::error::RpcError;
+use p2p_shared::id::{NodeId, NodeName};
+use p2p_shared::services::Services;
+use p2p_shared::services::node::Label;
+use p2p_shared::services::process::{ProcessRef, Signal};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::way::Way;
+
+/// What is to be done, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    /// Send a signal to exactly that process.
+    Signal {
+        /// Its node.
+        node: NodeId,
+        /// Which process.
+        target: ProcessRef,
+        /// Which signal.
+        signal: Signal,
+    },
+    /// Set the nice value of exactly that process.
+    Renice {
+        /// Its node.
+        node: NodeId,
+        /// Which process.
+        target: ProcessRef,
+        /// -20 to 19.
+        nice: i32,
+    },
+    /// Set and remove labels.
+    SetLabels {
+        /// Whose.
+        node: NodeId,
+        /// Those to set.
+        set: Vec<Label>,
+        /// Keys of those to remove.
+        remove: Vec<String>,
+    },
+    /// Forget a member on every node; the entry node is asked.
+    Forget {
+        /// Whom.
+        node: NodeId,
+    },
+}
+
+/// What every errand needs.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// How it connects.
+    pub way: Way,
+    /// The node by which the console is in.
+    pub entry: watch::Receiver<Option<NodeName>>,
+    /// Errands under way at a time.
+    pub permits: Arc<Semaphore>,
+}
+
+impl Means {
+    /// Does it; how it ended. Giving it up does not undo what the node already did.
+    pub async fn run(&self, deed: Deed, given_up: &CancellationToken) -> Result<(), RpcError> {
+        let whole = async {
+            // The semaphore is never closed.
+            let _permit = self.permits.acquire().await.ok();
+            self.call(deed).await
+        };
+        let done = given_up.run_until_cancelled(whole).await;
+        done.unwrap_or_else(|| Err(RpcError::cancelled("given up here; it may have happened all the same")))
+    }
+
+    async fn call(&self, deed: Deed) -> Result<(), RpcError> {
+        match deed {
+            Deed::Signal { node, target, signal } => {
+                self.way.node(node).await?.process().signal(target, signal).await
+            }
+            Deed::Renice { node, target, nice } => {
+                self.way.node(node).await?.process().renice(target, nice).await
+            }
+            Deed::SetLabels { node, set, remove } => {
+                self.way.node(node).await?.node().set_labels(set, remove).await.map(drop)
+            }
+            Deed::Forget { node } => self.entry_node()?.node().forget(node).await,
+        }
+    }
+
+    fn entry_node(&self) -> Result<p2p_shared::mesh::NodeHandle, RpcError> {
+        let nobody = || RpcError::unavailable("the console is not connected to any node now; try again");
+        let name = self.entry.borrow().clone().ok_or_else(nobody)?;
+        Ok(self.way.mesh.node(&name))
+    }
+}

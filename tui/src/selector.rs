@@ -1,0 +1,140 @@
+//! Selectors: a text that says which nodes are meant.
+//!
+//! `web-1,web-2` (comma is or, and binds tightest), globs `web-*`, labels `role=web`, `all` or `@all`, and
+//! `and`, `or`, `not` with parentheses. Text of a person enters, a [`Selector`] or an error that says what
+//! to write leaves; [`Selector::select`] applies one to members. Pure. An empty text is an error and never
+//! means all; a name that nobody bears is told and never passed over in silence.
+
+mod parse;
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use p2p_shared::services::node::Member;
+
+pub use parse::SelectorError;
+
+/// Deepest nesting of parentheses and `not`.
+pub const DEPTH_MAX: usize = 16;
+/// Longest text, in bytes: five hundred full names and more.
+pub const TEXT_BYTES_MAX: usize = 64 << 10;
+
+/// A parsed selector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selector(Expr);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Expr {
+    All,
+    /// One name or one id, without wildcards.
+    Exactly(String),
+    /// A name with wildcards.
+    Like(String),
+    /// A label whose value fits.
+    Label {
+        key: String,
+        value: String,
+    },
+    Not(Box<Self>),
+    And(Vec<Self>),
+    Or(Vec<Self>),
+}
+
+/// What a selector means for the members that are known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selection<'a> {
+    /// The members that fit, in the order given.
+    pub members: Vec<&'a Member>,
+    /// Names and ids in the text that nobody bears, by name.
+    pub unknown: Vec<&'a str>,
+}
+
+impl Selector {
+    /// Everybody.
+    pub const fn all() -> Self {
+        Self(Expr::All)
+    }
+
+    /// Applies it. Nothing is asked and nobody is contacted.
+    pub fn select<'a>(&'a self, members: &'a [Member]) -> Selection<'a> {
+        let mut named = BTreeSet::new();
+        self.0.names(&mut named);
+        let known = |text: &str| members.iter().any(|member| is(member, text));
+        Selection {
+            members: members.iter().filter(|member| self.0.fits(member)).collect(),
+            unknown: named.into_iter().filter(|text| !known(text)).collect(),
+        }
+    }
+}
+
+impl FromStr for Selector {
+    type Err = SelectorError;
+
+    fn from_str(text: &str) -> Result<Self, SelectorError> {
+        parse::parse(text).map(Self)
+    }
+}
+
+impl Expr {
+    fn fits(&self, member: &Member) -> bool {
+        match self {
+            Self::All => true,
+            Self::Exactly(text) => is(member, text),
+            Self::Like(pattern) => like(pattern, member.name.as_str()),
+            Self::Label { key, value } => {
+                member.labels.iter().any(|label| label.key == *key && like(value, &label.value))
+            }
+            Self::Not(inner) => !inner.fits(member),
+            Self::And(parts) => parts.iter().all(|part| part.fits(member)),
+            Self::Or(parts) => parts.iter().any(|part| part.fits(member)),
+        }
+    }
+
+    fn names<'a>(&'a self, found: &mut BTreeSet<&'a str>) {
+        match self {
+            Self::Exactly(text) => {
+                found.insert(text);
+            }
+            Self::Not(inner) => inner.names(found),
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.names(found)),
+            Self::All | Self::Like(_) | Self::Label { .. } => {}
+        }
+    }
+}
+
+/// Whether a text without wildcards is the name of a member, or its whole id.
+fn is(member: &Member, text: &str) -> bool {
+    member.name.as_str() == text || (text.len() == 64 && member.id.to_string() == text)
+}
+
+/// `*` stands for any characters, `?` for one. Takes at most the product of both lengths in steps.
+fn like(pattern: &str, text: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let text: Vec<char> = text.chars().collect();
+    let (mut at, mut read) = (0, 0);
+    // Where the last star was, and how much of the text it swallows so far.
+    let mut star: Option<(usize, usize)> = None;
+    while read < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, read));
+                at += 1;
+            }
+            Some(&wanted) if wanted == '?' || wanted == text[read] => {
+                at += 1;
+                read += 1;
+            }
+            _ => match star {
+                Some((back, swallowed)) => {
+                    star = Some((back, swallowed + 1));
+                    (at, read) = (back + 1, swallowed + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|&left| left == '*')
+}
+
+#[cfg(test)]
+mod tests;

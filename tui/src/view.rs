@@ -1,0 +1,265 @@
+//! From state to screen: the frame around the views, and what lies over them.
+//!
+//! Takes `&State` and draws; decides nothing.
+
+mod layers;
+
+use p2p_shared::services::node::MemberState;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::action::Action;
+use crate::app::State;
+use crate::event::Entry;
+use crate::format::{clock, width};
+use crate::layout::{self, Areas};
+use crate::theme::Role;
+use crate::views::ViewId;
+use crate::widgets::paint::Painter;
+
+/// Draws everything.
+pub fn draw(state: &State, area: Rect, buf: &mut Buffer) {
+    let theme = &state.options.theme;
+    Painter { buf, theme }.clear(area);
+    if !layout::fits(area) {
+        too_small(state, area, buf);
+        return;
+    }
+    if let Some(text) = &state.options.first_run {
+        first_run(state, text, area, buf);
+        return;
+    }
+    let areas = state.areas();
+    let mut painter = Painter { buf, theme };
+    header(state, areas.header, &mut painter);
+    tabs(state, areas.tabs, &mut painter);
+    banners(state, areas.banner, &mut painter);
+    state.view().draw(&state.scene(), theme, areas.body, buf);
+    let mut painter = Painter { buf, theme };
+    filter(state, areas.filter, &mut painter);
+    footer(state, areas.footer, &mut painter);
+    for layer in &state.layers {
+        layers::draw(state, layer, &areas, buf);
+    }
+}
+
+/// Where the text cursor stands, while a text field is open.
+pub fn cursor(state: &State) -> Option<(u16, u16)> {
+    let areas = state.areas();
+    match (state.layers.last(), &state.editing) {
+        (Some(layer), _) => layers::cursor(layer, &areas),
+        (None, Some(editing)) => {
+            let column = FILTER_LABEL.len() as u16 + editing.field.column() as u16;
+            Some((areas.filter.x + column.min(areas.filter.width.saturating_sub(1)), areas.filter.y))
+        }
+        (None, None) => None,
+    }
+}
+
+fn too_small(state: &State, area: Rect, buf: &mut Buffer) {
+    let text = format!("{}x{} is too small", area.width, area.height);
+    let mut painter = Painter { buf, theme: &state.options.theme };
+    let y = area.y + area.height / 2;
+    painter.text((area.x, y.saturating_sub(1)), area.width, &text, Role::Warn);
+    painter.text((area.x, y), area.width, "needs 40x10", Role::Text);
+}
+
+fn first_run(state: &State, text: &str, area: Rect, buf: &mut Buffer) {
+    let mut painter = Painter { buf, theme: &state.options.theme };
+    let lines: Vec<&str> = text.lines().collect();
+    let widest = lines.iter().map(|line| width(line)).max().unwrap_or(0) as u16;
+    let place = layout::centred(area, widest + 4, lines.len() as u16 + 4);
+    let inside = painter.frame(place, "P2P Admin");
+    for (index, line) in lines.iter().enumerate() {
+        let role = if line.starts_with("  ") { Role::Accent } else { Role::Text };
+        let y = inside.y + 1 + index as u16;
+        if y < inside.bottom() {
+            painter.text((inside.x + 1, y), inside.width.saturating_sub(2), line, role);
+        }
+    }
+    painter.text((area.x, area.bottom() - 1), area.width, "q leaves", Role::Dim);
+}
+
+fn header(state: &State, area: Rect, painter: &mut Painter<'_>) {
+    let health = state.world.fleet.health();
+    let states = painter.theme.glyphs.states;
+    let mesh = match &state.world.entry {
+        Some(Entry::Connected { name, mesh, .. }) => format!("{mesh} via {name}"),
+        Some(Entry::Connecting { address }) => format!("connecting to {address}"),
+        Some(Entry::Lost { .. }) => "cut off".to_owned(),
+        None => "starting".to_owned(),
+    };
+    let mut pieces: Vec<(String, Role)> = vec![
+        (" P2P Admin ".into(), Role::Title),
+        (format!("{mesh}  "), Role::Text),
+        (format!("{} {} alive", states[0], health.alive), Role::Good),
+    ];
+    for (count, mark, word, role) in [
+        (health.suspect, states[1], "suspect", Role::Warn),
+        (health.lost, states[2], "lost", Role::Bad),
+        (health.left, states[3], "left", Role::Dim),
+    ] {
+        if count > 0 {
+            pieces.push((format!("  {mark} {count} {word}"), role));
+        }
+    }
+    let pieces: Vec<(&str, Role)> = pieces.iter().map(|(text, role)| (text.as_str(), *role)).collect();
+    let time = format!("{} UTC ", clock(state.world.wall));
+    let room = area.width.saturating_sub(width(&time) as u16 + 1);
+    painter.line((area.x, area.y), room, &pieces);
+    painter.right((area.x, area.y), area.width, &time, Role::Dim);
+}
+
+/// Each tab with its left edge and width.
+fn tab_slots(state: &State) -> Vec<(ViewId, u16, String)> {
+    let mut x = 1;
+    ViewId::ALL
+        .into_iter()
+        .map(|view| {
+            let key = state.options.keys.key_of(Action::Show(view));
+            let text = format!("{key} {}", view.name());
+            let slot = (view, x, text.clone());
+            x += width(&text) as u16 + 2;
+            slot
+        })
+        .collect()
+}
+
+/// The view whose tab stands at a column.
+pub fn tab_at(state: &State, column: u16) -> Option<ViewId> {
+    let slots = tab_slots(state);
+    slots
+        .into_iter()
+        .find(|(_, x, text)| (*x..*x + width(text) as u16).contains(&column))
+        .map(|(view, ..)| view)
+}
+
+fn tabs(state: &State, area: Rect, painter: &mut Painter<'_>) {
+    let scene = state.scene();
+    let mut end = 0;
+    for (view, x, text) in tab_slots(state) {
+        let role = if view == state.current() { Role::Sorted } else { Role::Dim };
+        let used = painter.text((area.x + x, area.y), area.width.saturating_sub(x), &text, role);
+        end = x + used;
+    }
+    let view = state.view();
+    let status = view.status(&scene);
+    let title = view.title(&scene);
+    let right = if status.is_empty() { title } else { format!("{title}  {status}") };
+    let room = area.width.saturating_sub(end + 3);
+    painter.right((area.x + end + 2, area.y), room, &right, Role::Accent);
+}
+
+fn banners(state: &State, area: Rect, painter: &mut Painter<'_>) {
+    for (index, text) in state.banners().iter().enumerate().take(usize::from(area.height)) {
+        let line = Rect { y: area.y + index as u16, height: 1, ..area };
+        painter.tint(line, Role::Banner);
+        painter.text((line.x + 1, line.y), line.width.saturating_sub(2), text, Role::Banner);
+    }
+}
+
+const FILTER_LABEL: &str = "filter: ";
+const SEARCH_LABEL: &str = "search: ";
+
+fn filter(state: &State, area: Rect, painter: &mut Painter<'_>) {
+    if area.height == 0 {
+        return;
+    }
+    let at = (area.x, area.y);
+    if let Some(editing) = &state.editing {
+        let label = if editing.searching { SEARCH_LABEL } else { FILTER_LABEL };
+        painter.tint(area, Role::Field);
+        let used = painter.line(at, area.width, &[(label, Role::Key), (editing.field.text(), Role::Field)]);
+        if let Some(mistake) = &editing.mistake {
+            let text = format!("  {mistake}");
+            painter.text((area.x + used, area.y), area.width.saturating_sub(used), &text, Role::Bad);
+        }
+        return;
+    }
+    let mut pieces = Vec::new();
+    if let Some(filter) = state.view().filter() {
+        pieces.extend([
+            (FILTER_LABEL, Role::Key),
+            (filter.text(), Role::Warn),
+            ("  Esc clears  ", Role::Dim),
+        ]);
+    }
+    if let Some(search) = state.search() {
+        pieces.extend([
+            (SEARCH_LABEL, Role::Key),
+            (search.text(), Role::Hit),
+            ("  n next, p previous", Role::Dim),
+        ]);
+    }
+    painter.line(at, area.width, &pieces);
+}
+
+fn footer(state: &State, area: Rect, painter: &mut Painter<'_>) {
+    if let Some(text) = state.message() {
+        painter.text((area.x + 1, area.y), area.width.saturating_sub(2), text, Role::Warn);
+        return;
+    }
+    if !state.pressed().is_empty() {
+        painter.text((area.x + 1, area.y), area.width, "... a key more", Role::Dim);
+        return;
+    }
+    let keys = &state.options.keys;
+    let general = [Action::Filter, Action::Palette, Action::Help];
+    let mut x = area.x + 1;
+    for action in state.view().hints().iter().chain(&general) {
+        let spec = action.spec();
+        let key = keys.key_of(*action);
+        let word = hint(*action);
+        let needed = (width(&key) + 1 + width(word) + 2) as u16;
+        if x + needed > area.right() {
+            break;
+        }
+        let dimmed = spec.acts && state.options.readonly;
+        let (key_role, word_role) = if dimmed { (Role::Dim, Role::Dim) } else { (Role::Key, Role::Text) };
+        x += painter.text((x, area.y), area.right() - x, &key, key_role) + 1;
+        x += painter.text((x, area.y), area.right() - x, word, word_role) + 2;
+    }
+}
+
+/// One word for the last line.
+fn hint(action: Action) -> &'static str {
+    match action {
+        Action::Open => "open",
+        Action::Menu => "actions",
+        Action::Kill => "kill",
+        Action::Filter => "filter",
+        Action::Palette => "go to",
+        Action::Help => "help",
+        Action::Describe => "details",
+        Action::Tree => "tree",
+        Action::AllNodes => "all nodes",
+        Action::Mark => "mark",
+        Action::PaneNext => "next node",
+        Action::TabNext => "next tab",
+        Action::ZoomIn => "closer",
+        Action::ZoomOut => "wider",
+        Action::Freeze => "freeze",
+        other => other.spec().name,
+    }
+}
+
+/// Mark and word of a state, and what they are for the eye.
+pub fn state_of(state: MemberState, states: [&'static str; 5]) -> (&'static str, &'static str, Role) {
+    match state {
+        MemberState::Alive => (states[0], "alive", Role::Good),
+        MemberState::Suspect => (states[1], "suspect", Role::Warn),
+        MemberState::Lost => (states[2], "lost", Role::Bad),
+        MemberState::Left => (states[3], "left", Role::Dim),
+        MemberState::Unknown => (states[4], "unknown", Role::Warn),
+    }
+}
+
+/// The areas in which layers are placed.
+fn over(areas: &Areas) -> Rect {
+    Rect {
+        x: areas.header.x,
+        y: areas.header.y,
+        width: areas.header.width,
+        height: areas.footer.bottom() - areas.header.y,
+    }
+}

@@ -1,0 +1,364 @@
+//! Help, palette, menu, questions, dialogs, outcomes and details, drawn over the view.
+
+use p2p_shared::services::process::ProcessDetails;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::over;
+use crate::action::{Group, TABLE};
+use crate::app::State;
+use crate::app::confirm::Confirm;
+use crate::app::layer::{Details, Layer};
+use crate::app::menu::{Menu, Question};
+use crate::app::palette::Palette;
+use crate::app::runs::{Progress, Run};
+use crate::format::{bytes, cpu, cpu_time, date, plural, width};
+use crate::layout::{Areas, centred};
+use crate::theme::Role;
+use crate::widgets::field::Field;
+use crate::widgets::paint::Painter;
+
+/// A line of a layer that is read.
+type Line = Vec<(String, Role)>;
+
+const PROMPT_WIDTH: u16 = 60;
+const PALETTE_WIDTH: u16 = 76;
+const CONFIRM_TARGETS: usize = 8;
+
+pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer) {
+    let mut painter = Painter { buf, theme: &state.options.theme };
+    match layer {
+        Layer::Help { scroll } => reading("help", &help(state), *scroll, areas, &mut painter),
+        Layer::Palette(palette) => draw_palette(palette, areas, &mut painter),
+        Layer::Menu(menu) => draw_menu(menu, areas, &mut painter),
+        Layer::Ask { question, field, mistake } => {
+            draw_ask(question, field, mistake.as_deref(), areas, &mut painter);
+        }
+        Layer::Confirm(confirm) => draw_confirm(confirm, areas, &mut painter),
+        Layer::Outcomes { run, scroll } => {
+            if let Some(run) = state.runs.get(*run) {
+                let (title, lines) = outcomes(run, &painter);
+                reading(&title, &lines, *scroll, areas, &mut painter);
+            }
+        }
+        Layer::Details(details) => {
+            let title = format!("{} on {}", details.name, state.world.fleet.name_of(details.node));
+            reading(&title, &details_lines(details), details.scroll, areas, &mut painter);
+        }
+    }
+}
+
+pub(super) fn cursor(layer: &Layer, areas: &Areas) -> Option<(u16, u16)> {
+    let in_field = |place: Rect, line: u16, label: usize, field: &Field| {
+        let x = place.x + 2 + label as u16 + field.column() as u16;
+        Some((x.min(place.right().saturating_sub(2)), place.y + line))
+    };
+    match layer {
+        Layer::Palette(palette) => in_field(palette_place(areas), 1, 1, &palette.field),
+        Layer::Ask { field, .. } => in_field(ask_place(areas), 2, 0, field),
+        Layer::Confirm(confirm) => {
+            let field = confirm.typed.as_ref()?;
+            let place = confirm_place(confirm, areas);
+            in_field(place, place.height.saturating_sub(2), count_label(confirm).len(), field)
+        }
+        _ => None,
+    }
+}
+
+/// A large box with lines that scroll.
+fn reading(title: &str, lines: &[Line], scroll: usize, areas: &Areas, painter: &mut Painter<'_>) {
+    let all = over(areas);
+    let widest =
+        lines.iter().map(|line| line.iter().map(|(text, _)| width(text)).sum::<usize>()).max().unwrap_or(0);
+    let place = centred(all, (widest as u16).saturating_add(4).clamp(40, all.width), lines.len() as u16 + 2);
+    let inside = painter.frame(place, title);
+    let height = usize::from(inside.height);
+    let first = scroll.min(lines.len().saturating_sub(height));
+    for (index, line) in lines.iter().skip(first).take(height).enumerate() {
+        let pieces: Vec<(&str, Role)> = line.iter().map(|(text, role)| (text.as_str(), *role)).collect();
+        painter.line((inside.x + 1, inside.y + index as u16), inside.width.saturating_sub(2), &pieces);
+    }
+    let more = if lines.len() > height {
+        format!(
+            " {}-{} of {}, j k scroll, Esc closes ",
+            first + 1,
+            (first + height).min(lines.len()),
+            lines.len()
+        )
+    } else {
+        " Esc closes ".into()
+    };
+    painter.text(
+        (place.x + 2, place.bottom().saturating_sub(1)),
+        place.width.saturating_sub(4),
+        &more,
+        Role::Dim,
+    );
+}
+
+fn help(state: &State) -> Vec<Line> {
+    let keys = &state.options.keys;
+    let mut lines = Vec::new();
+    for group in Group::ALL {
+        lines.push(vec![(group.title().to_owned(), Role::Title)]);
+        for spec in TABLE.iter().filter(|spec| spec.group == group) {
+            let key = keys.keys_of(spec.action);
+            let key = if key.is_empty() { format!(":{}", spec.name) } else { key };
+            let dim = spec.acts && state.options.readonly;
+            let role = if dim { Role::Dim } else { Role::Text };
+            lines.push(vec![(format!("  {key:<14}"), Role::Key), (spec.doc.to_owned(), role)]);
+        }
+        lines.push(Vec::new());
+    }
+    lines.push(vec![("Words of the : line".into(), Role::Title)]);
+    for (word, doc) in [
+        ("ps web-*", "processes of the nodes that match; ps all for every node"),
+        ("node NAME", "charts of one node"),
+        ("label k=v k-", "set and remove labels of the node, or of the marked nodes"),
+        ("mouse", "give the mouse to the terminal, and take it back"),
+        ("q", "leave"),
+    ] {
+        lines.push(vec![(format!("  {word:<14}"), Role::Key), (doc.to_owned(), Role::Text)]);
+    }
+    lines
+}
+
+fn palette_place(areas: &Areas) -> Rect {
+    let all = over(areas);
+    let place = centred(all, PALETTE_WIDTH.min(all.width), 16.min(all.height));
+    Rect { y: all.y + 1, ..place }
+}
+
+fn draw_palette(palette: &Palette, areas: &Areas, painter: &mut Painter<'_>) {
+    let place = palette_place(areas);
+    let inside = painter.frame(place, "go to");
+    let line = Rect { height: 1, ..inside };
+    painter.tint(line, Role::Field);
+    let x = inside.x + 1;
+    painter.line(
+        (x, inside.y),
+        inside.width.saturating_sub(2),
+        &[(":", Role::Key), (palette.field.text(), Role::Field)],
+    );
+    for (index, choice) in palette.choices.iter().enumerate() {
+        let y = inside.y + 1 + index as u16;
+        if y >= inside.bottom() {
+            break;
+        }
+        painter.text((x, y), 20.min(inside.width), &choice.text, Role::Text);
+        painter.text((x + 22, y), inside.width.saturating_sub(24), &choice.hint, Role::Dim);
+        if index == palette.at {
+            painter.tint(Rect { x: inside.x, y, width: inside.width, height: 1 }, Role::Cursor);
+        }
+    }
+    if palette.choices.is_empty() {
+        painter.text((x, inside.y + 2), inside.width, "nothing matches", Role::Dim);
+    }
+}
+
+fn draw_menu(menu: &Menu, areas: &Areas, painter: &mut Painter<'_>) {
+    let widest = menu.items.iter().map(|item| width(&item.label) + 6).max().unwrap_or(0);
+    let wanted = widest.max(width(&menu.title) + 6) as u16 + 2;
+    let place = centred(over(areas), wanted, menu.items.len() as u16 + 2);
+    let inside = painter.frame(place, &menu.title);
+    for (index, item) in menu.items.iter().enumerate() {
+        let y = inside.y + index as u16;
+        if y >= inside.bottom() {
+            break;
+        }
+        let role = if item.choice.is_ok() { Role::Text } else { Role::Dim };
+        let key = format!(" {}  ", item.key);
+        painter.line((inside.x, y), inside.width, &[(&key, Role::Key), (&item.label, role)]);
+        if index == menu.at {
+            painter.tint(Rect { y, height: 1, ..inside }, Role::Cursor);
+        }
+    }
+}
+
+fn ask_place(areas: &Areas) -> Rect {
+    centred(over(areas), PROMPT_WIDTH, 6)
+}
+
+fn draw_ask(
+    question: &Question,
+    field: &Field,
+    mistake: Option<&str>,
+    areas: &Areas,
+    painter: &mut Painter<'_>,
+) {
+    let (title, help) = match question {
+        Question::Nice(targets) => {
+            (format!("nice value of {}", plural(targets.len(), "process")), "-20 (greedy) to 19 (kind)")
+        }
+        Question::Labels(nodes) => {
+            (format!("labels of {}", plural(nodes.len(), "node")), "k=v sets a label, k- removes it")
+        }
+    };
+    let inside = painter.frame(ask_place(areas), &title);
+    painter.text((inside.x + 1, inside.y), inside.width.saturating_sub(2), help, Role::Dim);
+    let line = Rect { x: inside.x + 1, y: inside.y + 1, width: inside.width.saturating_sub(2), height: 1 };
+    painter.tint(line, Role::Field);
+    painter.text((line.x, line.y), line.width, field.text(), Role::Field);
+    if let Some(mistake) = mistake {
+        painter.text((inside.x + 1, inside.y + 2), inside.width.saturating_sub(2), mistake, Role::Bad);
+    }
+    painter.text(
+        (inside.x + 1, inside.y + 3),
+        inside.width.saturating_sub(2),
+        "Enter goes on, Esc cancels",
+        Role::Dim,
+    );
+}
+
+fn confirm_place(confirm: &Confirm, areas: &Areas) -> Rect {
+    let all = over(areas);
+    let names = confirm.proposal.targets.iter().take(CONFIRM_TARGETS);
+    let widest = names.map(|target| width(&target.name)).max().unwrap_or(0).max(44) as u16 + 6;
+    let lines = confirm.proposal.targets.len().min(CONFIRM_TARGETS + 1) as u16;
+    centred(all, widest.min(all.width), lines + 6)
+}
+
+fn count_label(confirm: &Confirm) -> String {
+    format!("type {} to go on: ", confirm.proposal.targets.len())
+}
+
+fn draw_confirm(confirm: &Confirm, areas: &Areas, painter: &mut Painter<'_>) {
+    let place = confirm_place(confirm, areas);
+    let inside = painter.frame(place, "really?");
+    let (x, columns) = (inside.x + 1, inside.width.saturating_sub(2));
+    let targets = &confirm.proposal.targets;
+    let what = match targets.len() {
+        1 => format!("{}:", confirm.proposal.verb),
+        count => format!("{} {}:", confirm.proposal.verb, plural(count, "target")),
+    };
+    painter.text((x, inside.y), columns, &what, Role::Danger);
+    for (index, target) in targets.iter().take(CONFIRM_TARGETS).enumerate() {
+        painter.text(
+            (x + 1, inside.y + 1 + index as u16),
+            columns.saturating_sub(1),
+            &target.name,
+            Role::Text,
+        );
+    }
+    if targets.len() > CONFIRM_TARGETS {
+        let more = format!("... and {} more", targets.len() - CONFIRM_TARGETS);
+        painter.text((x + 1, inside.y + 1 + CONFIRM_TARGETS as u16), columns, &more, Role::Dim);
+    }
+    let y = inside.bottom().saturating_sub(1);
+    match &confirm.typed {
+        Some(field) => {
+            painter.line(
+                (x, y),
+                columns,
+                &[
+                    (&count_label(confirm), Role::Key),
+                    (field.text(), Role::Field),
+                    ("   Esc cancels", Role::Dim),
+                ],
+            );
+        }
+        None => {
+            let (no, yes) =
+                if confirm.acting { (Role::Text, Role::Danger) } else { (Role::Cursor, Role::Text) };
+            let choices =
+                [(" No ", no), ("   ", Role::Text), (" Yes ", yes), ("   y does it, Esc cancels", Role::Dim)];
+            painter.line((x, y), columns, &choices);
+        }
+    }
+}
+
+fn outcomes(run: &Run, painter: &Painter<'_>) -> (String, Vec<Line>) {
+    let tally = run.tally();
+    let [done, waiting, failed, ..] = painter.theme.glyphs.states;
+    let mut lines = vec![
+        vec![
+            (format!("{} done", tally.done), Role::Good),
+            (format!("   {} failed", tally.failed), if tally.failed > 0 { Role::Bad } else { Role::Dim }),
+            (format!("   {} waiting", tally.waiting), if tally.waiting > 0 { Role::Warn } else { Role::Dim }),
+            (format!("   of {}", run.targets.len()), Role::Dim),
+        ],
+        Vec::new(),
+    ];
+    for (name, progress) in &run.targets {
+        let (mark, role, text) = match progress {
+            Progress::Waiting => (waiting, Role::Warn, "waiting".to_owned()),
+            Progress::Done => (done, Role::Good, "done".to_owned()),
+            Progress::Failed(error) => (failed, Role::Bad, format!("{}: {}", error.code, error.message)),
+        };
+        lines.push(vec![(format!("{mark} "), role), (format!("{name}  "), Role::Text), (text, role)]);
+    }
+    (run.verb.trim_end_matches(" to").to_owned(), lines)
+}
+
+fn details_lines(details: &Details) -> Vec<Line> {
+    match &details.result {
+        None => vec![vec![("asking ...".into(), Role::Dim)]],
+        Some(Err(error)) => vec![vec![(error.message.clone(), Role::Bad)]],
+        Some(Ok(process)) => process_lines(process),
+    }
+}
+
+fn process_lines(process: &ProcessDetails) -> Vec<Line> {
+    let info = &process.info;
+    let fact = |name: &str, value: String| vec![(format!("{name:<12}"), Role::Head), (value, Role::Text)];
+    let unknown = || "not to be had".to_owned();
+    let mut lines = vec![
+        fact("pid", format!("{}, parent {}", info.key.pid, info.ppid)),
+        fact("name", info.name.clone()),
+        fact("user", format!("{} ({})", info.user, info.uid)),
+        fact("state", format!("{:?}, nice {}", info.usage.state, info.usage.nice)),
+        fact("started", date(info.started)),
+        fact(
+            "processor",
+            format!("{} % now, {} in all", cpu(info.usage.cpu_ratio), cpu_time(info.usage.cpu_time_ms)),
+        ),
+        fact("memory", bytes(info.usage.rss_bytes)),
+        fact("program", process.executable.clone().unwrap_or_else(unknown)),
+        fact("directory", process.working_directory.clone().unwrap_or_else(unknown)),
+        fact("cgroup", process.cgroup.clone().unwrap_or_else(unknown)),
+        fact(
+            "storage",
+            match (process.read_bytes, process.written_bytes) {
+                (Some(read), Some(written)) => format!("{} read, {} written", bytes(read), bytes(written)),
+                _ => unknown(),
+            },
+        ),
+    ];
+    section(&mut lines, "command line", process.arguments.iter().cloned());
+    let chain = process.ancestors.iter().map(|one| format!("{:>8}  {}", one.key.pid, one.name));
+    section(&mut lines, "ancestors", chain);
+    let sockets = process.sockets.iter().map(|socket| {
+        let remote = socket.remote.as_ref().map(|remote| format!(" to {remote}")).unwrap_or_default();
+        format!("{:>4}  {:<5} {}{remote}  {}", socket.descriptor, socket.protocol, socket.local, socket.state)
+    });
+    section(&mut lines, "sockets", sockets);
+    let files = process.files.iter().flatten();
+    section(&mut lines, "open files", files.map(|file| format!("{:>4}  {}", file.descriptor, file.target)));
+    let threads = process.threads.iter();
+    section(
+        &mut lines,
+        "threads",
+        threads.map(|thread| {
+            format!(
+                "{:>8}  {:<16} {:?}  {}",
+                thread.tid,
+                thread.name,
+                thread.state,
+                cpu_time(thread.cpu_time_ms)
+            )
+        }),
+    );
+    let names = process.environment_names.iter().flatten().cloned();
+    section(&mut lines, "environment (names)", names);
+    lines
+}
+
+fn section(lines: &mut Vec<Line>, title: &str, rows: impl Iterator<Item = String>) {
+    let rows: Vec<String> = rows.collect();
+    if rows.is_empty() {
+        return;
+    }
+    lines.push(Vec::new());
+    lines.push(vec![(format!("{title} ({})", rows.len()), Role::Title)]);
+    lines.extend(rows.into_iter().map(|row| vec![(format!("  {row}"), Role::Text)]));
+}

@@ -1,0 +1,172 @@
+//! What the table of processes shows, and what its filter may ask for.
+
+use std::borrow::Cow;
+
+use p2p_shared::services::process::ProcessState;
+use p2p_shared::time::UnixMillis;
+
+use crate::action::SortKey;
+use crate::command::Topic;
+use crate::filter::{Field, Kind, Record};
+use crate::fleet::{Node, Process};
+use crate::format::{bytes, cpu, cpu_time, span_ms};
+use crate::theme::Role;
+use crate::widgets::table::{Cell, Column};
+
+const NODE: &str = "NODE";
+const PID: &str = "PID";
+const USER: &str = "USER";
+const STATE: &str = "S";
+const CPU: &str = "CPU%";
+const MEM: &str = "MEM";
+const TIME: &str = "TIME";
+const THREADS: &str = "THR";
+const NICE: &str = "NI";
+const AGE: &str = "AGE";
+const NAME: &str = "NAME";
+const COMMAND: &str = "COMMAND";
+
+const PID_COLUMN: Column = Column::number(PID, 7, 0, Some(SortKey::Pid));
+const REST: [Column; 10] = [
+    Column::text(USER, 9, 4, Some(SortKey::User)),
+    Column::text(STATE, 1, 5, Some(SortKey::State)),
+    Column::number(CPU, 6, 0, Some(SortKey::Cpu)),
+    Column::number(MEM, 5, 0, Some(SortKey::Memory)),
+    Column::number(TIME, 9, 6, None),
+    Column::number(THREADS, 4, 8, None),
+    Column::number(NICE, 3, 9, None),
+    Column::number(AGE, 6, 7, Some(SortKey::Age)),
+    Column::text(NAME, 20, 0, Some(SortKey::Name)),
+    Column::rest(COMMAND, 12, 3, None),
+];
+
+/// Without the column of the node.
+pub(super) const ONE_NODE: &[Column] = &{
+    let [a, b, c, d, e, f, g, h, i, j] = REST;
+    [PID_COLUMN, a, b, c, d, e, f, g, h, i, j]
+};
+
+/// With it.
+pub(super) const ALL_NODES: &[Column] = &{
+    let [a, b, c, d, e, f, g, h, i, j] = REST;
+    [Column::text(NODE, 12, 0, Some(SortKey::Node)), PID_COLUMN, a, b, c, d, e, f, g, h, i, j]
+};
+
+/// What a filter may name.
+pub(super) const FIELDS: &[Field] = &[
+    Field::word("name"),
+    Field::word("command"),
+    Field::word("user"),
+    Field::of("node", Kind::Text),
+    Field::of("state", Kind::Text),
+    Field::of("pid", Kind::Number),
+    Field::of("ppid", Kind::Number),
+    Field::of("cpu", Kind::Percent),
+    Field::of("mem", Kind::Bytes),
+    Field::of("threads", Kind::Number),
+    Field::of("nice", Kind::Number),
+    Field::of("age", Kind::Span),
+];
+
+/// A process beside its node.
+pub(super) struct Row<'a> {
+    pub(super) process: &'a Process,
+    pub(super) node: &'a Node,
+    pub(super) wall: UnixMillis,
+}
+
+impl Row<'_> {
+    /// The cell of a column. `prefix` is what a tree draws before the name.
+    pub(super) fn cell(&self, column: &str, prefix: &str) -> Cell {
+        let info = &self.process.info;
+        let usage = &info.usage;
+        let old = !self.node.is_there() || self.node.error(Topic::Processes).is_some();
+        let dim = |cell: Cell| if old { Cell { role: Role::Dim, ..cell } } else { cell };
+        dim(match column {
+            NODE => Cell::of(self.node.name().as_str(), Role::Accent),
+            PID => Cell::plain(info.key.pid.to_string()),
+            USER => Cell::of(&info.user, if info.uid == 0 { Role::Dim } else { Role::Text }),
+            STATE => state(usage.state),
+            CPU => Cell::of(cpu(usage.cpu_ratio), cpu_role(usage.cpu_ratio)),
+            MEM if usage.rss_bytes == 0 => Cell::of("-", Role::Dim),
+            MEM => Cell::plain(bytes(usage.rss_bytes)),
+            TIME => Cell::of(cpu_time(usage.cpu_time_ms), Role::Dim),
+            THREADS => Cell::of(usage.threads.to_string(), Role::Dim),
+            NICE => Cell::of(usage.nice.to_string(), if usage.nice == 0 { Role::Dim } else { Role::Text }),
+            AGE => Cell::of(span_ms(self.age_ms()), Role::Dim),
+            NAME => Cell::plain(format!("{prefix}{}", info.name)),
+            COMMAND if info.command.is_empty() => Cell::of(format!("[{}]", info.name), Role::Dim),
+            COMMAND => Cell::of(&info.command, Role::Dim),
+            _ => Cell::default(),
+        })
+    }
+
+    fn age_ms(&self) -> u64 {
+        self.wall.since(self.process.info.started).0
+    }
+}
+
+impl Record for Row<'_> {
+    fn text(&self, field: usize) -> Cow<'_, str> {
+        let info = &self.process.info;
+        match FIELDS[field].name {
+            "name" => Cow::Borrowed(&info.name),
+            "command" => Cow::Borrowed(&info.command),
+            "user" => Cow::Borrowed(&info.user),
+            "node" => Cow::Borrowed(self.node.name().as_str()),
+            "state" => Cow::Borrowed(word(info.usage.state)),
+            "pid" => info.key.pid.to_string().into(),
+            "ppid" => info.ppid.to_string().into(),
+            _ => Cow::Borrowed(""),
+        }
+    }
+
+    fn number(&self, field: usize) -> Option<f64> {
+        let info = &self.process.info;
+        Some(match FIELDS[field].name {
+            "pid" => f64::from(info.key.pid),
+            "ppid" => f64::from(info.ppid),
+            "cpu" => f64::from(info.usage.cpu_ratio),
+            "mem" => info.usage.rss_bytes as f64,
+            "threads" => f64::from(info.usage.threads),
+            "nice" => f64::from(info.usage.nice),
+            "age" => self.age_ms() as f64 / 1e3,
+            _ => return None,
+        })
+    }
+}
+
+/// One letter, as ps(1) writes it.
+fn state(state: ProcessState) -> Cell {
+    match state {
+        ProcessState::Running => Cell::of("R", Role::Good),
+        ProcessState::Sleeping => Cell::of("S", Role::Dim),
+        ProcessState::Uninterruptible => Cell::of("D", Role::Warn),
+        ProcessState::Stopped => Cell::of("T", Role::Warn),
+        ProcessState::Zombie => Cell::of("Z", Role::Bad),
+        ProcessState::Idle => Cell::of("I", Role::Dim),
+        ProcessState::Unknown => Cell::of("?", Role::Warn),
+    }
+}
+
+fn word(state: ProcessState) -> &'static str {
+    match state {
+        ProcessState::Running => "running",
+        ProcessState::Sleeping => "sleeping",
+        ProcessState::Uninterruptible => "uninterruptible",
+        ProcessState::Stopped => "stopped",
+        ProcessState::Zombie => "zombie",
+        ProcessState::Idle => "idle",
+        ProcessState::Unknown => "unknown",
+    }
+}
+
+/// A process that takes a core or more stands out; one that does nothing steps back.
+fn cpu_role(ratio: f32) -> Role {
+    match ratio {
+        _ if ratio >= 0.9 => Role::Bad,
+        _ if ratio >= 0.5 => Role::Warn,
+        _ if ratio < 0.000_5 => Role::Dim,
+        _ => Role::Text,
+    }
+}
