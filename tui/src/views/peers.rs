@@ -18,7 +18,7 @@ use self::rows::{Around, ContactRow, PeerRow, RefusedRow, Row};
 use super::observed::{self, Observed};
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::Action;
-use crate::command::{Command, Subscription, Topic};
+use crate::command::{Subscription, Topic};
 use crate::event::{Mouse, MouseKind};
 use crate::filter::{Field, Filter};
 use crate::fleet::Node;
@@ -181,7 +181,7 @@ impl PeersView {
     }
 
     /// The rows that an action is about, as text for the clipboard: a field each, or all columns.
-    fn copy(&self, scene: &Scene<'_>, whole: bool) -> Option<Request> {
+    fn copied(&self, scene: &Scene<'_>, whole: bool) -> Option<String> {
         let (_, node) = self.node(scene)?;
         let around = around(scene, node, self.tab.topic());
         // The mark of a state is for the eye: a file wants the word.
@@ -198,7 +198,7 @@ impl PeersView {
             };
             rows.iter().map(line).collect()
         });
-        (!lines.is_empty()).then(|| Request::Order(Command::Copy(lines.join("\n"))))
+        (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
     fn subjects(&self, scene: &Scene<'_>) -> Vec<NodeId> {
@@ -320,8 +320,6 @@ impl View for PeersView {
             }
             Action::Open => self.open(scene),
             Action::Describe => self.describe(scene),
-            Action::CopyField => self.copy(scene, false),
-            Action::CopyRow => self.copy(scene, true),
             _ => {
                 if self.on_table(action, visible(scene.body)) {
                     self.rebuild(scene);
@@ -393,8 +391,36 @@ impl View for PeersView {
         if subjects.is_empty() { self.observed.current(scene.fleet).into_iter().collect() } else { subjects }
     }
 
+    fn status(&self, _: &Scene<'_>) -> String {
+        let marks = with_listing!(self, |listing, _R| listing.table.marks().len());
+        if marks == 0 { String::new() } else { format!("{} marked", count(marks)) }
+    }
+
+    fn clear_marks(&mut self) -> bool {
+        match self.tab {
+            Tab::Peers => self.peers.clear_marks(),
+            Tab::Routing => self.routing.clear_marks(),
+            Tab::Refused => self.refused.clear_marks(),
+        }
+    }
+
+    fn seek(&mut self, scene: &Scene<'_>, forward: bool, search: &Filter) -> bool {
+        let Some((_, node)) = self.node(scene) else { return false };
+        let (place, wanted) = ((node, around(scene, node, self.tab.topic())), (forward, search));
+        let height = visible(scene.body);
+        match self.tab {
+            Tab::Peers => self.peers.seek::<PeerRow<'_>>(place, wanted, height),
+            Tab::Routing => self.routing.seek::<ContactRow<'_>>(place, wanted, height),
+            Tab::Refused => self.refused.seek::<RefusedRow<'_>>(place, wanted, height),
+        }
+    }
+
+    fn copy(&self, scene: &Scene<'_>, row: bool) -> Option<String> {
+        self.copied(scene, row)
+    }
+
     fn hints(&self) -> &'static [Action] {
-        &[Action::TabNext, Action::PaneNext, Action::Open, Action::CopyField]
+        &[Action::TabNext, Action::PaneNext, Action::Open, Action::Describe]
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {

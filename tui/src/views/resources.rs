@@ -19,7 +19,7 @@ use self::layout::{Needs, Panel, Placed};
 use super::observed::{self, Observed, Standing};
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::Action;
-use crate::command::{Command, Subscription, Topic};
+use crate::command::{Subscription, Topic};
 use crate::event::{Mouse, MouseKind};
 use crate::filter::{Field, Filter};
 use crate::fleet::Node;
@@ -146,14 +146,6 @@ impl View for ResourcesView {
                     .into_iter()
                     .collect();
             }
-            Action::CopyField => {
-                let name = current.map(|id| scene.fleet.name_of(id));
-                return name.map(|name| Request::Order(Command::Copy(name))).into_iter().collect();
-            }
-            Action::CopyRow => {
-                let line = current.and_then(|id| Self::summary(scene, id));
-                return line.map(|line| Request::Order(Command::Copy(line))).into_iter().collect();
-            }
             _ => {}
         }
         Vec::new()
@@ -180,6 +172,11 @@ impl View for ResourcesView {
 
     fn nodes(&self, scene: &Scene<'_>) -> Vec<NodeId> {
         self.observed.current(scene.fleet).into_iter().collect()
+    }
+
+    fn copy(&self, scene: &Scene<'_>, row: bool) -> Option<String> {
+        let id = self.observed.current(scene.fleet)?;
+        if row { Self::summary(scene, id) } else { Some(scene.fleet.name_of(id)) }
     }
 
     fn hints(&self) -> &'static [Action] {

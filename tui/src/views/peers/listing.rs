@@ -52,6 +52,29 @@ impl<K: Copy + Ord> Listing<K> {
         (row.key() == key).then_some(*row)
     }
 
+    /// Moves the cursor to the next row (or the previous one) that a search hits.
+    pub(super) fn seek<'a, R: Row<'a, Key = K>>(
+        &mut self,
+        (node, around): (&'a Node, Around<'a>),
+        (forward, search): (bool, &Filter),
+        height: usize,
+    ) -> bool {
+        let rows: Vec<R> = R::all(node, around).unwrap_or_default();
+        let places = &self.places;
+        let found = self.table.seek(forward, |key| {
+            places.get(key).and_then(|at| rows.get(*at)).is_some_and(|row| search.matches(row))
+        });
+        self.table.follow(height);
+        found
+    }
+
+    /// Takes every mark off; whether there were any.
+    pub(super) fn clear_marks(&mut self) -> bool {
+        let any = !self.table.marks().is_empty() || self.table.is_ranging();
+        self.table.clear_marks();
+        any
+    }
+
     /// The rows that an action is about.
     pub(super) fn targets<'a, R: Row<'a, Key = K>>(&self, node: &'a Node, around: Around<'a>) -> Vec<R> {
         let rows = R::all(node, around).unwrap_or_default();
@@ -73,11 +96,7 @@ impl<K: Copy + Ord> Listing<K> {
         if let Action::Sort(key) = action {
             return self.sort_by(key, columns);
         }
-        if action == Action::Close {
-            self.table.clear_marks();
-        } else {
-            self.table.on_action(action, height);
-        }
+        self.table.on_action(action, height);
         false
     }
 

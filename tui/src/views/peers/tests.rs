@@ -118,12 +118,26 @@ fn enter_shows_a_node_and_says_what_is_none() {
     view.set_filter(&scene, Filter::parse("role:node", view.fields()).unwrap());
     let id = view.nodes(&scene)[0];
     assert_eq!(view.on_action(&scene, Action::Open), [Request::Show(ViewId::Resources, Scope::one(id))]);
-    assert_eq!(view.on_action(&scene, Action::CopyField), [Request::Order(Command::Copy(id.to_string()))]);
+    assert_eq!(view.copy(&scene, false), Some(id.to_string()));
+    assert!(view.copy(&scene, true).is_some_and(|line| line.starts_with("build-1\talive\t")));
     view.set_filter(&scene, Filter::parse("role:operator", view.fields()).unwrap());
     assert!(
         matches!(&view.on_action(&scene, Action::Open)[..], [Request::Say(text)] if text.contains("operator"))
     );
     assert_eq!(view.nodes(&scene), [stage.world.id(0)], "an operator is no node to follow");
+}
+
+#[test]
+fn a_search_moves_the_cursor_and_marks_are_taken_off() {
+    let stage = Stage::data(8, 1);
+    let mut view = view_of(&stage);
+    let scene = stage.scene();
+    let search = Filter::parse("queue", view.fields()).unwrap().unwrap();
+    assert!(view.seek(&scene, true, &search));
+    assert_eq!(view.nodes(&scene), [stage.world.id(3)]);
+    view.on_action(&scene, Action::Mark);
+    assert_eq!(view.status(&scene), "1 marked");
+    assert!(view.clear_marks() && !view.clear_marks());
 }
 
 #[test]

@@ -22,6 +22,8 @@ const GAUGE_MAX: u16 = 40;
 const LINE_MAX: u16 = 66;
 /// Width at which a file system shows its type and device too.
 const WIDE_MIN: u16 = 84;
+/// Columns for remarks, type and device then.
+const REMARKS_WIDE: u16 = 30;
 
 /// Rows of the longer one of the two lists below the charts.
 pub(super) fn rows_wanted(sample: &HostSample) -> u16 {
@@ -171,20 +173,20 @@ pub(super) fn file_systems(figures: &Figures<'_>, area: Rect, painter: &mut Pain
     }
     let mut disks: Vec<&Disk> = figures.sample.disks.iter().collect();
     disks.sort_by_key(|disk| std::cmp::Reverse(tightness(disk)));
+    let height = usize::from(area.height);
+    let first = figures.scroll.min(disks.len().saturating_sub(height));
+    let more = disks.len() - first > height;
+    // The last line stands for all that has no room, its own file system too.
+    let shown = disks.iter().skip(first).take(if more { height - 1 } else { height });
     // All gauges end in one column, so the longest remark decides.
-    let wide = area.width >= WIDE_MIN;
-    let tail = if wide { 30 } else { disks.iter().map(|disk| width(&remarks(disk))).max().unwrap_or(0) as u16 };
-    let first = figures.scroll.min(disks.len().saturating_sub(usize::from(area.height)));
-    let rest = disks.len() - first;
-    let more = rest.saturating_sub(usize::from(area.height));
-    for (index, (disk, y)) in disks.iter().skip(first).zip(area.y..area.bottom()).enumerate() {
-        let line = Rect { y, height: 1, ..area };
-        if more > 0 && index + 1 == usize::from(area.height) {
-            // This line stands for its own file system too.
-            painter.text((area.x, y), area.width, &format!("{} more", more + 1), Role::Dim);
-        } else {
-            file_system(figures, disk, (line, tail), painter);
-        }
+    let remark = shown.clone().map(|disk| width(&remarks(disk))).max().unwrap_or(0) as u16;
+    let tail = if area.width >= WIDE_MIN { REMARKS_WIDE } else { remark };
+    for (disk, y) in shown.zip(area.y..) {
+        file_system(figures, disk, (Rect { y, height: 1, ..area }, tail), painter);
+    }
+    if more {
+        let text = format!("{} more", disks.len() - first - (height - 1));
+        painter.text((area.x, area.bottom() - 1), area.width, &text, Role::Dim);
     }
 }
 

@@ -99,6 +99,14 @@ fn enter_shows_the_processes_of_the_node() {
 }
 
 #[test]
+fn a_copy_is_the_name_or_the_figures_in_a_line() {
+    let stage = Stage::data(1, 1);
+    let copy = |row| ResourcesView::new().copy(&stage.scene(), row).unwrap();
+    assert_eq!(copy(false), "web-1");
+    assert!(copy(true).starts_with("web-1 cpu ") && !copy(true).contains('\n'));
+}
+
+#[test]
 fn an_empty_fleet_is_said_to_be_empty() {
     let stage = Stage::loading(0);
     let view = ResourcesView::new();

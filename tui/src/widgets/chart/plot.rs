@@ -92,15 +92,17 @@ fn braille(filled: [usize; 2], grow: Grow) -> String {
 /// across a gap.
 pub(super) fn columns(points: &[Point], window: Window, count: usize) -> Vec<Option<f64>> {
     let mut out = vec![None; count];
-    let (start, span) = (window.end.since(window.span).0, window.span.0.max(1));
-    let place = |at: u64| (u128::from(at.saturating_sub(start)) * count as u128 / u128::from(span)) as usize;
+    let (end, span) = (i128::from(window.end.0), i128::from(window.span.0.max(1)));
+    // The clock may be younger than the window is long: its left edge then lies before zero.
+    let place = |at: i128| ((at + span - end).max(0) * count as i128 / span) as usize;
     for (index, (at, value)) in points.iter().enumerate() {
-        let next = points.get(index + 1).map_or(window.end.0.saturating_add(1), |(next, _)| next.0);
-        let ends = next.min(at.0.saturating_add(GAP_MS)).min(window.end.0.saturating_add(1));
-        if !value.is_finite() || ends <= start || at.0 > window.end.0 {
+        let begins = i128::from(at.0);
+        let next = points.get(index + 1).map_or(end + 1, |(next, _)| i128::from(next.0));
+        let ends = next.min(begins + i128::from(GAP_MS)).min(end + 1);
+        if !value.is_finite() || ends <= end - span || begins > end {
             continue;
         }
-        let first = place(at.0).min(count.saturating_sub(1));
+        let first = place(begins).min(count.saturating_sub(1));
         // At least its own column, and those until the next value begins its own.
         let last = place(ends).clamp(first + 1, count.max(first + 1));
         for slot in out.iter_mut().take(last).skip(first) {

@@ -70,6 +70,17 @@ fn what_was_not_measured_is_a_gap_and_nothing_is_a_line() {
 }
 
 #[test]
+fn the_newest_value_stands_at_the_right_also_when_the_clock_is_young() {
+    let window = Window { end: Millis(10_000), span: Millis(60_000), now: Millis(10_000) };
+    let points: Vec<Point> = (0..=10).map(|second| (Millis::from_secs(second), 1.0)).collect();
+    let shown = plot::columns(&points, window, 6);
+    assert_eq!(
+        shown.iter().map(Option::is_some).collect::<Vec<_>>(),
+        [false, false, false, false, false, true]
+    );
+}
+
+#[test]
 fn two_series_face_each_other() {
     let (up, down) = (seconds(|_| 4_000.0), seconds(|_| 900.0));
     let shown = lines(&chart(&up, Some(&down), Unit::Rate), &Theme::default(), (22, 5));
