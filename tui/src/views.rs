@@ -20,9 +20,12 @@ use crate::fleet::Fleet;
 use crate::theme::Theme;
 
 pub mod fleet;
+mod observed;
 pub mod peers;
 pub mod processes;
 pub mod resources;
+#[cfg(test)]
+mod stage;
 
 /// The views, in the order of their number keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
