@@ -8,6 +8,7 @@
 mod ca;
 mod cluster;
 mod echo;
+mod golden;
 mod layers;
 mod mesh;
 mod permissions;
