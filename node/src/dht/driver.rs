@@ -170,6 +170,7 @@ impl Driver {
             Order::Overview(answer) => {
                 let overview = Overview {
                     contacts: self.core.contacts().cloned().collect(),
+                    spares: self.core.spares().map(|entry| entry.contact.id).collect(),
                     records: self.core.record_count(),
                     now: self.now(),
                 };

@@ -49,6 +49,8 @@ pub enum DhtEvent {
 pub struct Overview {
     /// Every contact.
     pub contacts: Vec<Entry>,
+    /// Those that wait to take the place of one that fails.
+    pub spares: Vec<NodeId>,
     /// Records held.
     pub records: usize,
     /// The core's clock.

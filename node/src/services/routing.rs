@@ -20,8 +20,13 @@ pub(super) fn buckets(overview: &Overview, own: NodeId, members: &Directory) -> 
             id: entry.contact.id,
             name: names.get(&entry.contact.id).map(|name| (*name).clone()),
             addresses: entry.contact.addresses.as_slice().to_vec(),
-            seen_ms: None,
+            seen_ms: entry.verified.then(|| overview.now.since(entry.seen_at).0),
         });
+    }
+    for spare in &overview.spares {
+        if let Some(bucket) = buckets.get_mut(&shared_bits(own, *spare)) {
+            bucket.waiting = bucket.waiting.saturating_add(1);
+        }
     }
     buckets.into_values().rev().collect()
 }

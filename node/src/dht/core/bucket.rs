@@ -104,6 +104,11 @@ impl Entry {
 }
 
 impl Bucket {
+    /// Contacts that wait to take the place of one that fails.
+    pub fn spares(&self) -> &[Entry] {
+        &self.spares
+    }
+
     /// The contacts, the one heard longest ago first.
     pub fn entries(&self) -> &[Entry] {
         &self.entries

@@ -169,6 +169,11 @@ impl Dht {
         self.table.entries()
     }
 
+    /// Contacts that wait to take the place of one that fails.
+    pub fn spares(&self) -> impl Iterator<Item = &Entry> {
+        self.table.spares()
+    }
+
     /// The record held here at `key`, unless it has expired.
     pub fn record(&self, now: Millis, key: Key) -> Option<&Record> {
         self.store.get(self.wall(now), key)

@@ -141,6 +141,11 @@ impl Table {
         closest.len() < K || closest.last().is_none_or(|entry| key.distance(entry.key) > ours)
     }
 
+    /// Contacts that wait to take the place of one that fails.
+    pub fn spares(&self) -> impl Iterator<Item = &Entry> {
+        self.buckets.values().flat_map(Bucket::spares)
+    }
+
     /// All contacts, far buckets first.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.buckets.values().flat_map(Bucket::entries)
