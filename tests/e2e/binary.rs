@@ -46,20 +46,20 @@ fn program_under_test() {
 }
 
 /// A mesh on disk: a CA, and a directory for every node.
-struct World {
-    ca: TestCa,
+pub struct World {
+    pub ca: TestCa,
     root: TempDir,
 }
 
 /// A started program; killed if the test ends before it.
-struct Program {
-    child: Child,
+pub struct Program {
+    pub child: Child,
     data: PathBuf,
     log: PathBuf,
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { ca: TestCa::new("home"), root: TempDir::new().unwrap() }
     }
 
@@ -84,7 +84,7 @@ impl World {
     }
 
     /// `p2p-node run` on any ports, and more arguments.
-    fn run(&self, name: &str, certs: &Path, more: &[&str]) -> Program {
+    pub fn run(&self, name: &str, certs: &Path, more: &[&str]) -> Program {
         let data = self.data(name);
         let (certs, path) = (certs.to_str().unwrap(), data.to_str().unwrap());
         let run = [
@@ -104,7 +104,7 @@ impl World {
     }
 
     /// An operator's handle to a node.
-    fn call(&self, name: &str, address: SocketAddr, role: Role) -> NodeHandle {
+    pub fn call(&self, name: &str, address: SocketAddr, role: Role) -> NodeHandle {
         let operator = self.ca.operator(&format!("{}-{name}", role.as_str()), role);
         let local = Local::new(operator.identity().mesh.clone());
         let dial = ClientEndpoint::new(&operator, local, Handle::current()).unwrap();
@@ -123,7 +123,7 @@ impl Resolve for At {
 
 impl Program {
     /// What `run.json` says, once the program is ready.
-    async fn ready(&mut self) -> (SocketAddr, SocketAddr) {
+    pub async fn ready(&mut self) -> (SocketAddr, SocketAddr) {
         let path = self.data.join("run.json");
         let run = eventually("run.json", LONG, async || {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -148,7 +148,7 @@ impl Program {
     }
 
     /// Asks it to stop, and holds it to its time.
-    async fn stop(&mut self) {
+    pub async fn stop(&mut self) {
         let began = Instant::now();
         self.signal(Signal::TERM);
         let status = self.ended().await;

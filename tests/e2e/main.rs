@@ -9,6 +9,7 @@ mod binary;
 mod ca;
 mod cluster;
 mod echo;
+mod hostile;
 mod layers;
 mod mesh;
 mod permissions;
