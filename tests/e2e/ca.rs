@@ -1,5 +1,6 @@
 //! A throw-away CA in a temporary directory, through the product's own `pki`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -40,9 +41,17 @@ impl TestCa {
 
     /// A node's credentials, issued and loaded at `then`, good for 90 days.
     pub fn node_at(&self, name: &str, then: UnixMillis) -> Arc<Credentials> {
+        Arc::new(Credentials::load_node(&self.node_files_at(name, then), then).unwrap())
+    }
+
+    /// The directory of a node's certificates and keys, issued now.
+    pub fn node_files(&self, name: &str) -> PathBuf {
+        self.node_files_at(name, now())
+    }
+
+    fn node_files_at(&self, name: &str, then: UnixMillis) -> PathBuf {
         let request = NodeRequest { name: name.parse().unwrap(), addresses: Vec::new(), days: 90 };
-        let issued = self.authority.issue_node(&request, then).unwrap();
-        Arc::new(Credentials::load_node(&issued.directory, then).unwrap())
+        self.authority.issue_node(&request, then).unwrap().directory
     }
 
     pub fn operator(&self, name: &str, role: Role) -> Arc<Credentials> {

@@ -5,10 +5,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod binary;
 mod ca;
 mod cluster;
 mod echo;
 mod golden;
+mod hostile;
 mod layers;
 mod mesh;
 mod permissions;

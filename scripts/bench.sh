@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Measures: builds the release program once, runs every bench, prints one line a goal.
+#
+#   scripts/bench.sh                 all of it, some minutes
+#   scripts/bench.sh rpc idle        only these benches (the names of tests/benches)
+#
+# Goals are ratios against a floor or a peer in the same run; a line ends in PASS or FAIL, and the exit code
+# is 1 if one failed. `ps` is the only peer needed from the system; as root on Debian it is installed if it is missing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+case "${1:-}" in
+    --help | -h)
+        sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        exit 0
+        ;;
+    -*)
+        echo "bench.sh: unknown argument $1; see --help" >&2
+        exit 2
+        ;;
+esac
+
+say() { printf '%s\n' "$*" >&2; }
+
+known=$(sed -n 's#^path = "benches/\(.*\)\.rs"#\1#p' tests/Cargo.toml)
+wanted=("$@")
+[ "$#" -gt 0 ] || mapfile -t wanted <<<"$known"
+for bench in "${wanted[@]}"; do
+    grep -qx -- "$bench" <<<"$known" || { say "bench.sh: no bench $bench; there are: ${known//$'\n'/ }"; exit 2; }
+done
+
+if ! command -v ps >/dev/null; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get install -y --no-install-recommends procps >&2
+    else
+        say "bench.sh: ps is missing: install procps"
+        exit 69
+    fi
+fi
+
+say "Building the release program; the first time this takes some minutes."
+targets=(--bin p2p-node)
+for bench in "${wanted[@]}"; do targets+=(--bench "$bench"); done
+built=$(cargo build --release --locked -p p2p-node -p p2p-tests "${targets[@]}" \
+    --message-format=json-render-diagnostics)
+program_of() { sed -n 's#.*"executable":"\([^"]*/'"$1"'-[0-9a-f]*\)".*#\1#p' <<<"$built" | tail -1; }
+
+# A halted core wakes slowly: keep them awake with work that yields to everything else.
+spinners=()
+cleanup() { for pid in "${spinners[@]}"; do kill "$pid" 2>/dev/null || true; done; }
+table=$(mktemp)
+trap 'cleanup; rm -f "$table"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+keep_awake() {
+    command -v chrt >/dev/null || return 0
+    local core
+    for ((core = 0; core < $(nproc); core++)); do
+        chrt --idle 0 sh -c 'while :; do :; done' &
+        spinners+=($!)
+    done
+}
+
+keep_awake
+printf '# %s, %s cores, load %s\n' "$(uname -rm)" "$(nproc)" "$(cut -d' ' -f1 /proc/loadavg)" | tee "$table"
+broken=0
+for bench in "${wanted[@]}"; do
+    printf '# %s\n' "$bench"
+    "$(program_of "$bench")" | tee -a "$table" || broken=1
+done
+if grep -q ' FAIL$' "$table"; then broken=1; fi
+exit "$broken"

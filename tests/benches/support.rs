@@ -1,0 +1,144 @@
+//! What the benches of whole nodes share: a throw-away CA, the release program, and the lines they print.
+//!
+//! The program is the one beside this binary in `target/`; `scripts/bench.sh` builds it first.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use p2p_shared::mesh::endpoint::ClientEndpoint;
+use p2p_shared::mesh::link::Local;
+use p2p_shared::mesh::{Mesh, NodeHandle, Resolve, Target};
+use p2p_shared::tls::Credentials;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+const START_MAX: Duration = Duration::from_secs(20);
+
+/// Prints one line of a goal that is a least value.
+pub fn at_least(name: &str, value: f64, goal: f64) {
+    let verdict = if value >= goal { "PASS" } else { "FAIL" };
+    println!("{name}={value:.3} goal>={goal} {verdict}");
+}
+
+/// Prints one line of a goal that is a most value.
+pub fn at_most(name: &str, value: f64, goal: f64) {
+    let verdict = if value <= goal { "PASS" } else { "FAIL" };
+    println!("{name}={value:.4} goal<={goal} {verdict}");
+}
+
+/// The middle one.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A running `p2p-node`, killed when it is dropped.
+pub struct Program {
+    child: Child,
+    pid: u32,
+    pub quic: SocketAddr,
+    _data: TempDir,
+}
+
+impl Program {
+    /// Starts one on any ports and waits until it is ready.
+    pub fn start(certs: &Path, more: &[&str]) -> anyhow::Result<Self> {
+        Self::start_under(&[], certs, more)
+    }
+
+    /// The same, under another command.
+    pub fn start_under(wrapper: &[&str], certs: &Path, more: &[&str]) -> anyhow::Result<Self> {
+        let data = TempDir::new()?;
+        let binary = binary()?;
+        let mut line: Vec<&str> = wrapper.to_vec();
+        let (certs, path) = (text(certs)?, text(data.path())?);
+        line.extend([text(&binary)?, "run", "--certs", certs, "--data", path, "--host", "127.0.0.1"]);
+        line.extend(["--port", "0", "--dht-port", "0"]);
+        line.extend(more);
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).current_dir(data.path()).stdin(Stdio::null());
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut started = Self { pid: child.id(), child, quic: ([0, 0, 0, 0], 0).into(), _data: data };
+        started.wait_until_ready()?;
+        Ok(started)
+    }
+
+    fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let (path, began) = (self._data.path().join("run.json"), Instant::now());
+        loop {
+            if let Some(run) =
+                fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok())
+            {
+                self.quic = run["quic_address"].as_str().context("no address")?.parse()?;
+                return Ok(());
+            }
+            ensure!(self.child.try_wait()?.is_none(), "the node ended");
+            ensure!(began.elapsed() < START_MAX, "the node is not ready in time");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// A figure of `/proc/PID/status`, in KiB.
+    pub fn status_kib(&self, key: &str) -> anyhow::Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).context("no such figure")?;
+        Ok(line.trim_start_matches(':').split_whitespace().next().context("no number")?.parse()?)
+    }
+
+    /// Processor time used so far, in seconds.
+    pub fn cpu_s(&self) -> anyhow::Result<f64> {
+        // schedstat counts nanoseconds, stat only ticks of 10 ms.
+        let mut nanos = 0.0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            let text = fs::read_to_string(task?.path().join("schedstat"))?;
+            nanos += text.split_whitespace().next().context("no schedstat")?.parse::<f64>()?;
+        }
+        Ok(nanos / 1e9)
+    }
+
+    /// Ends it without a good-bye.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have been killed already.
+        let _ = self.kill();
+    }
+}
+
+fn binary() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let directory = own.parent().and_then(Path::parent).context("no target directory")?;
+    let path = directory.join("p2p-node");
+    ensure!(path.is_file(), "{} is not built: run scripts/bench.sh", path.display());
+    Ok(path)
+}
+
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().context("a path that is no text")
+}
+
+struct Only(SocketAddr);
+
+impl Resolve for Only {
+    async fn resolve(&self, name: &p2p_shared::id::NodeName) -> Option<Target> {
+        Some(Target { name: Some(name.clone()), id: None, addresses: vec![self.0] })
+    }
+}
+
+/// A way to the node `name` at `address`, over a connection of its own.
+pub fn handle(credentials: &Credentials, name: &str, address: SocketAddr) -> anyhow::Result<NodeHandle> {
+    let local = Local::new(credentials.identity().mesh.clone());
+    let dial = ClientEndpoint::new(credentials, local, Handle::current())?;
+    Ok(Mesh::new(Only(address), dial).node(&name.parse()?))
+}
