@@ -158,7 +158,12 @@ pub const TABLE: &[Spec] = &[
     spec(Action::CopyField, "copy_field", Group::Act, "copy the name to the clipboard"),
     spec(Action::CopyRow, "copy_row", Group::Act, "copy the row to the clipboard"),
     spec(Action::Show(ViewId::Fleet), "fleet", Group::Go, "every node"),
-    spec(Action::Show(ViewId::Processes), "processes", Group::Go, "processes of the node or the marked nodes"),
+    spec(
+        Action::Show(ViewId::Processes),
+        "processes",
+        Group::Go,
+        "processes of the node or the marked nodes",
+    ),
     spec(Action::Show(ViewId::Resources), "resources", Group::Go, "charts of the node"),
     spec(Action::Show(ViewId::Peers), "peers", Group::Go, "the mesh as the node sees it"),
     spec(Action::Palette, "palette", Group::Go, "any view, action or node by name"),

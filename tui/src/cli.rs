@@ -10,6 +10,7 @@ pub mod first_run;
 pub mod kill;
 pub mod label;
 pub mod nodes;
+pub mod open;
 pub mod output;
 pub mod ps;
 pub mod session;
@@ -136,9 +137,7 @@ impl Options {
 pub async fn run(options: &Options, surroundings: &Surroundings, streams: &mut Streams<'_>) -> Exit {
     let ended = match &options.command {
         Some(command) => dispatch(command, options, surroundings, streams).await,
-        None => {
-            Err(CliError::usage("the console needs a terminal; `p2p-tui nodes` lists the fleet without one"))
-        }
+        None => open::open(options, surroundings).await,
     };
     finish(ended, streams)
 }

@@ -96,7 +96,9 @@ pub enum Link {
     Connecting,
     Connected,
     /// The last attempt failed; another follows.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
 }
 
 /// What the mesh says, by way of the effects.
@@ -105,18 +107,46 @@ pub enum MeshEvent {
     Entry(Entry),
     /// From the entry node's directory.
     Fleet(FleetDelta),
-    Link { node: NodeId, link: Link },
-    Sample { node: NodeId, sample: Box<HostSample> },
-    Processes { node: NodeId, delta: ProcessDelta },
-    Peers { node: NodeId, peers: Vec<Peer> },
-    Routing { node: NodeId, buckets: Vec<RoutingBucket> },
-    Refused { node: NodeId, handshakes: Vec<RefusedHandshake> },
+    Link {
+        node: NodeId,
+        link: Link,
+    },
+    Sample {
+        node: NodeId,
+        sample: Box<HostSample>,
+    },
+    Processes {
+        node: NodeId,
+        delta: ProcessDelta,
+    },
+    Peers {
+        node: NodeId,
+        peers: Vec<Peer>,
+    },
+    Routing {
+        node: NodeId,
+        buckets: Vec<RoutingBucket>,
+    },
+    Refused {
+        node: NodeId,
+        handshakes: Vec<RefusedHandshake>,
+    },
     /// A subscription ended: denied, not supported, or the node went away. The effects try again by themselves
     /// where that can help.
-    Failed { subscription: Subscription, error: RpcError },
-    Inspected { node: NodeId, target: ProcessRef, result: Result<Box<ProcessDetails>, RpcError> },
+    Failed {
+        subscription: Subscription,
+        error: RpcError,
+    },
+    Inspected {
+        node: NodeId,
+        target: ProcessRef,
+        result: Result<Box<ProcessDetails>, RpcError>,
+    },
     /// How one target of an action ended. Comes exactly once for each.
-    Outcome { errand: Errand, result: Result<(), RpcError> },
+    Outcome {
+        errand: Errand,
+        result: Result<(), RpcError>,
+    },
     /// A line for the operator, such as why a copy failed.
     Notice(String),
 }
@@ -127,8 +157,14 @@ pub enum Event {
     Key(Key),
     Mouse(Mouse),
     Paste(String),
-    Resize { width: u16, height: u16 },
+    Resize {
+        width: u16,
+        height: u16,
+    },
     /// The time now, on the console's monotonic clock and on the wall's.
-    Tick { now: Millis, wall: UnixMillis },
+    Tick {
+        now: Millis,
+        wall: UnixMillis,
+    },
     Mesh(MeshEvent),
 }

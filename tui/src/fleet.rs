@@ -14,6 +14,7 @@ use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::{FleetDelta, Member, MemberState, Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::time::Millis;
 
+pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
 pub use processes::{Census, Process, Processes, RowId};
 
@@ -205,9 +206,10 @@ impl Fleet {
             let id = member.id;
             gone.remove(&id);
             touched.push(id);
+            let room = self.nodes.len() < NODES_MAX;
             match self.nodes.get_mut(&id) {
                 Some(node) => node.member = member,
-                None if self.nodes.len() < NODES_MAX => {
+                None if room => {
                     self.nodes.insert(id, Node::new(member));
                 }
                 None => {}

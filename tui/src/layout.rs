@@ -52,7 +52,8 @@ pub fn areas(screen: Rect, extras: Extras) -> Areas {
     let tabs = take(1);
     let banner = take(extras.banners.min(3));
     let filter_rows = u16::from(extras.filter);
-    let body_rows = screen.height.saturating_sub(header.height + tabs.height + banner.height + filter_rows + 1);
+    let body_rows =
+        screen.height.saturating_sub(header.height + tabs.height + banner.height + filter_rows + 1);
     let body = take(body_rows);
     let filter = take(filter_rows);
     let footer = take(1);
@@ -63,12 +64,7 @@ pub fn areas(screen: Rect, extras: Extras) -> Areas {
 pub fn centred(area: Rect, width: u16, height: u16) -> Rect {
     let width = width.min(area.width);
     let height = height.min(area.height);
-    Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
-        width,
-        height,
-    }
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
 }
 
 #[cfg(test)]

@@ -218,7 +218,8 @@ impl Theme {
         })?;
         let mut theme = Self { name: name.to_owned(), ..Self::default() };
         for (role, value) in &table {
-            let line = text.lines().position(|line| line.trim_start().starts_with(role.as_str())).unwrap_or(0) + 1;
+            let line =
+                text.lines().position(|line| line.trim_start().starts_with(role.as_str())).unwrap_or(0) + 1;
             let words = value.as_str().ok_or(ThemeMistake {
                 line,
                 what: format!("{role} wants a text such as \"bright-red on black bold\""),
@@ -325,7 +326,9 @@ fn parse_colour(word: &str) -> Result<Color, String> {
         hex if hex.starts_with('#') => {
             hex.parse().map_err(|_| format!("{hex} is no colour: it wants #rrggbb"))?
         }
-        other => return Err(format!("{other} is neither a colour nor bold, dim, italic, underlined, reversed")),
+        other => {
+            return Err(format!("{other} is neither a colour nor bold, dim, italic, underlined, reversed"));
+        }
     })
 }
 

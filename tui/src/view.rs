@@ -128,7 +128,10 @@ fn tab_slots(state: &State) -> Vec<(ViewId, u16, String)> {
 /// The view whose tab stands at a column.
 pub fn tab_at(state: &State, column: u16) -> Option<ViewId> {
     let slots = tab_slots(state);
-    slots.into_iter().find(|(_, x, text)| (*x..*x + width(text) as u16).contains(&column)).map(|(view, ..)| view)
+    slots
+        .into_iter()
+        .find(|(_, x, text)| (*x..*x + width(text) as u16).contains(&column))
+        .map(|(view, ..)| view)
 }
 
 fn tabs(state: &State, area: Rect, painter: &mut Painter<'_>) {
@@ -175,10 +178,18 @@ fn filter(state: &State, area: Rect, painter: &mut Painter<'_>) {
     }
     let mut pieces = Vec::new();
     if let Some(filter) = state.view().filter() {
-        pieces.extend([(FILTER_LABEL, Role::Key), (filter.text(), Role::Warn), ("  Esc clears  ", Role::Dim)]);
+        pieces.extend([
+            (FILTER_LABEL, Role::Key),
+            (filter.text(), Role::Warn),
+            ("  Esc clears  ", Role::Dim),
+        ]);
     }
     if let Some(search) = state.search() {
-        pieces.extend([(SEARCH_LABEL, Role::Key), (search.text(), Role::Hit), ("  n next, p previous", Role::Dim)]);
+        pieces.extend([
+            (SEARCH_LABEL, Role::Key),
+            (search.text(), Role::Hit),
+            ("  n next, p previous", Role::Dim),
+        ]);
     }
     painter.line(at, area.width, &pieces);
 }

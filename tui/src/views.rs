@@ -105,7 +105,7 @@ impl Scope {
 }
 
 /// What of the world changed, for those who keep an order of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// The directory, links or figures of nodes.
     Nodes,

@@ -403,7 +403,9 @@ mod tests {
 
     #[test]
     fn globs_match_names() {
-        for (pattern, name) in [("web-*", "web-1"), ("*", "a"), ("a,b", "b"), ("*-1", "web-1"), ("w*b*1", "web-1")] {
+        for (pattern, name) in
+            [("web-*", "web-1"), ("*", "a"), ("a,b", "b"), ("*-1", "web-1"), ("w*b*1", "web-1")]
+        {
             assert!(glob(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in [("web-*", "db-1"), ("", "a"), ("a", "ab"), ("a,b", "c")] {

@@ -100,10 +100,7 @@ impl State {
     }
 }
 
-fn renice(
-    targets: &[(p2p_shared::id::NodeId, String, ProcessRef)],
-    text: &str,
-) -> Result<Proposal, String> {
+fn renice(targets: &[(p2p_shared::id::NodeId, String, ProcessRef)], text: &str) -> Result<Proposal, String> {
     let nice: i32 = text.trim().parse().map_err(|_| "a nice value is a number".to_owned())?;
     if !NICE.contains(&nice) {
         return Err("a nice value is -20 (greedy) to 19 (kind)".into());

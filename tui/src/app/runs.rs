@@ -107,8 +107,10 @@ mod tests {
 
     #[test]
     fn every_target_is_accounted_for_once() {
-        let target = |name: &str| Target { node: NodeId::new([1; 32]), name: name.into(), deed: Deed::Forget };
-        let proposal = Proposal { verb: "Forget".into(), targets: vec![target("a"), target("b"), target("c")] };
+        let target =
+            |name: &str| Target { node: NodeId::new([1; 32]), name: name.into(), deed: Deed::Forget };
+        let proposal =
+            Proposal { verb: "Forget".into(), targets: vec![target("a"), target("b"), target("c")] };
         let mut runs = Runs::default();
         let (run, commands) = runs.begin(proposal, UnixMillis(0));
         assert_eq!(commands.len(), 3);

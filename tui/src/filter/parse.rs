@@ -218,7 +218,8 @@ fn one_or(mut list: Vec<Expr>, several: fn(Vec<Expr>) -> Expr) -> Expr {
 
 /// One word: a bare one, `~fuzzy`, or a field with an operator and a value.
 fn condition(text: &str, start: usize, fields: &'static [Field]) -> Result<Expr, Mistake> {
-    let name_bytes = text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len());
+    let name_bytes =
+        text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len());
     let (name, rest) = text.split_at(name_bytes);
     let operator = OPERATORS.iter().find(|operator| rest.starts_with(**operator));
     let Some(operator) = operator else { return Ok(Expr::Word(fold(text))) };

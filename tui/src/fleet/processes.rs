@@ -173,9 +173,8 @@ impl Processes {
     /// Removes the rows that lists which began anew did not name in time; answers them.
     pub fn sweep(&mut self, now: Millis) -> Vec<RowId> {
         let mut touched = Vec::new();
-        let due = |roll: &Roll| {
-            roll.unconfirmed.as_ref().is_some_and(|(_, came, _)| now.since(*came).0 >= LIST_MS)
-        };
+        let due =
+            |roll: &Roll| roll.unconfirmed.as_ref().is_some_and(|(_, came, _)| now.since(*came).0 >= LIST_MS);
         let nodes: Vec<NodeId> =
             self.rolls.iter().filter(|(_, roll)| due(roll)).map(|(node, _)| *node).collect();
         for node in nodes {

@@ -68,7 +68,8 @@ pub(super) fn cursor(layer: &Layer, areas: &Areas) -> Option<(u16, u16)> {
 /// A large box with lines that scroll.
 fn reading(title: &str, lines: &[Line], scroll: usize, areas: &Areas, painter: &mut Painter<'_>) {
     let all = over(areas);
-    let widest = lines.iter().map(|line| line.iter().map(|(text, _)| width(text)).sum::<usize>()).max().unwrap_or(0);
+    let widest =
+        lines.iter().map(|line| line.iter().map(|(text, _)| width(text)).sum::<usize>()).max().unwrap_or(0);
     let place = centred(all, (widest as u16).saturating_add(4).clamp(40, all.width), lines.len() as u16 + 2);
     let inside = painter.frame(place, title);
     let height = usize::from(inside.height);
@@ -78,11 +79,21 @@ fn reading(title: &str, lines: &[Line], scroll: usize, areas: &Areas, painter: &
         painter.line((inside.x + 1, inside.y + index as u16), inside.width.saturating_sub(2), &pieces);
     }
     let more = if lines.len() > height {
-        format!(" {}-{} of {}, j k scroll, Esc closes ", first + 1, (first + height).min(lines.len()), lines.len())
+        format!(
+            " {}-{} of {}, j k scroll, Esc closes ",
+            first + 1,
+            (first + height).min(lines.len()),
+            lines.len()
+        )
     } else {
         " Esc closes ".into()
     };
-    painter.text((place.x + 2, place.bottom().saturating_sub(1)), place.width.saturating_sub(4), &more, Role::Dim);
+    painter.text(
+        (place.x + 2, place.bottom().saturating_sub(1)),
+        place.width.saturating_sub(4),
+        &more,
+        Role::Dim,
+    );
 }
 
 fn help(state: &State) -> Vec<Line> {
@@ -124,10 +135,11 @@ fn draw_palette(palette: &Palette, areas: &Areas, painter: &mut Painter<'_>) {
     let line = Rect { height: 1, ..inside };
     painter.tint(line, Role::Field);
     let x = inside.x + 1;
-    painter.line((x, inside.y), inside.width.saturating_sub(2), &[
-        (":", Role::Key),
-        (palette.field.text(), Role::Field),
-    ]);
+    painter.line(
+        (x, inside.y),
+        inside.width.saturating_sub(2),
+        &[(":", Role::Key), (palette.field.text(), Role::Field)],
+    );
     for (index, choice) in palette.choices.iter().enumerate() {
         let y = inside.y + 1 + index as u16;
         if y >= inside.bottom() {
@@ -190,7 +202,12 @@ fn draw_ask(
     if let Some(mistake) = mistake {
         painter.text((inside.x + 1, inside.y + 2), inside.width.saturating_sub(2), mistake, Role::Bad);
     }
-    painter.text((inside.x + 1, inside.y + 3), inside.width.saturating_sub(2), "Enter goes on, Esc cancels", Role::Dim);
+    painter.text(
+        (inside.x + 1, inside.y + 3),
+        inside.width.saturating_sub(2),
+        "Enter goes on, Esc cancels",
+        Role::Dim,
+    );
 }
 
 fn confirm_place(confirm: &Confirm, areas: &Areas) -> Rect {
@@ -216,7 +233,12 @@ fn draw_confirm(confirm: &Confirm, areas: &Areas, painter: &mut Painter<'_>) {
     };
     painter.text((x, inside.y), columns, &what, Role::Danger);
     for (index, target) in targets.iter().take(CONFIRM_TARGETS).enumerate() {
-        painter.text((x + 1, inside.y + 1 + index as u16), columns.saturating_sub(1), &target.name, Role::Text);
+        painter.text(
+            (x + 1, inside.y + 1 + index as u16),
+            columns.saturating_sub(1),
+            &target.name,
+            Role::Text,
+        );
     }
     if targets.len() > CONFIRM_TARGETS {
         let more = format!("... and {} more", targets.len() - CONFIRM_TARGETS);
@@ -225,16 +247,21 @@ fn draw_confirm(confirm: &Confirm, areas: &Areas, painter: &mut Painter<'_>) {
     let y = inside.bottom().saturating_sub(1);
     match &confirm.typed {
         Some(field) => {
-            painter.line((x, y), columns, &[
-                (&count_label(confirm), Role::Key),
-                (field.text(), Role::Field),
-                ("   Esc cancels", Role::Dim),
-            ]);
+            painter.line(
+                (x, y),
+                columns,
+                &[
+                    (&count_label(confirm), Role::Key),
+                    (field.text(), Role::Field),
+                    ("   Esc cancels", Role::Dim),
+                ],
+            );
         }
         None => {
             let (no, yes) =
                 if confirm.acting { (Role::Text, Role::Danger) } else { (Role::Cursor, Role::Text) };
-            let choices = [(" No ", no), ("   ", Role::Text), (" Yes ", yes), ("   y does it, Esc cancels", Role::Dim)];
+            let choices =
+                [(" No ", no), ("   ", Role::Text), (" Yes ", yes), ("   y does it, Esc cancels", Role::Dim)];
             painter.line((x, y), columns, &choices);
         }
     }
@@ -281,7 +308,10 @@ fn process_lines(process: &ProcessDetails) -> Vec<Line> {
         fact("user", format!("{} ({})", info.user, info.uid)),
         fact("state", format!("{:?}, nice {}", info.usage.state, info.usage.nice)),
         fact("started", date(info.started)),
-        fact("processor", format!("{} % now, {} in all", cpu(info.usage.cpu_ratio), cpu_time(info.usage.cpu_time_ms))),
+        fact(
+            "processor",
+            format!("{} % now, {} in all", cpu(info.usage.cpu_ratio), cpu_time(info.usage.cpu_time_ms)),
+        ),
         fact("memory", bytes(info.usage.rss_bytes)),
         fact("program", process.executable.clone().unwrap_or_else(unknown)),
         fact("directory", process.working_directory.clone().unwrap_or_else(unknown)),
@@ -305,9 +335,19 @@ fn process_lines(process: &ProcessDetails) -> Vec<Line> {
     let files = process.files.iter().flatten();
     section(&mut lines, "open files", files.map(|file| format!("{:>4}  {}", file.descriptor, file.target)));
     let threads = process.threads.iter();
-    section(&mut lines, "threads", threads.map(|thread| {
-        format!("{:>8}  {:<16} {:?}  {}", thread.tid, thread.name, thread.state, cpu_time(thread.cpu_time_ms))
-    }));
+    section(
+        &mut lines,
+        "threads",
+        threads.map(|thread| {
+            format!(
+                "{:>8}  {:<16} {:?}  {}",
+                thread.tid,
+                thread.name,
+                thread.state,
+                cpu_time(thread.cpu_time_ms)
+            )
+        }),
+    );
     let names = process.environment_names.iter().flatten().cloned();
     section(&mut lines, "environment (names)", names);
     lines

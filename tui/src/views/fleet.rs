@@ -122,7 +122,10 @@ impl FleetView {
         let mut rows: Vec<(NodeId, &Node)> = scene.fleet.iter().filter(|(_, node)| passes(node)).collect();
         let order = self.table.order;
         rows.sort_by(|(a, one), (b, other)| {
-            order.direct(compare(order.key, one, other)).then_with(|| one.name().cmp(other.name())).then(a.cmp(b))
+            order
+                .direct(compare(order.key, one, other))
+                .then_with(|| one.name().cmp(other.name()))
+                .then(a.cmp(b))
         });
         self.table.set_rows(rows.into_iter().map(|(id, _)| id).collect(), scene.fleet.len());
         self.table.retain_marks(|id| scene.fleet.get(*id).is_some());
@@ -161,7 +164,8 @@ fn forget(fleet: &Fleet, targets: &[(NodeId, String)]) -> Result<Choice, String>
     if !targets.iter().all(|(id, _)| gone(*id)) {
         return Err("only nodes that are lost or have left can be forgotten".into());
     }
-    let target = |(node, name): &(NodeId, String)| Target { node: *node, name: name.clone(), deed: Deed::Forget };
+    let target =
+        |(node, name): &(NodeId, String)| Target { node: *node, name: name.clone(), deed: Deed::Forget };
     let proposal = Proposal { verb: "Forget".into(), targets: targets.iter().map(target).collect() };
     Ok(Choice::Do(Box::new(Request::Propose(proposal))))
 }
@@ -255,11 +259,16 @@ impl View for FleetView {
                 }
             }
             Action::Describe => {
-                return chosen.map(|id| Request::Show(ViewId::Resources, Scope::one(id))).into_iter().collect();
+                return chosen
+                    .map(|id| Request::Show(ViewId::Resources, Scope::one(id)))
+                    .into_iter()
+                    .collect();
             }
             Action::AllNodes => return vec![Request::Show(ViewId::Processes, Scope::All)],
             Action::Menu => return self.menu(scene),
-            Action::Kill => return vec![Request::Say("processes are stopped in their view: Enter opens it".into())],
+            Action::Kill => {
+                return vec![Request::Say("processes are stopped in their view: Enter opens it".into())];
+            }
             other => {
                 self.table.on_action(other, height(scene.body));
             }
@@ -302,7 +311,11 @@ impl View for FleetView {
         let node = scene.fleet.get(self.table.cursor()?)?;
         let name = node.name().to_string();
         let addresses = node.member.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        Some(if row { format!("{name}\t{}\t{addresses}\t{}", word_of(node.member.state), labels(node)) } else { name })
+        Some(if row {
+            format!("{name}\t{}\t{addresses}\t{}", word_of(node.member.state), labels(node))
+        } else {
+            name
+        })
     }
 
     fn nodes(&self, _: &Scene<'_>) -> Vec<NodeId> {
@@ -314,7 +327,8 @@ impl View for FleetView {
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
-        let empty = if self.filter.is_some() { "no node matches the filter" } else { "waiting for the first node" };
+        let empty =
+            if self.filter.is_some() { "no node matches the filter" } else { "waiting for the first node" };
         let look = Look { columns: COLUMNS, empty, dimmed: false };
         let cell = |id: NodeId, column: usize| match scene.fleet.get(id) {
             Some(node) => cell(node, column, scene, theme.glyphs),
@@ -409,7 +423,9 @@ fn seen(node: &Node, scene: &Scene<'_>) -> Cell {
         return Cell::of(format!("{} ago", span_ms(gone.0)), Role::Dim);
     }
     match node.age(Topic::Sample, scene.now) {
-        Some(age) if node.is_stale(Topic::Sample, scene.now) => Cell::of(format!("{} ago", span_ms(age.0)), Role::Warn),
+        Some(age) if node.is_stale(Topic::Sample, scene.now) => {
+            Cell::of(format!("{} ago", span_ms(age.0)), Role::Warn)
+        }
         Some(_) => Cell::of("now", Role::Dim),
         None => Cell::of("", Role::Dim),
     }
@@ -440,8 +456,8 @@ pub(super) fn clear_marks<I: Copy + Ord>(table: &mut Table<I>) -> bool {
 /// Wheel and clicks on a table: rows are chosen, headings sort.
 pub(super) fn on_mouse<I: Copy + Ord>(table: &mut Table<I>, columns: &[Column], body: Rect, mouse: Mouse) {
     match mouse.kind {
-        MouseKind::WheelDown => (0..3).for_each(|_| drop(table.on_action(Action::Down, height(body)))),
-        MouseKind::WheelUp => (0..3).for_each(|_| drop(table.on_action(Action::Up, height(body)))),
+        MouseKind::WheelDown => wheel(table, Action::Down, body),
+        MouseKind::WheelUp => wheel(table, Action::Up, body),
         MouseKind::Press if mouse.row == body.y => {
             if let Some(key) = table::sort_at(columns, body.width, mouse.column.saturating_sub(body.x)) {
                 table.sort_by(key);
@@ -450,5 +466,12 @@ pub(super) fn on_mouse<I: Copy + Ord>(table: &mut Table<I>, columns: &[Column], 
         MouseKind::Press => {
             table.press(usize::from(mouse.row.saturating_sub(body.y + 1)));
         }
+    }
+}
+
+/// One notch of the wheel is three rows.
+fn wheel<I: Copy + Ord>(table: &mut Table<I>, action: Action, body: Rect) {
+    for _ in 0..3 {
+        table.on_action(action, height(body));
     }
 }

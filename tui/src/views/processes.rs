@@ -88,7 +88,11 @@ impl ProcessesView {
     }
 
     /// The processes that an action is about, as targets.
-    fn targets(&self, scene: &Scene<'_>, deed: impl Fn(p2p_shared::services::process::ProcessRef) -> Deed) -> Vec<Target> {
+    fn targets(
+        &self,
+        scene: &Scene<'_>,
+        deed: impl Fn(p2p_shared::services::process::ProcessRef) -> Deed,
+    ) -> Vec<Target> {
         let target = |id: RowId| {
             let (node, reference) = scene.fleet.processes.reference(id)?;
             Some(Target { node, name: self.label(scene, id), deed: deed(reference) })
@@ -154,7 +158,8 @@ impl ProcessesView {
 
     /// All nodes, or back to those before.
     fn toggle_scope(&mut self, scene: &Scene<'_>) {
-        let under = self.table.cursor().and_then(|id| scene.fleet.processes.get(id)).map(|process| process.node);
+        let under =
+            self.table.cursor().and_then(|id| scene.fleet.processes.get(id)).map(|process| process.node);
         match self.scope {
             Scope::All => {
                 let narrow = self.narrow.take().or_else(|| under.map(Scope::one));
@@ -167,7 +172,8 @@ impl ProcessesView {
 
     /// The next node by name (or the previous one).
     fn turn(&mut self, scene: &Scene<'_>, forward: bool) {
-        let mut nodes: Vec<(NodeId, &Node)> = scene.fleet.iter().filter(|(_, node)| node.is_there()).collect();
+        let mut nodes: Vec<(NodeId, &Node)> =
+            scene.fleet.iter().filter(|(_, node)| node.is_there()).collect();
         nodes.sort_by_key(|(_, node)| node.name().clone());
         let Scope::Nodes(present) = &self.scope else { return };
         let at = nodes.iter().position(|(id, _)| present.contains(id)).unwrap_or(0);
@@ -360,7 +366,8 @@ impl View for ProcessesView {
         let look = Look { columns, empty: &empty, dimmed: lost };
         let cell = |id: RowId, column: usize| match row(scene, id) {
             Some(row) => {
-                let prefix = self.tree.as_ref().map(|tree| tree.prefix(id, theme.glyphs.tree)).unwrap_or_default();
+                let prefix =
+                    self.tree.as_ref().map(|tree| tree.prefix(id, theme.glyphs.tree)).unwrap_or_default();
                 row.cell(columns[column].title, &prefix)
             }
             None => Cell::default(),

@@ -58,8 +58,11 @@ impl Field {
 
     /// Takes a paste: control characters become blanks, and nothing is ever run by it.
     pub fn paste(&mut self, text: &str) {
-        let clean: String =
-            text.chars().take(FIELD_BYTES_MAX).map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+        let clean: String = text
+            .chars()
+            .take(FIELD_BYTES_MAX)
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .collect();
         self.insert(&clean);
     }
 

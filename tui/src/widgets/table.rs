@@ -147,7 +147,11 @@ impl<I: Copy + Ord> Table<I> {
 
     /// What an action is about: the marked objects, or the one under the cursor.
     pub fn targets(&self) -> Vec<I> {
-        if self.marks.is_empty() { self.cursor.into_iter().collect() } else { self.marks.iter().copied().collect() }
+        if self.marks.is_empty() {
+            self.cursor.into_iter().collect()
+        } else {
+            self.marks.iter().copied().collect()
+        }
     }
 
     /// Puts the cursor on an object, if it is shown.
@@ -161,7 +165,8 @@ impl<I: Copy + Ord> Table<I> {
     pub fn seek(&mut self, forward: bool, hit: impl Fn(&I) -> bool) -> bool {
         let count = self.rows.len();
         let found = (1..=count).find_map(|step| {
-            let at = if forward { (self.at + step) % count } else { (self.at + count - step % count) % count };
+            let at =
+                if forward { (self.at + step) % count } else { (self.at + count - step % count) % count };
             hit(&self.rows[at]).then_some(at)
         });
         if let Some(at) = found {
@@ -286,7 +291,9 @@ pub fn slots(columns: &[Column], total: u16) -> Vec<Slot> {
     let mut shown: Vec<usize> = (0..columns.len()).collect();
     let needed = |shown: &[usize]| -> u16 { shown.iter().map(|&index| columns[index].width + GAP).sum() };
     while GUTTER + needed(&shown) > total + GAP {
-        let Some(worst) = (0..shown.len()).filter(|&at| columns[shown[at]].rank > 0).max_by_key(|&at| columns[shown[at]].rank)
+        let Some(worst) = (0..shown.len())
+            .filter(|&at| columns[shown[at]].rank > 0)
+            .max_by_key(|&at| columns[shown[at]].rank)
         else {
             break;
         };
@@ -304,7 +311,11 @@ pub fn slots(columns: &[Column], total: u16) -> Vec<Slot> {
             if column.flexible {
                 given += 1;
                 // The last flexible column takes what division leaves.
-                width += if given == flexible { spare - spare / flexible * (flexible - 1) } else { spare / flexible };
+                width += if given == flexible {
+                    spare - spare / flexible * (flexible - 1)
+                } else {
+                    spare / flexible
+                };
             }
             let slot = Slot { column: index, x, width: width.min(total.saturating_sub(x)) };
             x += width + GAP;
@@ -376,7 +387,13 @@ pub fn draw<I: Copy + Ord>(
                 Role::Text if marked => Role::Marked,
                 role => role,
             };
-            draw_cell(&mut painter, look.columns[slot.column], (area.x + slot.x, y, slot.width), (&text, role), table.shift);
+            draw_cell(
+                &mut painter,
+                look.columns[slot.column],
+                (area.x + slot.x, y, slot.width),
+                (&text, role),
+                table.shift,
+            );
         }
         if marked {
             painter.text((area.x + 1, y), 1, theme.glyphs.mark, Role::Marked);
