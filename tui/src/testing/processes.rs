@@ -167,7 +167,8 @@ impl Table {
         self.next_pid += if pid < 2 { 1 } else { 1 + (dice >> 40) as u32 % 9 };
         let start_ticks = if step == 0 { u64::from(pid) * 13 } else { 10_000_000 + step * TICKS_PER_S };
         let key = ProcessKey { pid, start_ticks };
-        let started = if step == 0 { self.begin.0 - 9_000_000 + start_ticks * 10 } else { self.begin.0 + step * 1_000 };
+        let started =
+            if step == 0 { self.begin.0 - 9_000_000 + start_ticks * 10 } else { self.begin.0 + step * 1_000 };
         let mut row = match pid {
             1 => program(key, ("systemd", "/sbin/init splash", "root", 13, 1, 0)),
             2 => kernel_thread(key, "kthreadd"),
