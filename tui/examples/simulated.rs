@@ -5,12 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use p2p_shared::error::Exit;
 use p2p_shared::id::NodeId;
 use p2p_shared::services::node::MemberState;
+use p2p_shared::time::{Millis, UnixMillis};
 use p2p_tui::app::{Options, State};
 use p2p_tui::command::{Command, Subscription, Topic};
 use p2p_tui::event::{Entry, Link, MeshEvent};
@@ -180,8 +181,12 @@ impl World {
     }
 }
 
+fn now() -> UnixMillis {
+    UnixMillis(Millis::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()).0)
+}
+
 fn simulate(arguments: &Arguments) -> Simulated {
-    let mut simulated = Simulated::new(arguments.nodes, arguments.processes);
+    let mut simulated = Simulated::beginning(now(), arguments.nodes, arguments.processes);
     if arguments.nodes > 5 {
         simulated.set_state(3, MemberState::Lost);
         simulated.set_state(5, MemberState::Suspect);

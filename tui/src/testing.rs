@@ -32,6 +32,7 @@ const REGIONS: [&str; 3] = ["eu-central", "us-east", "ap-south"];
 pub struct Simulated {
     members: Vec<Member>,
     tables: Vec<Table>,
+    begin: UnixMillis,
     step: u64,
     hostile: bool,
 }
@@ -39,9 +40,14 @@ pub struct Simulated {
 impl Simulated {
     /// `nodes` machines, each with `processes_per_node` processes at first. All are alive.
     pub fn new(nodes: usize, processes_per_node: usize) -> Self {
-        let members: Vec<Member> = (0..nodes).map(member).collect();
-        let tables = (0..nodes).map(|node| Table::new(node, processes_per_node)).collect();
-        Self { members, tables, step: 0, hostile: false }
+        Self::beginning(BEGIN, nodes, processes_per_node)
+    }
+
+    /// The same, beginning at another time than always the same.
+    pub fn beginning(begin: UnixMillis, nodes: usize, processes_per_node: usize) -> Self {
+        let members: Vec<Member> = (0..nodes).map(|index| member(index, begin)).collect();
+        let tables = (0..nodes).map(|node| Table::new(node, processes_per_node, begin)).collect();
+        Self { members, tables, begin, step: 0, hostile: false }
     }
 
     /// The same with texts that try to take over the terminal: escapes, bidi overrides, wide and invisible
@@ -68,7 +74,7 @@ impl Simulated {
 
     /// The wall clock of every node.
     pub const fn wall(&self) -> UnixMillis {
-        BEGIN.plus(Millis::from_secs(self.step))
+        self.begin.plus(Millis::from_secs(self.step))
     }
 
     /// How many nodes there are.
@@ -176,7 +182,7 @@ impl Simulated {
     }
 }
 
-fn member(index: usize) -> Member {
+fn member(index: usize, begin: UnixMillis) -> Member {
     let role = ROLES[index % ROLES.len()];
     let name = format!("{role}-{}", index / ROLES.len() + 1);
     let label = |key: &str, value: &str| Label { key: key.to_owned(), value: value.to_owned() };
@@ -189,7 +195,7 @@ fn member(index: usize) -> Member {
         labels.push(label("rack", &format!("r{}", index % 40)));
     }
     labels.sort();
-    let started = BEGIN.0 - (index as u64 % 9 + 1) * 7_300_000;
+    let started = begin.0 - (index as u64 % 9 + 1) * 7_300_000;
     Member {
         name: node_name(&name),
         id: node_id(index),

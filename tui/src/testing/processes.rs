@@ -8,7 +8,7 @@ use p2p_shared::services::process::{ProcessInfo, ProcessKey, ProcessRef, Process
 use p2p_shared::services::process::{ProcessUsage, Signal, Thread};
 use p2p_shared::time::UnixMillis;
 
-use super::{BEGIN, HOSTILE, noise, unit};
+use super::{HOSTILE, noise, unit};
 
 const MIB: u64 = 1 << 20;
 const TICKS_PER_S: u64 = 100;
@@ -45,6 +45,8 @@ const USERS: [(&str, u32); 7] = [
     ("deploy", 1_001),
     ("build", 1_002),
 ];
+/// Who starts programs of other names.
+const BEGETTERS: [&str; 4] = ["sshd", "bash", "containerd-shim", "cargo"];
 const KERNEL: [&str; 6] =
     ["kworker/0:1-events", "ksoftirqd/0", "migration/0", "rcu_preempt", "kswapd0", "jbd2/nvme0n1p2-8"];
 
@@ -52,6 +54,7 @@ const KERNEL: [&str; 6] =
 #[derive(Clone, Debug)]
 pub struct Table {
     node: usize,
+    begin: UnixMillis,
     target: usize,
     rows: Vec<ProcessInfo>,
     next_pid: u32,
@@ -65,9 +68,10 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new(node: usize, count: usize) -> Self {
+    pub fn new(node: usize, count: usize, begin: UnixMillis) -> Self {
         let mut table = Self {
             node,
+            begin,
             target: count,
             rows: Vec::with_capacity(count),
             next_pid: 1,
@@ -163,7 +167,8 @@ impl Table {
         self.next_pid += if pid < 2 { 1 } else { 1 + (dice >> 40) as u32 % 9 };
         let start_ticks = if step == 0 { u64::from(pid) * 13 } else { 10_000_000 + step * TICKS_PER_S };
         let key = ProcessKey { pid, start_ticks };
-        let started = if step == 0 { BEGIN.0 - 9_000_000 + start_ticks * 10 } else { BEGIN.0 + step * 1_000 };
+        let started =
+            if step == 0 { self.begin.0 - 9_000_000 + start_ticks * 10 } else { self.begin.0 + step * 1_000 };
         let mut row = match pid {
             1 => program(key, ("systemd", "/sbin/init splash", "root", 13, 1, 0)),
             2 => kernel_thread(key, "kthreadd"),
@@ -184,7 +189,8 @@ impl Table {
             _ if dice.is_multiple_of(3) || self.rows.len() < 4 => 1,
             _ => {
                 let other = &self.rows[(dice >> 16) as usize % self.rows.len()];
-                if other.command.is_empty() { 1 } else { other.key.pid }
+                let begets = other.name == row.name || BEGETTERS.contains(&other.name.as_str());
+                if begets { other.key.pid } else { 1 }
             }
         }
     }
@@ -276,7 +282,7 @@ fn program(key: ProcessKey, from: (&str, &str, &str, u64, u32, u32)) -> ProcessI
         command: command.to_owned(),
         user: user.to_owned(),
         uid: USERS.iter().find(|(known, _)| *known == user).map_or(65_534, |(_, uid)| *uid),
-        started: BEGIN,
+        started: UnixMillis(0),
         usage: ProcessUsage {
             state: ProcessState::Sleeping,
             // Until it has worked this is what it takes at most.
