@@ -349,9 +349,11 @@ impl State {
         let changes = std::mem::take(&mut self.changes);
         let body = self.areas().body;
         let scene = scene(&self.world, body, self.options.readonly);
+        let view = self.views.get_mut(self.current);
         for change in changes {
-            self.views.get_mut(self.current).on_change(&scene, change);
+            view.on_change(&scene, change);
         }
+        view.settle(&scene);
     }
 
     /// Runs `with` on the view that is shown.

@@ -156,6 +156,8 @@ pub trait View {
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription>;
     /// The world changed; called before it is drawn again, at most once a frame for each change.
     fn on_change(&mut self, scene: &Scene<'_>, change: Change);
+    /// All changes of a frame were told: where one brings as much work as many, it is done here.
+    fn settle(&mut self, _scene: &Scene<'_>) {}
     /// An action of the table, or of the view.
     fn on_action(&mut self, scene: &Scene<'_>, action: Action) -> Vec<Request>;
     /// A click or the wheel inside of the body.
