@@ -13,6 +13,7 @@ pub mod event;
 pub mod filter;
 pub mod fleet;
 pub mod format;
+pub mod glob;
 pub mod keymap;
 pub mod layout;
 pub mod runtime;

@@ -12,6 +12,8 @@ use std::str::FromStr;
 
 use p2p_shared::services::node::Member;
 
+use crate::glob;
+
 pub use parse::SelectorError;
 
 /// Deepest nesting of parentheses and `not`.
@@ -107,33 +109,8 @@ fn is(member: &Member, text: &str) -> bool {
     member.name.as_str() == text || (text.len() == 64 && member.id.to_string() == text)
 }
 
-/// `*` stands for any characters, `?` for one. Takes at most the product of both lengths in steps.
 fn like(pattern: &str, text: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let text: Vec<char> = text.chars().collect();
-    let (mut at, mut read) = (0, 0);
-    // Where the last star was, and how much of the text it swallows so far.
-    let mut star: Option<(usize, usize)> = None;
-    while read < text.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, read));
-                at += 1;
-            }
-            Some(&wanted) if wanted == '?' || wanted == text[read] => {
-                at += 1;
-                read += 1;
-            }
-            _ => match star {
-                Some((back, swallowed)) => {
-                    star = Some((back, swallowed + 1));
-                    (at, read) = (back + 1, swallowed + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|&left| left == '*')
+    glob::matches(&pattern.chars().collect::<Vec<_>>(), text)
 }
 
 #[cfg(test)]

@@ -100,6 +100,19 @@ pub enum MemberState {
     Unknown,
 }
 
+impl MemberState {
+    /// The word, as in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Suspect => "suspect",
+            Self::Lost => "lost",
+            Self::Left => "left",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A member of the mesh, as the directory of the answering node has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Member {

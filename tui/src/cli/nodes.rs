@@ -61,23 +61,12 @@ impl Row for NodeRow {
         let labels: Vec<String> = self.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         vec![
             self.name.to_string(),
-            state_word(self.state).to_owned(),
+            self.state.as_str().to_owned(),
             if is_up { format::span_ms(self.up_ms) } else { "-".to_owned() },
             self.version.clone(),
             address,
             labels.join(" "),
         ]
-    }
-}
-
-/// The stable word of a state, as in JSON.
-pub const fn state_word(state: MemberState) -> &'static str {
-    match state {
-        MemberState::Alive => "alive",
-        MemberState::Suspect => "suspect",
-        MemberState::Lost => "lost",
-        MemberState::Left => "left",
-        MemberState::Unknown => "unknown",
     }
 }
 

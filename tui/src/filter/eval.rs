@@ -1,6 +1,5 @@
 //! A filter's tree, and whether a row passes it.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
@@ -8,6 +7,7 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 use regex::Regex;
 
 use super::{Field, Record};
+use crate::glob;
 
 /// A condition, or several.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub(super) fn matches(expr: &Expr, fields: &[Field], record: &impl Record) -> bo
         Expr::Word(word) => any_word(&mut |text| contains_folded(text, word)),
         Expr::Fuzzy(atom) => any_word(&mut |text| fuzzy(atom, text)),
         Expr::Has(field, word) => contains_folded(&record.text(*field), word),
-        Expr::Glob(field, pattern) => glob(pattern, &record.text(*field)),
+        Expr::Glob(field, pattern) => glob::matches(pattern, &fold(&record.text(*field))),
         Expr::Is(field, wanted) => fold(&record.text(*field)) == *wanted,
         Expr::Regex(field, regex) => regex.is_match(&record.text(*field)),
         Expr::Compare(field, order, wanted) => {
@@ -107,31 +107,4 @@ pub fn contains_folded(text: &str, needle: &str) -> bool {
     (0..=last_start).any(|at| {
         text[at].to_ascii_lowercase() == first && text[at + 1..at + needle.len()].eq_ignore_ascii_case(rest)
     })
-}
-
-/// `*` any run, `?` one character, over the whole text, folded. Linear in both: no backtracking beyond the last star.
-pub(super) fn glob(pattern: &[char], text: &str) -> bool {
-    let folded: Cow<'_, str> = Cow::Owned(fold(text));
-    let text: Vec<char> = folded.chars().collect();
-    let (mut at, mut index) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while at < text.len() {
-        match pattern.get(index) {
-            Some('*') => {
-                star = Some((index, at));
-                index += 1;
-            }
-            Some(&wanted) if wanted == '?' || wanted == text[at] => {
-                index += 1;
-                at += 1;
-            }
-            _ => {
-                let Some((from, taken)) = star else { return false };
-                star = Some((from, taken + 1));
-                index = from + 1;
-                at = taken + 1;
-            }
-        }
-    }
-    pattern[index..].iter().all(|&rest| rest == '*')
 }

@@ -103,17 +103,6 @@ pub(super) fn absence(node: &Node, topic: Topic) -> (String, Role) {
     }
 }
 
-/// The word of a state.
-pub(super) const fn word(state: MemberState) -> &'static str {
-    match state {
-        MemberState::Alive => "alive",
-        MemberState::Suspect => "suspect",
-        MemberState::Lost => "lost",
-        MemberState::Left => "left",
-        MemberState::Unknown => "unknown",
-    }
-}
-
 /// The mark and the word of a state, and what it is for the eye.
 pub(super) const fn state(state: MemberState, glyphs: &Glyphs) -> (&'static str, &'static str, Role) {
     let [alive, suspect, lost, left, unknown] = glyphs.states;
@@ -124,7 +113,7 @@ pub(super) const fn state(state: MemberState, glyphs: &Glyphs) -> (&'static str,
         MemberState::Left => (left, Role::Dim),
         MemberState::Unknown => (unknown, Role::Warn),
     };
-    (mark, word(state), role)
+    (mark, state.as_str(), role)
 }
 
 /// Says something in the upper middle of an area, over as many lines as it takes.

@@ -98,5 +98,5 @@ fn state_cell(state: Option<MemberState>, glyphs: &Glyphs) -> Cell {
 }
 
 fn state_word(state: Option<MemberState>) -> &'static str {
-    state.map_or("-", observed::word)
+    state.map_or("-", MemberState::as_str)
 }
