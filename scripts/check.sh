@@ -24,14 +24,6 @@ lint() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
 documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet; }
 unit() { cargo test --workspace --lib --bins --locked; }
 integration() { cargo test --workspace --test '*' --locked; }
-# The unit file, where there is a systemd to ask.
-packaging() {
-    if ! command -v systemd-analyze >/dev/null; then
-        echo "skipped: systemd-analyze is not installed"
-        return
-    fi
-    scripts/check-unit.sh
-}
 
 case "${1:-}" in
     --help | -h) usage ;;
@@ -44,7 +36,6 @@ case "${1:-}" in
         step lint
         step cargo test --workspace --locked
         step documentation
-        step packaging
         ;;
     *)
         usage >&2
