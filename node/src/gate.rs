@@ -32,7 +32,9 @@ impl Gate for LogGate {
     fn after(&self, method: Option<&'static MethodSpec>, context: &CallContext, outcome: &Outcome<'_>) {
         let (caller, request) = (&context.caller, context.request_id);
         let elapsed_ms = outcome.elapsed.as_millis() as u64;
-        let name = clean_text(outcome.name.as_bytes());
+        // A known name needs no cleaning, and most calls need no line.
+        let cleaned = if method.is_none() { clean_text(outcome.name.as_bytes()) } else { String::new() };
+        let name = method.map_or(cleaned.as_str(), |method| method.name);
         match outcome.error {
             Some(error) if is_refusal(error.code) => {
                 tracing::warn!(method = name, %caller, %request, code = %error.code, "refused: {}", error.message);

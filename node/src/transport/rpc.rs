@@ -42,7 +42,8 @@ pub(super) async fn serve(
     };
     // Whoever stops reading needs no answer: ignore what is left to be said to it.
     if method.is_some_and(|method| method.verb.streams()) {
-        let _ = stream(registry, request, method, &mut send, reader).await;
+        // Boxed, because most calls do not stream and each is a task of this size.
+        let _ = Box::pin(stream(registry, request, method, &mut send, reader)).await;
     } else {
         let _ = unary(registry, request, &mut send).await;
     }

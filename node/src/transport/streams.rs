@@ -41,13 +41,8 @@ pub(super) async fn run(inner: Arc<Inner>, link: Link) {
     let mut count = 0;
     let ended = loop {
         tokio::select! {
-            stream = link.connection().accept_bi() => match stream {
-                Ok((send, receive)) => {
-                    let task = serve(Arc::clone(&inner), link.clone(), (send, receive), strike_tx.clone());
-                    inner.tasks.spawn_on(task, &inner.handle);
-                }
-                Err(error) => break LinkError::from(error),
-            },
+            // Strikes first: a peer that never pauses cannot hide them.
+            biased;
             Some(()) = strikes.recv() => {
                 count += 1;
                 if count >= STRIKES_MAX {
@@ -55,6 +50,13 @@ pub(super) async fn run(inner: Arc<Inner>, link: Link) {
                     link.close(CloseCode::Protocol, "too many requests that make no sense");
                 }
             }
+            stream = link.connection().accept_bi() => match stream {
+                Ok((send, receive)) => {
+                    let task = serve(Arc::clone(&inner), link.clone(), (send, receive), strike_tx.clone());
+                    inner.tasks.spawn_on(task, &inner.handle);
+                }
+                Err(error) => break LinkError::from(error),
+            },
         }
     };
     inner.retire(&link, ended);

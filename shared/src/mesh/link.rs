@@ -244,7 +244,10 @@ impl Link {
         let (mut send, receive) = self.open(kind, &[(FrameKind::Message, message)]).await?;
         // The stream may be reset already; then reading says so.
         let _ = send.finish();
-        FrameReader::new(receive).expect_frame(FrameKind::Message).await
+        let mut reader = FrameReader::new(receive);
+        let answer = reader.expect_frame(FrameKind::Message).await;
+        reader.take_end();
+        answer
     }
 }
 

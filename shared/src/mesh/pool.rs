@@ -3,6 +3,7 @@
 //! A handle holds no connection itself: it takes the one that stands, or waits for the one being dialled.
 //! After a failure, calls fail at once with its reason until the back-off has passed.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -197,12 +198,10 @@ impl NodeHandle {
             trace_id: None,
             proof: Proof::Connection,
         };
-        let frames = [(FrameKind::Head, head.to_bytes().into()), (FrameKind::Args, args)];
-        let frames: Vec<(FrameKind, &[u8])> =
-            frames.iter().map(|(kind, bytes): &(_, Bytes)| (*kind, bytes.as_ref())).collect();
+        let head = head.to_bytes();
+        let frames = [(FrameKind::Head, head.as_slice()), (FrameKind::Args, args.as_ref())];
         let (send, receive) = link.open(StreamKind::Rpc, &frames).await?;
-        let name = link.peer().name.clone();
-        Ok(Begun { send, source: Source { reader: FrameReader::new(receive), name }, encoding })
+        Ok(Begun { send, source: Source { reader: FrameReader::new(receive), link }, encoding })
     }
 
     fn wait(&self) -> Duration {
@@ -216,11 +215,23 @@ struct Begun {
     encoding: Encoding,
 }
 
+/// Request ids that are drawn at a time: asking for randomness costs more than taking it.
+const IDS_DRAWN: usize = 32;
+
+thread_local! {
+    static DRAWN: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
+}
+
 /// A request id that nobody can guess.
 pub fn new_request_id() -> RequestId {
-    let mut id = [0; 16];
-    aws_lc_rs::rand::fill(&mut id).expect("the system has randomness");
-    RequestId(id)
+    DRAWN.with_borrow_mut(|drawn| {
+        if drawn.is_empty() {
+            let mut ids = [0; 16 * IDS_DRAWN];
+            aws_lc_rs::rand::fill(&mut ids).expect("the system has randomness");
+            drawn.extend_from_slice(ids.as_chunks().0);
+        }
+        RequestId(drawn.pop().expect("just drawn"))
+    })
 }
 
 impl Call for NodeHandle {
@@ -231,7 +242,9 @@ impl Call for NodeHandle {
         let whole = async {
             let mut begun = self.begin(method, args).await?;
             let _ = begun.send.finish();
-            let bytes = begun.source.result().await?;
+            let result = begun.source.result().await;
+            begun.source.reader.take_end();
+            let bytes = result?;
             Ok(Answer { bytes, encoding: begun.encoding })
         };
         let late = || {
@@ -255,10 +268,14 @@ impl Call for NodeHandle {
 #[derive(Debug)]
 pub struct Source {
     reader: FrameReader,
-    name: NodeName,
+    link: Link,
 }
 
 impl Source {
+    fn name(&self) -> &NodeName {
+        &self.link.peer().name
+    }
+
     /// The one result, which may come in parts.
     async fn result(&mut self) -> Result<Bytes, RpcError> {
         let mut whole = BytesMut::new();
@@ -271,7 +288,7 @@ impl Source {
                 _ => return Err(self.nonsense()),
             }
             if whole.len() > VALUE_BYTES_MAX {
-                return Err(RpcError::too_large(format!("{} answers more than fits", self.name)));
+                return Err(RpcError::too_large(format!("{} answers more than fits", self.name())));
             }
             if frame.kind == FrameKind::Result {
                 return Ok(whole.freeze());
@@ -283,15 +300,15 @@ impl Source {
         let error: RpcError = codec::decode(payload, Encoding::Json)
             .unwrap_or_else(|_| RpcError::internal("an error that cannot be read"));
         // Cut anew: the limit on the message is ours, not the peer's to keep.
-        RpcError::new(error.code, error.message).from_node(self.name.clone())
+        RpcError::new(error.code, error.message).from_node(self.name().clone())
     }
 
     fn cut_short(&self) -> RpcError {
-        RpcError::unavailable(format!("{} ended the call without an answer", self.name))
+        RpcError::unavailable(format!("{} ended the call without an answer", self.name()))
     }
 
     fn nonsense(&self) -> RpcError {
-        RpcError::internal(format!("{} answers with a frame that does not belong there", self.name))
+        RpcError::internal(format!("{} answers with a frame that does not belong there", self.name()))
     }
 }
 

@@ -4,6 +4,7 @@
 //! is kept. Reading may be given up and taken up again at any point without losing bytes.
 
 use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
 use quinn::{ReadError, RecvStream, SendStream, WriteError};
 
 use super::failure::LinkError;
@@ -89,6 +90,12 @@ impl FrameReader {
                 None => return Err(FrameError::Truncated.into()),
             }
         }
+    }
+
+    /// Reads the end of the stream if it has come already. A stream that is dropped before its end costs a
+    /// message to the other side.
+    pub fn take_end(&mut self) {
+        let _ = self.stream.read_chunk(CHUNK_BYTES_MAX, true).now_or_never();
     }
 
     /// The next frame, which must be of `kind`.

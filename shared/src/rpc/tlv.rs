@@ -24,6 +24,9 @@ pub enum TlvError {
     Value(u8),
 }
 
+/// Room for a usual request head.
+const RECORD_BYTES: usize = 128;
+
 /// Writes a record.
 #[derive(Debug)]
 pub struct TlvWriter {
@@ -34,7 +37,9 @@ pub struct TlvWriter {
 impl TlvWriter {
     /// Begins a record of `version`.
     pub fn new(version: u8) -> Self {
-        Self { bytes: vec![version], last: None }
+        let mut bytes = Vec::with_capacity(RECORD_BYTES);
+        bytes.push(version);
+        Self { bytes, last: None }
     }
 
     /// Appends a field: type, length as two big-endian bytes, value.
