@@ -65,13 +65,12 @@ pub(super) async fn run(inner: Arc<Inner>, link: Link) {
 async fn serve(
     inner: Arc<Inner>,
     link: Link,
-    (send, mut receive): (SendStream, RecvStream),
+    (send, receive): (SendStream, RecvStream),
     strikes: mpsc::Sender<()>,
 ) {
-    let mut kind = [0];
-    let read = timeout(REQUEST_TIMEOUT, receive.read_exact(&mut kind)).await;
-    let Ok(Ok(())) = read else { return };
-    let served = route(&inner, &link, StreamKind::from_wire(kind[0]), send, receive).await;
+    let mut reader = FrameReader::new(receive);
+    let Ok(Ok(kind)) = timeout(REQUEST_TIMEOUT, reader.read_kind()).await else { return };
+    let served = route(&inner, &link, StreamKind::from_wire(kind), send, reader).await;
     if served == Served::Nonsense {
         // A full queue of strikes is being counted already.
         let _ = strikes.try_send(());
@@ -83,16 +82,14 @@ async fn route(
     link: &Link,
     kind: Option<StreamKind>,
     mut send: SendStream,
-    receive: RecvStream,
+    reader: FrameReader,
 ) -> Served {
     let Some(routes) = inner.routes.get().and_then(Weak::upgrade) else { return Served::Well };
     let is_node = link.peer().kind == PeerKind::Node;
     match kind {
-        Some(StreamKind::Rpc) => {
-            rpc::serve(&routes.registry, caller(link.peer()), send, FrameReader::new(receive)).await
-        }
-        Some(StreamKind::Dht) if is_node => message(link, &routes.dht, send, receive).await,
-        Some(StreamKind::Membership) if is_node => message(link, &routes.membership, send, receive).await,
+        Some(StreamKind::Rpc) => rpc::serve(&routes.registry, caller(link.peer()), send, reader).await,
+        Some(StreamKind::Dht) if is_node => message(link, &routes.dht, send, reader).await,
+        Some(StreamKind::Membership) if is_node => message(link, &routes.membership, send, reader).await,
         Some(StreamKind::Dht | StreamKind::Membership | StreamKind::Relay | StreamKind::Hello) | None => {
             let _ = send.reset(UNSUPPORTED);
             Served::Nonsense
@@ -114,9 +111,8 @@ async fn message(
     link: &Link,
     queue: &mpsc::Sender<Inbound>,
     mut send: SendStream,
-    receive: RecvStream,
+    mut reader: FrameReader,
 ) -> Served {
-    let mut reader = FrameReader::new(receive);
     let Ok(Ok(message)) = timeout(REQUEST_TIMEOUT, reader.expect_frame(FrameKind::Message)).await else {
         let _ = send.reset(UNSUPPORTED);
         return Served::Nonsense;

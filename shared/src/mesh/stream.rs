@@ -75,6 +75,22 @@ impl FrameReader {
         Self { stream, decoder: FrameDecoder::default() }
     }
 
+    /// The byte that a stream begins with. Read together with what follows: one look at the connection less.
+    ///
+    /// # Errors
+    /// As [`StreamError`] says; a stream without a byte is truncated.
+    pub async fn read_kind(&mut self) -> Result<u8, StreamError> {
+        loop {
+            if let Some(kind) = self.decoder.take_byte() {
+                return Ok(kind);
+            }
+            match self.stream.read_chunk(CHUNK_BYTES_MAX, true).await? {
+                Some(chunk) => self.decoder.push(&chunk.bytes),
+                None => return Err(FrameError::Truncated.into()),
+            }
+        }
+    }
+
     /// The next frame, or `None` where the stream ended between frames.
     ///
     /// # Errors

@@ -183,6 +183,13 @@ impl FrameDecoder {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// The first byte of a stream, which names its kind, or `None` until it comes.
+    pub fn take_byte(&mut self) -> Option<u8> {
+        let byte = *self.buffer.first()?;
+        self.buffer.advance(1);
+        Some(byte)
+    }
+
     /// The next whole frame, or `None` until more bytes come.
     ///
     /// # Errors
