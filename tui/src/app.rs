@@ -142,6 +142,8 @@ pub struct State {
     frozen: Option<VecDeque<MeshEvent>>,
     changes: BTreeSet<Change>,
     interrupted: Option<Millis>,
+    /// Why there is no entry, from its loss until there is one again.
+    cut_off: Option<String>,
     mouse: bool,
     dirty: bool,
     out: Vec<Command>,
@@ -173,6 +175,7 @@ impl State {
             frozen: None,
             changes: BTreeSet::new(),
             interrupted: None,
+            cut_off: None,
             mouse: true,
             dirty: true,
             out: Vec::new(),
@@ -266,8 +269,12 @@ impl State {
             let key = self.options.keys.key_of(Action::Freeze);
             banners.push(format!("frozen: the screen stands still, {key} lets it go on"));
         }
-        if let Some(Entry::Lost { reason }) = &self.world.entry {
-            banners.push(format!("cut off from the mesh: {reason}"));
+        if let Some(reason) = &self.cut_off {
+            let trying = match &self.world.entry {
+                Some(Entry::Connecting { address }) => format!("; trying {address}"),
+                _ => String::new(),
+            };
+            banners.push(format!("cut off from the mesh: {reason}{trying}"));
         }
         banners
     }
@@ -422,4 +429,4 @@ const fn scene(world: &World, body: Rect, readonly: bool) -> Scene<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

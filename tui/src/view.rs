@@ -3,6 +3,8 @@
 //! Takes `&State` and draws; decides nothing.
 
 mod layers;
+#[cfg(test)]
+mod snapshots;
 
 use p2p_shared::services::node::MemberState;
 use ratatui::buffer::Buffer;
@@ -143,11 +145,22 @@ fn tabs(state: &State, area: Rect, painter: &mut Painter<'_>) {
         end = x + used;
     }
     let view = state.view();
-    let status = view.status(&scene);
-    let title = view.title(&scene);
-    let right = if status.is_empty() { title } else { format!("{title}  {status}") };
     let room = area.width.saturating_sub(end + 3);
+    let right = about(&view.title(&scene), &view.status(&scene), &view.summary(&scene), room);
     painter.right((area.x + end + 2, area.y), room, &right, Role::Accent);
+}
+
+/// Title, status and figures of a view, as many of them as have room.
+fn about(title: &str, status: &str, summary: &str, room: u16) -> String {
+    let join =
+        |parts: &[&str]| parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
+    let whole = join(&[title, status, summary]);
+    let short = join(&[title, status]);
+    // What is marked or hidden is more important than whose it is.
+    [whole, short]
+        .into_iter()
+        .find(|text| width(text) <= usize::from(room))
+        .unwrap_or_else(|| if status.is_empty() { title.to_owned() } else { status.to_owned() })
 }
 
 fn banners(state: &State, area: Rect, painter: &mut Painter<'_>) {
@@ -203,22 +216,40 @@ fn footer(state: &State, area: Rect, painter: &mut Painter<'_>) {
         painter.text((area.x + 1, area.y), area.width, "... a key more", Role::Dim);
         return;
     }
-    let keys = &state.options.keys;
+    // The way to every other key is always there; the keys of the view fill what is left.
     let general = [Action::Filter, Action::Palette, Action::Help];
+    let reserved: u16 = general.iter().map(|action| hint_width(state, *action)).sum();
     let mut x = area.x + 1;
-    for action in state.view().hints().iter().chain(&general) {
-        let spec = action.spec();
-        let key = keys.key_of(*action);
-        let word = hint(*action);
-        let needed = (width(&key) + 1 + width(word) + 2) as u16;
-        if x + needed > area.right() {
-            break;
+    for action in state.view().hints() {
+        if x + hint_width(state, *action) + reserved <= area.right() + HINT_GAP {
+            x = draw_hint(state, *action, (x, area.y), painter);
         }
-        let dimmed = spec.acts && state.options.readonly;
-        let (key_role, word_role) = if dimmed { (Role::Dim, Role::Dim) } else { (Role::Key, Role::Text) };
-        x += painter.text((x, area.y), area.right() - x, &key, key_role) + 1;
-        x += painter.text((x, area.y), area.right() - x, word, word_role) + 2;
     }
+    for action in general {
+        if x + hint_width(state, action) <= area.right() + HINT_GAP {
+            x = draw_hint(state, action, (x, area.y), painter);
+        }
+    }
+}
+
+const HINT_GAP: u16 = 2;
+
+/// Columns that a hint takes, with the gap behind it.
+fn hint_width(state: &State, action: Action) -> u16 {
+    (width(&state.options.keys.key_of(action)) + 1 + width(hint(action))) as u16 + HINT_GAP
+}
+
+/// A key and its word; answers where the next one begins.
+fn draw_hint(state: &State, action: Action, (x, y): (u16, u16), painter: &mut Painter<'_>) -> u16 {
+    let dimmed = action.spec().acts && state.options.readonly;
+    let (key_role, word_role) = if dimmed { (Role::Dim, Role::Dim) } else { (Role::Key, Role::Text) };
+    let key = state.options.keys.key_of(action);
+    painter.line(
+        (x, y),
+        hint_width(state, action),
+        &[(&key, key_role), (" ", Role::Text), (hint(action), word_role)],
+    );
+    x + hint_width(state, action)
 }
 
 /// One word for the last line.

@@ -12,7 +12,7 @@ use crate::app::layer::{Details, Layer};
 use crate::app::menu::{Menu, Question};
 use crate::app::palette::Palette;
 use crate::app::runs::{Progress, Run};
-use crate::format::{bytes, cpu, cpu_time, date, plural, width};
+use crate::format::{bytes, cpu, cpu_time, date, plural, process_state, width};
 use crate::layout::{Areas, centred};
 use crate::theme::Role;
 use crate::widgets::field::Field;
@@ -70,7 +70,7 @@ fn reading(title: &str, lines: &[Line], scroll: usize, areas: &Areas, painter: &
     let all = over(areas);
     let widest =
         lines.iter().map(|line| line.iter().map(|(text, _)| width(text)).sum::<usize>()).max().unwrap_or(0);
-    let place = centred(all, (widest as u16).saturating_add(4).clamp(40, all.width), lines.len() as u16 + 2);
+    let place = centred(all, (widest as u16).saturating_add(4).max(40), lines.len() as u16 + 2);
     let inside = painter.frame(place, title);
     let height = usize::from(inside.height);
     let first = scroll.min(lines.len().saturating_sub(height));
@@ -232,17 +232,20 @@ fn draw_confirm(confirm: &Confirm, areas: &Areas, painter: &mut Painter<'_>) {
         count => format!("{} {}:", confirm.proposal.verb, plural(count, "target")),
     };
     painter.text((x, inside.y), columns, &what, Role::Danger);
-    for (index, target) in targets.iter().take(CONFIRM_TARGETS).enumerate() {
-        painter.text(
-            (x + 1, inside.y + 1 + index as u16),
-            columns.saturating_sub(1),
-            &target.name,
-            Role::Text,
-        );
+    // The verb above and the choice below, each with a blank line, are never given up for a name.
+    let room = usize::from(inside.height.saturating_sub(3));
+    let named = if targets.len() <= CONFIRM_TARGETS.min(room) {
+        targets.len()
+    } else {
+        CONFIRM_TARGETS.min(room.saturating_sub(1))
+    };
+    for (index, target) in targets.iter().take(named).enumerate() {
+        let at = (x + 1, inside.y + 1 + index as u16);
+        painter.text(at, columns.saturating_sub(1), &target.name, Role::Text);
     }
-    if targets.len() > CONFIRM_TARGETS {
-        let more = format!("... and {} more", targets.len() - CONFIRM_TARGETS);
-        painter.text((x + 1, inside.y + 1 + CONFIRM_TARGETS as u16), columns, &more, Role::Dim);
+    if targets.len() > named {
+        let more = format!("and {} more", targets.len() - named);
+        painter.text((x + 1, inside.y + 1 + named as u16), columns.saturating_sub(1), &more, Role::Dim);
     }
     let y = inside.bottom().saturating_sub(1);
     match &confirm.typed {
@@ -306,7 +309,7 @@ fn process_lines(process: &ProcessDetails) -> Vec<Line> {
         fact("pid", format!("{}, parent {}", info.key.pid, info.ppid)),
         fact("name", info.name.clone()),
         fact("user", format!("{} ({})", info.user, info.uid)),
-        fact("state", format!("{:?}, nice {}", info.usage.state, info.usage.nice)),
+        fact("state", format!("{}, nice {}", process_state(info.usage.state), info.usage.nice)),
         fact("started", date(info.started)),
         fact(
             "processor",
@@ -340,10 +343,10 @@ fn process_lines(process: &ProcessDetails) -> Vec<Line> {
         "threads",
         threads.map(|thread| {
             format!(
-                "{:>8}  {:<16} {:?}  {}",
+                "{:>8}  {:<16} {:<10} {}",
                 thread.tid,
                 thread.name,
-                thread.state,
+                process_state(thread.state),
                 cpu_time(thread.cpu_time_ms)
             )
         }),

@@ -25,22 +25,22 @@ use crate::widgets::paint::Painter;
 use crate::widgets::table::{self, Cell, Column, Look, Order, Table};
 
 const COLUMNS: &[Column] = &[
-    Column::text("NAME", 16, 0, Some(SortKey::Name)),
+    Column::text("NAME", 14, 0, Some(SortKey::Name)).up_to(32),
     Column::text("STATE", 9, 0, Some(SortKey::State)),
     Column::number("CPU", 5, 1, Some(SortKey::Cpu)),
-    Column::text("", 10, 5, None),
+    Column::text("HISTORY", 8, 6, None).up_to(30),
     Column::number("MEM", 5, 1, Some(SortKey::Memory)),
-    Column::number("OF", 5, 6, None),
+    Column::number("OF", 5, 8, None),
     Column::number("LOAD", 6, 3, Some(SortKey::Load)),
     Column::number("DISK", 5, 2, Some(SortKey::Disk)),
-    Column::text("FULLEST", 12, 9, None),
-    Column::number("IN", 7, 8, None),
-    Column::number("OUT", 7, 8, None),
-    Column::number("PROCS", 6, 7, None),
-    Column::number("UPTIME", 7, 4, Some(SortKey::Age)),
-    Column::text("VERSION", 8, 7, None),
-    Column::rest("LABELS", 8, 10, None),
-    Column::number("SEEN", 8, 3, None),
+    Column::text("FULLEST", 10, 10, None).up_to(24),
+    Column::number("IN", 7, 9, None),
+    Column::number("OUT", 7, 9, None),
+    Column::number("PROCS", 5, 7, None),
+    Column::number("UPTIME", 6, 4, Some(SortKey::Age)),
+    Column::text("VERSION", 7, 11, None).up_to(12),
+    Column::rest("LABELS", 22, 5, None),
+    Column::number("SEEN", 9, 4, None),
 ];
 
 const NAME: usize = 0;
@@ -203,6 +203,30 @@ fn fullest(sample: &HostSample) -> Option<(&str, f32)> {
     disks.map(|disk| (disk.mountpoint.as_str(), used(disk))).max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
+/// The nodes that can be asked, taken as one machine.
+fn totals(scene: &Scene<'_>) -> String {
+    let there = scene.fleet.iter().filter(|(_, node)| node.is_there());
+    let samples: Vec<&HostSample> = there.filter_map(|(_, node)| node.sample.value.as_ref()).collect();
+    let cores: usize = samples.iter().map(|sample| sample.cpu.cores.len()).sum();
+    if cores == 0 {
+        return String::new();
+    }
+    let busy: f32 = samples.iter().map(|sample| sample.cpu.ratio * sample.cpu.cores.len() as f32).sum();
+    let memory =
+        |of: fn(&HostSample) -> u64| samples.iter().map(|sample| of(sample)).fold(0, u64::saturating_add);
+    let total = memory(|sample| sample.memory.total_bytes);
+    let used = total.saturating_sub(memory(|sample| sample.memory.available_bytes));
+    let processes: usize = samples.iter().map(|sample| sample.processes as usize).sum();
+    format!(
+        "{} of {} busy, {} of {} used, {}",
+        percent(busy / cores as f32),
+        plural(cores, "core"),
+        bytes(used),
+        bytes(total),
+        plural(processes, "process"),
+    )
+}
+
 fn labels(node: &Node) -> String {
     let texts = node.member.labels.iter().map(|label| format!("{}={}", label.key, label.value));
     texts.collect::<Vec<_>>().join(" ")
@@ -223,6 +247,10 @@ impl View for FleetView {
 
     fn status(&self, _: &Scene<'_>) -> String {
         status(&self.table, self.filter.is_some())
+    }
+
+    fn summary(&self, scene: &Scene<'_>) -> String {
+        totals(scene)
     }
 
     fn set_scope(&mut self, _: &Scene<'_>, scope: Scope) {

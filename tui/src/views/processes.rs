@@ -78,7 +78,11 @@ impl ProcessesView {
         };
         let mut rows: Vec<RowId> = rows.filter(passes).collect();
         let order = self.table.order;
-        rows.sort_unstable_by(|a, b| compare(scene, order, *a, *b));
+        let by_node = self.tree.is_some() && !self.is_single();
+        rows.sort_unstable_by(|a, b| {
+            let node = if by_node { by_node_name(scene, *a, *b) } else { Ordering::Equal };
+            node.then_with(|| compare(scene, order, *a, *b))
+        });
         if let Some(tree) = &mut self.tree {
             rows = tree.arrange(rows, scene);
         }
@@ -206,7 +210,8 @@ fn height(body: Rect) -> usize {
 fn row<'a>(scene: &Scene<'a>, id: RowId) -> Option<Row<'a>> {
     let process = scene.fleet.processes.get(id)?;
     let node = scene.fleet.get(process.node)?;
-    Some(Row { process, node, wall: scene.wall })
+    let old = node.is_stale(Topic::Processes, scene.now) || node.error(Topic::Processes).is_some();
+    Some(Row { process, node, wall: scene.wall, old })
 }
 
 fn compare(scene: &Scene<'_>, order: Order, a: RowId, b: RowId) -> Ordering {
@@ -224,6 +229,15 @@ fn compare(scene: &Scene<'_>, order: Order, a: RowId, b: RowId) -> Ordering {
         _ => x.key.cmp(&y.key),
     };
     order.direct(by).then_with(|| x.key.cmp(&y.key)).then_with(|| one.node.cmp(&other.node))
+}
+
+/// A tree over several nodes keeps what belongs to one node together.
+fn by_node_name(scene: &Scene<'_>, a: RowId, b: RowId) -> Ordering {
+    let processes = &scene.fleet.processes;
+    match (processes.get(a), processes.get(b)) {
+        (Some(one), Some(other)) => node_order(scene, one, other).then_with(|| one.node.cmp(&other.node)),
+        _ => Ordering::Equal,
+    }
 }
 
 fn node_order(scene: &Scene<'_>, one: &Process, other: &Process) -> Ordering {

@@ -6,10 +6,9 @@ use p2p_shared::services::process::ProcessState;
 use p2p_shared::time::UnixMillis;
 
 use crate::action::SortKey;
-use crate::command::Topic;
 use crate::filter::{Field, Kind, Record};
 use crate::fleet::{Node, Process};
-use crate::format::{bytes, cpu, cpu_time, span_ms};
+use crate::format::{bytes, cpu, cpu_time, process_state, span_ms};
 use crate::theme::Role;
 use crate::widgets::table::{Cell, Column};
 
@@ -28,7 +27,7 @@ const COMMAND: &str = "COMMAND";
 
 const PID_COLUMN: Column = Column::number(PID, 7, 0, Some(SortKey::Pid));
 const REST: [Column; 10] = [
-    Column::text(USER, 9, 4, Some(SortKey::User)),
+    Column::text(USER, 9, 4, Some(SortKey::User)).up_to(16),
     Column::text(STATE, 1, 5, Some(SortKey::State)),
     Column::number(CPU, 6, 0, Some(SortKey::Cpu)),
     Column::number(MEM, 5, 0, Some(SortKey::Memory)),
@@ -36,7 +35,7 @@ const REST: [Column; 10] = [
     Column::number(THREADS, 4, 8, None),
     Column::number(NICE, 3, 9, None),
     Column::number(AGE, 6, 7, Some(SortKey::Age)),
-    Column::text(NAME, 20, 0, Some(SortKey::Name)),
+    Column::text(NAME, 15, 0, Some(SortKey::Name)).up_to(32),
     Column::rest(COMMAND, 12, 3, None),
 ];
 
@@ -49,7 +48,7 @@ pub(super) const ONE_NODE: &[Column] = &{
 /// With it.
 pub(super) const ALL_NODES: &[Column] = &{
     let [a, b, c, d, e, f, g, h, i, j] = REST;
-    [Column::text(NODE, 12, 0, Some(SortKey::Node)), PID_COLUMN, a, b, c, d, e, f, g, h, i, j]
+    [Column::text(NODE, 12, 0, Some(SortKey::Node)).up_to(24), PID_COLUMN, a, b, c, d, e, f, g, h, i, j]
 };
 
 /// What a filter may name.
@@ -73,6 +72,8 @@ pub(super) struct Row<'a> {
     pub(super) process: &'a Process,
     pub(super) node: &'a Node,
     pub(super) wall: UnixMillis,
+    /// Nothing new comes of it: the node is gone, silent, or refuses.
+    pub(super) old: bool,
 }
 
 impl Row<'_> {
@@ -80,8 +81,7 @@ impl Row<'_> {
     pub(super) fn cell(&self, column: &str, prefix: &str) -> Cell {
         let info = &self.process.info;
         let usage = &info.usage;
-        let old = !self.node.is_there() || self.node.error(Topic::Processes).is_some();
-        let dim = |cell: Cell| if old { Cell { role: Role::Dim, ..cell } } else { cell };
+        let dim = |cell: Cell| if self.old { Cell { role: Role::Dim, ..cell } } else { cell };
         dim(match column {
             NODE => Cell::of(self.node.name().as_str(), Role::Accent),
             PID => Cell::plain(info.key.pid.to_string()),
@@ -114,7 +114,7 @@ impl Record for Row<'_> {
             "command" => Cow::Borrowed(&info.command),
             "user" => Cow::Borrowed(&info.user),
             "node" => Cow::Borrowed(self.node.name().as_str()),
-            "state" => Cow::Borrowed(word(info.usage.state)),
+            "state" => Cow::Borrowed(process_state(info.usage.state)),
             "pid" => info.key.pid.to_string().into(),
             "ppid" => info.ppid.to_string().into(),
             _ => Cow::Borrowed(""),
@@ -146,18 +146,6 @@ fn state(state: ProcessState) -> Cell {
         ProcessState::Zombie => Cell::of("Z", Role::Bad),
         ProcessState::Idle => Cell::of("I", Role::Dim),
         ProcessState::Unknown => Cell::of("?", Role::Warn),
-    }
-}
-
-fn word(state: ProcessState) -> &'static str {
-    match state {
-        ProcessState::Running => "running",
-        ProcessState::Sleeping => "sleeping",
-        ProcessState::Uninterruptible => "uninterruptible",
-        ProcessState::Stopped => "stopped",
-        ProcessState::Zombie => "zombie",
-        ProcessState::Idle => "idle",
-        ProcessState::Unknown => "unknown",
     }
 }
 
