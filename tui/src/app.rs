@@ -261,14 +261,8 @@ impl State {
 
     /// What must be seen above the view.
     pub fn banners(&self) -> Vec<String> {
-        let mut banners: Vec<String> = self.options.banner.iter().cloned().collect();
-        if self.options.readonly {
-            banners.push("read-only: nothing here can change a node".into());
-        }
-        if self.is_frozen() {
-            let key = self.options.keys.key_of(Action::Freeze);
-            banners.push(format!("frozen: the screen stands still, {key} lets it go on"));
-        }
+        // There is room for three lines: what is true for the moment comes first.
+        let mut banners = Vec::new();
         if let Some(reason) = &self.cut_off {
             let trying = match &self.world.entry {
                 Some(Entry::Connecting { address }) => format!("; trying {address}"),
@@ -276,6 +270,14 @@ impl State {
             };
             banners.push(format!("cut off from the mesh: {reason}{trying}"));
         }
+        if self.is_frozen() {
+            let key = self.options.keys.key_of(Action::Freeze);
+            banners.push(format!("frozen: the screen stands still, {key} lets it go on"));
+        }
+        if self.options.readonly {
+            banners.push("read-only: nothing here can change a node".into());
+        }
+        banners.extend(self.options.banner.iter().cloned());
         banners
     }
 

@@ -122,7 +122,7 @@ const UNICODE: Glyphs = Glyphs {
     states: ["●", "◐", "✖", "○", "?"],
     mark: "*",
     sort: ["▲", "▼"],
-    tree: ["+", "-", "├─", "└─", "│ "],
+    tree: ["▸", "▾", "├─", "└─", "│ "],
     cursor: "▌",
     dot: "·",
     flow: ["↓", "↑"],

@@ -79,7 +79,7 @@ fn first_run(state: &State, text: &str, area: Rect, buf: &mut Buffer) {
             painter.text((inside.x + 1, y), inside.width.saturating_sub(2), line, role);
         }
     }
-    painter.text((area.x, area.bottom() - 1), area.width, "q leaves", Role::Dim);
+    painter.text((area.x + 1, area.bottom() - 1), area.width - 1, "q leaves", Role::Dim);
 }
 
 fn header(state: &State, area: Rect, painter: &mut Painter<'_>) {
@@ -91,23 +91,28 @@ fn header(state: &State, area: Rect, painter: &mut Painter<'_>) {
         Some(Entry::Lost { .. }) => "cut off".to_owned(),
         None => "starting".to_owned(),
     };
-    let mut pieces: Vec<(String, Role)> = vec![
-        (" P2P Admin ".into(), Role::Title),
-        (format!("{mesh}  "), Role::Text),
-        (format!("{} {} alive", states[0], health.alive), Role::Good),
-    ];
-    for (count, mark, word, role) in [
+    let time = format!("{} UTC ", clock(state.world.wall));
+    let room = area.width.saturating_sub(width(&time) as u16 + 1);
+    let counts = [
+        (health.alive, states[0], "alive", Role::Good),
         (health.suspect, states[1], "suspect", Role::Warn),
         (health.lost, states[2], "lost", Role::Bad),
         (health.left, states[3], "left", Role::Dim),
-    ] {
-        if count > 0 {
-            pieces.push((format!("  {mark} {count} {word}"), role));
-        }
-    }
+    ];
+    let shown = counts.iter().filter(|(count, _, word, _)| *count > 0 || *word == "alive");
+    let long =
+        |&(count, mark, word, role): &(usize, &str, &str, Role)| (format!("  {mark} {count} {word}"), role);
+    let short = |&(count, mark, _, role): &(usize, &str, &str, Role)| (format!("  {mark} {count}"), role);
+    let name = |mesh: &str| vec![(" P2P Admin ".to_owned(), Role::Title), (mesh.to_owned(), Role::Text)];
+    let whole: Vec<_> = name(&mesh).into_iter().chain(shown.clone().map(long)).collect();
+    let brief: Vec<_> = name(&mesh).into_iter().chain(shown.clone().map(short)).collect();
+    let least: Vec<_> = name("").into_iter().chain(shown.map(short)).collect();
+    // How many are lost is the last to go.
+    let fits = |pieces: &Vec<(String, Role)>| {
+        pieces.iter().map(|(text, _)| width(text)).sum::<usize>() <= usize::from(room)
+    };
+    let pieces = [whole, brief].into_iter().find(fits).unwrap_or(least);
     let pieces: Vec<(&str, Role)> = pieces.iter().map(|(text, role)| (text.as_str(), *role)).collect();
-    let time = format!("{} UTC ", clock(state.world.wall));
-    let room = area.width.saturating_sub(width(&time) as u16 + 1);
     painter.line((area.x, area.y), room, &pieces);
     painter.right((area.x, area.y), area.width, &time, Role::Dim);
 }

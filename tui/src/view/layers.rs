@@ -12,7 +12,7 @@ use crate::app::layer::{Details, Layer};
 use crate::app::menu::{Menu, Question};
 use crate::app::palette::Palette;
 use crate::app::runs::{Progress, Run};
-use crate::format::{bytes, cpu, cpu_time, date, plural, process_state, width};
+use crate::format::{bytes, clean, cpu, cpu_time, date, head, plural, process_state, width};
 use crate::layout::{Areas, centred};
 use crate::theme::Role;
 use crate::widgets::field::Field;
@@ -24,6 +24,8 @@ type Line = Vec<(String, Role)>;
 const PROMPT_WIDTH: u16 = 60;
 const PALETTE_WIDTH: u16 = 76;
 const CONFIRM_TARGETS: usize = 8;
+/// Longer names of targets push their outcome to the right.
+const NAME_WIDTH: usize = 36;
 
 pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer) {
     let mut painter = Painter { buf, theme: &state.options.theme };
@@ -68,6 +70,8 @@ pub(super) fn cursor(layer: &Layer, areas: &Areas) -> Option<(u16, u16)> {
 /// A large box with lines that scroll.
 fn reading(title: &str, lines: &[Line], scroll: usize, areas: &Areas, painter: &mut Painter<'_>) {
     let all = over(areas);
+    let lines: Vec<Line> =
+        lines.iter().flat_map(|line| fold(line, usize::from(all.width.saturating_sub(4)))).collect();
     let widest =
         lines.iter().map(|line| line.iter().map(|(text, _)| width(text)).sum::<usize>()).max().unwrap_or(0);
     let place = centred(all, (widest as u16).saturating_add(4).max(40), lines.len() as u16 + 2);
@@ -94,6 +98,26 @@ fn reading(title: &str, lines: &[Line], scroll: usize, areas: &Areas, painter: &
         &more,
         Role::Dim,
     );
+}
+
+/// A line in as many as it takes to read it whole: its last piece goes on below, indented.
+fn fold(line: &Line, columns: usize) -> Vec<Line> {
+    const INDENT: &str = "      ";
+    let Some(((last, role), before)) = line.split_last() else { return vec![Vec::new()] };
+    let last = clean(last);
+    let used: usize = before.iter().map(|(text, _)| width(&clean(text))).sum();
+    let first = head(&last, columns.saturating_sub(used).max(1));
+    let mut rest = &last[first.len()..];
+    let mut lines = vec![before.iter().cloned().chain([(first.to_owned(), *role)]).collect()];
+    while !rest.is_empty() {
+        let part = head(rest, columns.saturating_sub(INDENT.len()).max(2));
+        if part.is_empty() {
+            break;
+        }
+        rest = &rest[part.len()..];
+        lines.push(vec![(INDENT.to_owned(), *role), (part.to_owned(), *role)]);
+    }
+    lines
 }
 
 fn help(state: &State) -> Vec<Line> {
@@ -125,7 +149,7 @@ fn help(state: &State) -> Vec<Line> {
 
 fn palette_place(areas: &Areas) -> Rect {
     let all = over(areas);
-    let place = centred(all, PALETTE_WIDTH.min(all.width), 16.min(all.height));
+    let place = centred(all, PALETTE_WIDTH, 16.min(all.height.saturating_sub(1)));
     Rect { y: all.y + 1, ..place }
 }
 
@@ -282,20 +306,21 @@ fn outcomes(run: &Run, painter: &Painter<'_>) -> (String, Vec<Line>) {
         ],
         Vec::new(),
     ];
+    let names = run.targets.iter().map(|(name, _)| width(name)).max().unwrap_or(0).min(NAME_WIDTH);
     for (name, progress) in &run.targets {
         let (mark, role, text) = match progress {
             Progress::Waiting => (waiting, Role::Warn, "waiting".to_owned()),
             Progress::Done => (done, Role::Good, "done".to_owned()),
             Progress::Failed(error) => (failed, Role::Bad, format!("{}: {}", error.code, error.message)),
         };
-        lines.push(vec![(format!("{mark} "), role), (format!("{name}  "), Role::Text), (text, role)]);
+        lines.push(vec![(format!("{mark} "), role), (format!("{name:<names$}  "), Role::Text), (text, role)]);
     }
     (run.verb.trim_end_matches(" to").to_owned(), lines)
 }
 
 fn details_lines(details: &Details) -> Vec<Line> {
     match &details.result {
-        None => vec![vec![("asking ...".into(), Role::Dim)]],
+        None => vec![vec![("waiting for the node's answer".into(), Role::Dim)]],
         Some(Err(error)) => vec![vec![(error.message.clone(), Role::Bad)]],
         Some(Ok(process)) => process_lines(process),
     }
@@ -304,7 +329,7 @@ fn details_lines(details: &Details) -> Vec<Line> {
 fn process_lines(process: &ProcessDetails) -> Vec<Line> {
     let info = &process.info;
     let fact = |name: &str, value: String| vec![(format!("{name:<12}"), Role::Head), (value, Role::Text)];
-    let unknown = || "not to be had".to_owned();
+    let unknown = || "not readable".to_owned();
     let mut lines = vec![
         fact("pid", format!("{}, parent {}", info.key.pid, info.ppid)),
         fact("name", info.name.clone()),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use p2p_shared::error::Code;
 use p2p_shared::id::NodeId;
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::MemberState;
@@ -30,13 +31,13 @@ const COLUMNS: &[Column] = &[
     Column::number("CPU", 5, 1, Some(SortKey::Cpu)),
     Column::text("HISTORY", 8, 6, None).up_to(30),
     Column::number("MEM", 5, 1, Some(SortKey::Memory)),
-    Column::number("OF", 5, 8, None),
+    Column::number("OF", 5, 9, None),
     Column::number("LOAD", 6, 3, Some(SortKey::Load)),
     Column::number("DISK", 5, 2, Some(SortKey::Disk)),
     Column::text("FULLEST", 10, 10, None).up_to(24),
-    Column::number("IN", 7, 9, None),
-    Column::number("OUT", 7, 9, None),
-    Column::number("PROCS", 5, 7, None),
+    Column::number("IN", 7, 7, None),
+    Column::number("OUT", 7, 7, None),
+    Column::number("PROCS", 5, 8, None),
     Column::number("UPTIME", 6, 4, Some(SortKey::Age)),
     Column::text("VERSION", 7, 11, None).up_to(12),
     Column::rest("LABELS", 22, 5, None),
@@ -88,11 +89,12 @@ impl Record for Row<'_> {
 
     fn number(&self, field: usize) -> Option<f64> {
         let sample = self.0.sample.value.as_ref()?;
+        let in_percent = |ratio: f32| f64::from(ratio) * 100.0;
         match FIELDS[field].name {
-            "cpu" => Some(f64::from(sample.cpu.ratio)),
-            "mem" => Some(f64::from(memory_ratio(sample))),
+            "cpu" => Some(in_percent(sample.cpu.ratio)),
+            "mem" => Some(in_percent(memory_ratio(sample))),
             "load" => Some(f64::from(sample.load[0])),
-            "disk" => fullest(sample).map(|(_, ratio)| f64::from(ratio)),
+            "disk" => fullest(sample).map(|(_, ratio)| in_percent(ratio)),
             _ => None,
         }
     }
@@ -351,7 +353,7 @@ impl View for FleetView {
     }
 
     fn hints(&self) -> &'static [Action] {
-        &[Action::Open, Action::Describe, Action::AllNodes, Action::Mark, Action::Menu]
+        &[Action::Open, Action::Describe, Action::Menu, Action::AllNodes, Action::Mark]
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
@@ -404,7 +406,7 @@ fn cell(node: &Node, column: usize, scene: &Scene<'_>, glyphs: Glyphs) -> Cell {
         SEEN => return seen(node, scene),
         _ => {}
     }
-    let Some(sample) = &node.sample.value else { return Cell::of(unknown(node, column), Role::Dim) };
+    let Some(sample) = &node.sample.value else { return Cell::of(unknown(column), Role::Dim) };
     dim(figure(sample, column))
 }
 
@@ -429,12 +431,10 @@ fn figure(sample: &HostSample, column: usize) -> Cell {
     }
 }
 
-/// Before the first figures: a sign that they are awaited, or why they do not come.
-fn unknown(node: &Node, column: usize) -> &'static str {
-    match (column, node.sample.error.is_some(), &node.link) {
-        (CPU, true, _) => "denied",
-        (CPU, _, Link::Failed { .. }) => "no way",
-        (CPU | MEM | LOAD | DISK, ..) => "-",
+/// Before the first figures: a sign that they are awaited.
+const fn unknown(column: usize) -> &'static str {
+    match column {
+        CPU | MEM | LOAD | DISK | UPTIME => "-",
         _ => "",
     }
 }
@@ -444,7 +444,7 @@ fn state_cell(node: &Node, glyphs: Glyphs) -> Cell {
     Cell::of(format!("{mark} {word}"), role)
 }
 
-/// How old the figures are; of a lost node since when it is lost.
+/// How old the figures are, or why there are none; of a lost node since when it is lost.
 fn seen(node: &Node, scene: &Scene<'_>) -> Cell {
     if !node.is_there() {
         let gone = scene.wall.since(node.member.state_since);
@@ -455,7 +455,13 @@ fn seen(node: &Node, scene: &Scene<'_>) -> Cell {
             Cell::of(format!("{} ago", span_ms(age.0)), Role::Warn)
         }
         Some(_) => Cell::of("now", Role::Dim),
-        None => Cell::of("", Role::Dim),
+        None => match (&node.sample.error, &node.link) {
+            (Some(error), _) => {
+                Cell::of(if error.code == Code::Forbidden { "denied" } else { "error" }, Role::Warn)
+            }
+            (None, Link::Failed { .. }) => Cell::of("no link", Role::Warn),
+            (None, _) => Cell::of("waiting", Role::Dim),
+        },
     }
 }
 
@@ -463,7 +469,7 @@ fn seen(node: &Node, scene: &Scene<'_>) -> Cell {
 pub(super) fn status<I: Copy + Ord>(table: &Table<I>, filtered: bool) -> String {
     let mut parts = Vec::new();
     if filtered {
-        parts.push(format!("{} of {}", table.rows().len(), table.total()));
+        parts.push(format!("{} of {} shown", table.rows().len(), table.total()));
     }
     if !table.marks().is_empty() {
         parts.push(format!("{} marked", table.marks().len()));

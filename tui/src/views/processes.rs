@@ -253,7 +253,10 @@ impl View for ProcessesView {
     }
 
     fn title(&self, scene: &Scene<'_>) -> String {
-        let count = plural(self.table.total(), "process");
+        let count = match self.table.total() {
+            0 => "processes".to_owned(),
+            total => plural(total, "process"),
+        };
         let stale: Vec<&str> = self
             .in_scope(scene)
             .filter(|(_, node)| !node.is_there() || node.is_stale(Topic::Processes, scene.now))
@@ -261,8 +264,9 @@ impl View for ProcessesView {
             .collect();
         let old = match stale.as_slice() {
             [] => String::new(),
-            [one] => format!(" ({one}: old data)"),
-            many => format!(" ({} nodes: old data)", many.len()),
+            [_] if self.is_single() => ", old data".to_owned(),
+            [one] => format!(", {one}: old data"),
+            many => format!(", {} nodes: old data", many.len()),
         };
         format!("{count} of {}{old}", self.scope.title(scene.fleet))
     }

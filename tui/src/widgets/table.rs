@@ -28,7 +28,7 @@ pub struct Column {
     pub flexible: bool,
     /// Numbers stand at the right.
     pub right: bool,
-    /// On a narrow screen those of the highest number go first, and together; 0 stays.
+    /// The lowest has room first; those of one rank are shown together or not at all; 0 always.
     pub rank: u8,
     /// What sorts by it.
     pub sort: Option<SortKey>,
@@ -294,7 +294,7 @@ pub struct Slot {
 pub const GUTTER: u16 = 2;
 const GAP: u16 = 1;
 
-/// Fits the columns into `total`: those of the highest rank go first, and together. What is left widens those that may grow, by
+/// Fits the columns into `total`, the lowest rank first. What is left widens those that may grow, by
 /// half of it where a flexible one waits for the rest.
 pub fn slots(columns: &[Column], total: u16) -> Vec<Slot> {
     let shown = shown(columns, total);
@@ -324,18 +324,22 @@ pub fn slots(columns: &[Column], total: u16) -> Vec<Slot> {
     placed.filter(|slot| slot.width > 0).collect()
 }
 
-/// The columns for which there is room, by their place in the list.
+/// The columns for which there is room, by their place in the list: rank after rank, each whole or not at all.
 fn shown(columns: &[Column], total: u16) -> Vec<usize> {
-    let mut shown: Vec<usize> = (0..columns.len()).collect();
-    let needed = |shown: &[usize]| -> u16 { shown.iter().map(|&index| columns[index].width + GAP).sum() };
-    while GUTTER + needed(&shown) > total + GAP {
-        let worst = shown.iter().map(|&index| columns[index].rank).max().unwrap_or(0);
-        if worst == 0 {
-            break;
+    let mut ranks: Vec<u8> = columns.iter().map(|column| column.rank).collect();
+    ranks.sort_unstable();
+    ranks.dedup();
+    let needed = |of: &dyn Fn(&Column) -> bool| -> u16 {
+        columns.iter().filter(|column| of(column)).map(|column| column.width + GAP).sum()
+    };
+    let mut taken: Vec<u8> = Vec::new();
+    for rank in ranks {
+        let with_it = GUTTER + needed(&|column| column.rank == rank || taken.contains(&column.rank));
+        if rank == 0 || with_it <= total + GAP {
+            taken.push(rank);
         }
-        shown.retain(|&index| columns[index].rank < worst);
     }
-    shown
+    (0..columns.len()).filter(|&index| taken.contains(&columns[index].rank)).collect()
 }
 
 /// The text of one cell, and what it is for the eye.

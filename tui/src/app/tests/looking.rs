@@ -81,17 +81,17 @@ fn marks_are_counted_in_ranges_and_taken_off() {
 fn a_filter_works_while_it_is_written_and_says_its_mistake() {
     let mut console = console(12, 1);
     console.press("/web");
-    assert!(console.shows("2 of 12"), "{}", console.screen());
+    assert!(console.shows("2 of 12 shown"), "{}", console.screen());
     assert!(console.shows("filter: web"));
     console.press("<enter>j");
-    assert!(console.shows("2 of 12"), "it stays when it is closed");
+    assert!(console.shows("2 of 12 shown"), "it stays when it is closed");
     console.press("/ (");
     assert!(console.state.editing.as_ref().unwrap().mistake.is_some());
-    assert!(console.shows("2 of 12"), "the last right one stays in force");
+    assert!(console.shows("2 of 12 shown"), "the last right one stays in force");
     console.press("<enter>");
     assert!(console.state.editing.is_some(), "a mistake cannot be put into force");
     console.press("<esc>");
-    assert!(!console.shows("of 12"));
+    assert!(!console.shows("of 12 shown"));
     assert!(console.state.editing.is_none());
 }
 
@@ -118,6 +118,21 @@ fn escape_closes_layer_then_marks_then_search_then_filter_and_never_quits() {
 }
 
 #[test]
+fn shares_are_compared_in_percent() {
+    let mut console = console(1, 40);
+    console.press("/mem>100<enter>");
+    assert!(console.shows("0 of 1 shown"));
+    console.press("/^umem>1<enter>");
+    assert!(console.shows("1 of 1 shown"));
+    console.live(30);
+    console.press("<enter>C/cpu>9<enter>");
+    let shown = console.state.view().status(&console.state.scene());
+    assert!(!shown.starts_with("0 of"), "{shown}");
+    console.press("/^ucpu>900<enter>");
+    assert!(console.shows("0 of "));
+}
+
+#[test]
 fn a_search_hides_nothing_and_goes_round() {
     let mut console = console(12, 1);
     console.press("gg*web<enter>");
@@ -128,7 +143,7 @@ fn a_search_hides_nothing_and_goes_round() {
     assert_eq!(console.name_under_cursor(), "web-1");
     console.press("p");
     assert_eq!(console.name_under_cursor(), "web-2");
-    assert!(console.shows("12 nodes") && !console.shows("of 12"));
+    assert!(console.shows("12 nodes") && !console.shows("of 12 shown"));
     console.press("<esc>n");
     assert!(console.shows("nothing is searched for"));
 }

@@ -36,7 +36,7 @@ const REST: [Column; 10] = [
     Column::number(NICE, 3, 9, None),
     Column::number(AGE, 6, 7, Some(SortKey::Age)),
     Column::text(NAME, 15, 0, Some(SortKey::Name)).up_to(32),
-    Column::rest(COMMAND, 12, 3, None),
+    Column::rest(COMMAND, 18, 3, None),
 ];
 
 /// Without the column of the node.
@@ -126,7 +126,7 @@ impl Record for Row<'_> {
         Some(match FIELDS[field].name {
             "pid" => f64::from(info.key.pid),
             "ppid" => f64::from(info.ppid),
-            "cpu" => f64::from(info.usage.cpu_ratio),
+            "cpu" => f64::from(info.usage.cpu_ratio) * 100.0,
             "mem" => info.usage.rss_bytes as f64,
             "threads" => f64::from(info.usage.threads),
             "nice" => f64::from(info.usage.nice),
