@@ -11,7 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::action::Action;
-use crate::app::State;
+use crate::app::{Editing, State};
 use crate::event::Entry;
 use crate::format::{clock, width};
 use crate::layout::{self, Areas};
@@ -51,7 +51,8 @@ pub fn cursor(state: &State) -> Option<(u16, u16)> {
     match (state.layers.last(), &state.editing) {
         (Some(layer), _) => layers::cursor(layer, &areas),
         (None, Some(editing)) => {
-            let column = FILTER_LABEL.len() as u16 + editing.field.column() as u16;
+            let (_, column) = editing.field.window(filter_columns(editing, areas.filter));
+            let column = (FILTER_LABEL.len() + column) as u16;
             Some((areas.filter.x + column.min(areas.filter.width.saturating_sub(1)), areas.filter.y))
         }
         (None, None) => None,
@@ -179,6 +180,13 @@ fn banners(state: &State, area: Rect, painter: &mut Painter<'_>) {
 const FILTER_LABEL: &str = "filter: ";
 const SEARCH_LABEL: &str = "search: ";
 
+/// Columns of what is written there; a mistake gets up to half of the line.
+fn filter_columns(editing: &Editing, area: Rect) -> usize {
+    let mistake = editing.mistake.as_ref().map_or(0, |mistake| width(&mistake.to_string()) + 2);
+    let whole = usize::from(area.width);
+    whole.saturating_sub(FILTER_LABEL.len() + mistake.min(whole / 2))
+}
+
 fn filter(state: &State, area: Rect, painter: &mut Painter<'_>) {
     if area.height == 0 {
         return;
@@ -187,7 +195,8 @@ fn filter(state: &State, area: Rect, painter: &mut Painter<'_>) {
     if let Some(editing) = &state.editing {
         let label = if editing.searching { SEARCH_LABEL } else { FILTER_LABEL };
         painter.tint(area, Role::Field);
-        let used = painter.line(at, area.width, &[(label, Role::Key), (editing.field.text(), Role::Field)]);
+        let (text, _) = editing.field.window(filter_columns(editing, area));
+        let used = painter.line(at, area.width, &[(label, Role::Key), (text, Role::Field)]);
         if let Some(mistake) = &editing.mistake {
             let text = format!("  {mistake}");
             painter.text((area.x + used, area.y), area.width.saturating_sub(used), &text, Role::Bad);

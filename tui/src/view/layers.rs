@@ -52,7 +52,8 @@ pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer
 
 pub(super) fn cursor(layer: &Layer, areas: &Areas) -> Option<(u16, u16)> {
     let in_field = |place: Rect, line: u16, label: usize, field: &Field| {
-        let x = place.x + 2 + label as u16 + field.column() as u16;
+        let (_, column) = field.window(field_columns(place, label));
+        let x = place.x + 2 + label as u16 + column as u16;
         Some((x.min(place.right().saturating_sub(2)), place.y + line))
     };
     match layer {
@@ -65,6 +66,11 @@ pub(super) fn cursor(layer: &Layer, areas: &Areas) -> Option<(u16, u16)> {
         }
         _ => None,
     }
+}
+
+/// Columns of a text field in a box, behind its label.
+fn field_columns(place: Rect, label: usize) -> usize {
+    usize::from(place.width.saturating_sub(4)).saturating_sub(label)
 }
 
 /// A large box with lines that scroll.
@@ -106,18 +112,27 @@ fn fold(line: &Line, columns: usize) -> Vec<Line> {
     let Some(((last, role), before)) = line.split_last() else { return vec![Vec::new()] };
     let last = clean(last);
     let used: usize = before.iter().map(|(text, _)| width(&clean(text))).sum();
-    let first = head(&last, columns.saturating_sub(used).max(1));
-    let mut rest = &last[first.len()..];
+    let (first, mut rest) = break_at(&last, columns.saturating_sub(used));
     let mut lines = vec![before.iter().cloned().chain([(first.to_owned(), *role)]).collect()];
     while !rest.is_empty() {
-        let part = head(rest, columns.saturating_sub(INDENT.len()).max(2));
-        if part.is_empty() {
-            break;
-        }
-        rest = &rest[part.len()..];
+        let part;
+        (part, rest) = break_at(rest, columns.saturating_sub(INDENT.len()));
         lines.push(vec![(INDENT.to_owned(), *role), (part.to_owned(), *role)]);
     }
     lines
+}
+
+/// What fits into `columns`, up to a blank if there is one in its second half, and what follows. The first part
+/// holds something whenever the text does.
+fn break_at(text: &str, columns: usize) -> (&str, &str) {
+    let part = head(text, columns.max(2));
+    if part.len() == text.len() || part.is_empty() {
+        return (text, "");
+    }
+    match part.rfind(' ').filter(|at| *at > part.len() / 2) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (part, &text[part.len()..]),
+    }
 }
 
 fn help(state: &State) -> Vec<Line> {
@@ -162,7 +177,7 @@ fn draw_palette(palette: &Palette, areas: &Areas, painter: &mut Painter<'_>) {
     painter.line(
         (x, inside.y),
         inside.width.saturating_sub(2),
-        &[(":", Role::Key), (palette.field.text(), Role::Field)],
+        &[(":", Role::Key), (palette.field.window(field_columns(place, 1)).0, Role::Field)],
     );
     for (index, choice) in palette.choices.iter().enumerate() {
         let y = inside.y + 1 + index as u16;
@@ -222,7 +237,7 @@ fn draw_ask(
     painter.text((inside.x + 1, inside.y), inside.width.saturating_sub(2), help, Role::Dim);
     let line = Rect { x: inside.x + 1, y: inside.y + 1, width: inside.width.saturating_sub(2), height: 1 };
     painter.tint(line, Role::Field);
-    painter.text((line.x, line.y), line.width, field.text(), Role::Field);
+    painter.text((line.x, line.y), line.width, field.window(usize::from(line.width)).0, Role::Field);
     if let Some(mistake) = mistake {
         painter.text((inside.x + 1, inside.y + 2), inside.width.saturating_sub(2), mistake, Role::Bad);
     }
@@ -279,7 +294,7 @@ fn draw_confirm(confirm: &Confirm, areas: &Areas, painter: &mut Painter<'_>) {
                 columns,
                 &[
                     (&count_label(confirm), Role::Key),
-                    (field.text(), Role::Field),
+                    (field.window(field_columns(place, count_label(confirm).len())).0, Role::Field),
                     ("   Esc cancels", Role::Dim),
                 ],
             );

@@ -444,11 +444,14 @@ fn state_cell(node: &Node, glyphs: Glyphs) -> Cell {
     Cell::of(format!("{mark} {word}"), role)
 }
 
-/// How old the figures are, or why there are none; of a lost node since when it is lost.
+/// How old the figures are, or why there are none.
 fn seen(node: &Node, scene: &Scene<'_>) -> Cell {
     if !node.is_there() {
-        let gone = scene.wall.since(node.member.state_since);
-        return Cell::of(format!("{} ago", span_ms(gone.0)), Role::Dim);
+        // Who never had figures of it knows at least since when it is lost.
+        let heard = node
+            .age(Topic::Sample, scene.now)
+            .map_or(scene.wall.since(node.member.state_since).0, |age| age.0);
+        return Cell::of(format!("{} ago", span_ms(heard)), Role::Dim);
     }
     match node.age(Topic::Sample, scene.now) {
         Some(age) if node.is_stale(Topic::Sample, scene.now) => {

@@ -24,7 +24,7 @@ use crate::format::plural;
 use crate::theme::Theme;
 use crate::widgets::table::{self, Cell, Column, Look, Order, Table};
 
-use columns::{ALL_NODES, FIELDS, ONE_NODE, Row};
+use columns::{FIELDS, Row};
 use tree::Tree;
 
 /// Nodes whose processes are followed at the same time; beyond, the scope has to be narrowed.
@@ -65,7 +65,7 @@ impl ProcessesView {
     }
 
     fn columns(&self) -> &'static [Column] {
-        if self.is_single() { ONE_NODE } else { ALL_NODES }
+        columns::columns(self.is_single(), self.tree.is_some())
     }
 
     fn rebuild(&mut self, scene: &Scene<'_>) {

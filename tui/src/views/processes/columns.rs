@@ -25,8 +25,9 @@ const AGE: &str = "AGE";
 const NAME: &str = "NAME";
 const COMMAND: &str = "COMMAND";
 
+const NODE_COLUMN: Column = Column::text(NODE, 12, 0, Some(SortKey::Node)).up_to(24);
 const PID_COLUMN: Column = Column::number(PID, 7, 0, Some(SortKey::Pid));
-const REST: [Column; 10] = [
+const FIGURES: [Column; 8] = [
     Column::text(USER, 9, 4, Some(SortKey::User)).up_to(16),
     Column::text(STATE, 1, 5, Some(SortKey::State)),
     Column::number(CPU, 6, 0, Some(SortKey::Cpu)),
@@ -35,21 +36,35 @@ const REST: [Column; 10] = [
     Column::number(THREADS, 4, 8, None),
     Column::number(NICE, 3, 9, None),
     Column::number(AGE, 6, 7, Some(SortKey::Age)),
-    Column::text(NAME, 15, 0, Some(SortKey::Name)).up_to(32),
-    Column::rest(COMMAND, 18, 3, None),
 ];
+const NAME_COLUMN: Column = Column::text(NAME, 15, 0, Some(SortKey::Name)).up_to(32);
+/// A tree is drawn before the names: they need room even where the columns are few.
+const BRANCH_COLUMN: Column = Column::text(NAME, 30, 0, Some(SortKey::Name)).up_to(60);
+const COMMAND_COLUMN: Column = Column::rest(COMMAND, 18, 3, None);
 
-/// Without the column of the node.
-pub(super) const ONE_NODE: &[Column] = &{
-    let [a, b, c, d, e, f, g, h, i, j] = REST;
-    [PID_COLUMN, a, b, c, d, e, f, g, h, i, j]
-};
+const fn one_node(name: Column) -> [Column; 11] {
+    let [a, b, c, d, e, f, g, h] = FIGURES;
+    [PID_COLUMN, a, b, c, d, e, f, g, h, name, COMMAND_COLUMN]
+}
 
-/// With it.
-pub(super) const ALL_NODES: &[Column] = &{
-    let [a, b, c, d, e, f, g, h, i, j] = REST;
-    [Column::text(NODE, 12, 0, Some(SortKey::Node)).up_to(24), PID_COLUMN, a, b, c, d, e, f, g, h, i, j]
-};
+const fn all_nodes(name: Column) -> [Column; 12] {
+    let [a, b, c, d, e, f, g, h] = FIGURES;
+    [NODE_COLUMN, PID_COLUMN, a, b, c, d, e, f, g, h, name, COMMAND_COLUMN]
+}
+
+/// The columns: that of the node only where there are several, that of the name wider in a tree.
+pub(super) const fn columns(single: bool, tree: bool) -> &'static [Column] {
+    const LIST: &[Column] = &one_node(NAME_COLUMN);
+    const TREE: &[Column] = &one_node(BRANCH_COLUMN);
+    const LIST_OF_ALL: &[Column] = &all_nodes(NAME_COLUMN);
+    const TREE_OF_ALL: &[Column] = &all_nodes(BRANCH_COLUMN);
+    match (single, tree) {
+        (true, false) => LIST,
+        (true, true) => TREE,
+        (false, false) => LIST_OF_ALL,
+        (false, true) => TREE_OF_ALL,
+    }
+}
 
 /// What a filter may name.
 pub(super) const FIELDS: &[Field] = &[
