@@ -136,7 +136,7 @@ const ASCII: Glyphs = Glyphs {
     states: ["*", "~", "x", "o", "?"],
     mark: "*",
     sort: ["^", "v"],
-    tree: ["+", "-", "|-", "`-", "| "],
+    tree: [">", "v", "|-", "`-", "| "],
     cursor: ">",
     dot: "-",
     flow: ["in", "out"],

@@ -244,7 +244,8 @@ fn node_order(scene: &Scene<'_>, one: &Process, other: &Process) -> Ordering {
     if one.node == other.node {
         return Ordering::Equal;
     }
-    scene.fleet.name_of(one.node).cmp(&scene.fleet.name_of(other.node))
+    let name = |process: &Process| scene.fleet.get(process.node).map(Node::name);
+    name(one).cmp(&name(other))
 }
 
 impl View for ProcessesView {
