@@ -21,7 +21,7 @@ use crate::event::Mouse;
 use crate::filter::{Field, Filter};
 use crate::fleet::{Node, Process, RowId};
 use crate::format::plural;
-use crate::theme::Theme;
+use crate::theme::{Role, Theme};
 use crate::widgets::table::{self, Cell, Column, Look, Order, Table};
 
 use columns::{FIELDS, Row};
@@ -78,11 +78,7 @@ impl ProcessesView {
         };
         let mut rows: Vec<RowId> = rows.filter(passes).collect();
         let order = self.table.order;
-        let by_node = self.tree.is_some() && !self.is_single();
-        rows.sort_unstable_by(|a, b| {
-            let node = if by_node { by_node_name(scene, *a, *b) } else { Ordering::Equal };
-            node.then_with(|| compare(scene, order, *a, *b))
-        });
+        rows.sort_unstable_by(|a, b| compare(scene, order, *a, *b));
         if let Some(tree) = &mut self.tree {
             rows = tree.arrange(rows, scene);
         }
@@ -210,8 +206,7 @@ fn height(body: Rect) -> usize {
 fn row<'a>(scene: &Scene<'a>, id: RowId) -> Option<Row<'a>> {
     let process = scene.fleet.processes.get(id)?;
     let node = scene.fleet.get(process.node)?;
-    let old = node.is_stale(Topic::Processes, scene.now) || node.error(Topic::Processes).is_some();
-    Some(Row { process, node, wall: scene.wall, old })
+    Some(Row { process, node, wall: scene.wall })
 }
 
 fn compare(scene: &Scene<'_>, order: Order, a: RowId, b: RowId) -> Ordering {
@@ -231,21 +226,11 @@ fn compare(scene: &Scene<'_>, order: Order, a: RowId, b: RowId) -> Ordering {
     order.direct(by).then_with(|| x.key.cmp(&y.key)).then_with(|| one.node.cmp(&other.node))
 }
 
-/// A tree over several nodes keeps what belongs to one node together.
-fn by_node_name(scene: &Scene<'_>, a: RowId, b: RowId) -> Ordering {
-    let processes = &scene.fleet.processes;
-    match (processes.get(a), processes.get(b)) {
-        (Some(one), Some(other)) => node_order(scene, one, other).then_with(|| one.node.cmp(&other.node)),
-        _ => Ordering::Equal,
-    }
-}
-
 fn node_order(scene: &Scene<'_>, one: &Process, other: &Process) -> Ordering {
     if one.node == other.node {
         return Ordering::Equal;
     }
-    let name = |process: &Process| scene.fleet.get(process.node).map(Node::name);
-    name(one).cmp(&name(other))
+    scene.fleet.name_of(one.node).cmp(&scene.fleet.name_of(other.node))
 }
 
 impl View for ProcessesView {
@@ -387,7 +372,8 @@ impl View for ProcessesView {
             Some(row) => {
                 let prefix =
                     self.tree.as_ref().map(|tree| tree.prefix(id, theme.glyphs.tree)).unwrap_or_default();
-                row.cell(columns[column].title, &prefix)
+                let cell = row.cell(columns[column].title, &prefix);
+                if row.is_old(scene.now) { Cell { role: Role::Dim, ..cell } } else { cell }
             }
             None => Cell::default(),
         };

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use p2p_shared::services::process::ProcessState;
-use p2p_shared::time::UnixMillis;
+use p2p_shared::time::{Millis, UnixMillis};
 
 use crate::action::SortKey;
+use crate::command::Topic;
 use crate::filter::{Field, Kind, Record};
 use crate::fleet::{Node, Process};
 use crate::format::{bytes, cpu, cpu_time, process_state, span_ms};
@@ -87,17 +88,19 @@ pub(super) struct Row<'a> {
     pub(super) process: &'a Process,
     pub(super) node: &'a Node,
     pub(super) wall: UnixMillis,
-    /// Nothing new comes of it: the node is gone, silent, or refuses.
-    pub(super) old: bool,
 }
 
 impl Row<'_> {
+    /// Whether nothing new comes of it: the node is gone, silent, or refuses.
+    pub(super) fn is_old(&self, now: Millis) -> bool {
+        self.node.is_stale(Topic::Processes, now) || self.node.error(Topic::Processes).is_some()
+    }
+
     /// The cell of a column. `prefix` is what a tree draws before the name.
     pub(super) fn cell(&self, column: &str, prefix: &str) -> Cell {
         let info = &self.process.info;
         let usage = &info.usage;
-        let dim = |cell: Cell| if self.old { Cell { role: Role::Dim, ..cell } } else { cell };
-        dim(match column {
+        match column {
             NODE => Cell::of(self.node.name().as_str(), Role::Accent),
             PID => Cell::plain(info.key.pid.to_string()),
             USER => Cell::of(&info.user, if info.uid == 0 { Role::Dim } else { Role::Text }),
@@ -113,7 +116,7 @@ impl Row<'_> {
             COMMAND if info.command.is_empty() => Cell::of(format!("[{}]", info.name), Role::Dim),
             COMMAND => Cell::of(&info.command, Role::Dim),
             _ => Cell::default(),
-        })
+        }
     }
 
     fn age_ms(&self) -> u64 {
