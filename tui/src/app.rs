@@ -142,6 +142,8 @@ pub struct State {
     frozen: Option<VecDeque<MeshEvent>>,
     changes: BTreeSet<Change>,
     interrupted: Option<Millis>,
+    /// Why there is no entry, from its loss until there is one again.
+    cut_off: Option<String>,
     mouse: bool,
     dirty: bool,
     out: Vec<Command>,
@@ -173,6 +175,7 @@ impl State {
             frozen: None,
             changes: BTreeSet::new(),
             interrupted: None,
+            cut_off: None,
             mouse: true,
             dirty: true,
             out: Vec::new(),
@@ -258,17 +261,23 @@ impl State {
 
     /// What must be seen above the view.
     pub fn banners(&self) -> Vec<String> {
-        let mut banners: Vec<String> = self.options.banner.iter().cloned().collect();
-        if self.options.readonly {
-            banners.push("read-only: nothing here can change a node".into());
+        // There is room for three lines: what is true for the moment comes first.
+        let mut banners = Vec::new();
+        if let Some(reason) = &self.cut_off {
+            let trying = match &self.world.entry {
+                Some(Entry::Connecting { address }) => format!("; trying {address}"),
+                _ => String::new(),
+            };
+            banners.push(format!("cut off from the mesh: {reason}{trying}"));
         }
         if self.is_frozen() {
             let key = self.options.keys.key_of(Action::Freeze);
             banners.push(format!("frozen: the screen stands still, {key} lets it go on"));
         }
-        if let Some(Entry::Lost { reason }) = &self.world.entry {
-            banners.push(format!("cut off from the mesh: {reason}"));
+        if self.options.readonly {
+            banners.push("read-only: nothing here can change a node".into());
         }
+        banners.extend(self.options.banner.iter().cloned());
         banners
     }
 
@@ -424,4 +433,4 @@ const fn scene(world: &World, body: Rect, readonly: bool) -> Scene<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use p2p_shared::services::process::ProcessState;
 use p2p_shared::time::UnixMillis;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -170,6 +171,19 @@ pub fn date(at: UnixMillis) -> String {
 pub fn clock(at: UnixMillis) -> String {
     let minutes = at.0 / 60_000;
     format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60)
+}
+
+/// What a process is doing, in one word.
+pub const fn process_state(state: ProcessState) -> &'static str {
+    match state {
+        ProcessState::Running => "running",
+        ProcessState::Sleeping => "sleeping",
+        ProcessState::Uninterruptible => "uninterruptible",
+        ProcessState::Stopped => "stopped",
+        ProcessState::Zombie => "zombie",
+        ProcessState::Idle => "idle",
+        ProcessState::Unknown => "unknown",
+    }
 }
 
 /// `1 node`, `3 nodes`.

@@ -171,7 +171,14 @@ fn name(key: Key) -> String {
         code => {
             let name = NAMES.iter().find(|(_, named)| *named == code).map_or("?", |(name, _)| name);
             let mut letters = name.chars();
-            letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+            match code {
+                Code::PageUp => "PgUp".to_owned(),
+                Code::PageDown => "PgDn".to_owned(),
+                Code::BackTab => "Shift-Tab".to_owned(),
+                _ => letters
+                    .next()
+                    .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect()),
+            }
         }
     };
     format!("{}{}{plain}", if key.ctrl { "^" } else { "" }, if key.alt { "alt-" } else { "" })

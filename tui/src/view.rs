@@ -3,13 +3,15 @@
 //! Takes `&State` and draws; decides nothing.
 
 mod layers;
+#[cfg(test)]
+mod snapshots;
 
 use p2p_shared::services::node::MemberState;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::action::Action;
-use crate::app::State;
+use crate::app::{Editing, State};
 use crate::event::Entry;
 use crate::format::{clock, width};
 use crate::layout::{self, Areas};
@@ -49,7 +51,8 @@ pub fn cursor(state: &State) -> Option<(u16, u16)> {
     match (state.layers.last(), &state.editing) {
         (Some(layer), _) => layers::cursor(layer, &areas),
         (None, Some(editing)) => {
-            let column = FILTER_LABEL.len() as u16 + editing.field.column() as u16;
+            let (_, column) = editing.field.window(filter_columns(editing, areas.filter));
+            let column = (FILTER_LABEL.len() + column) as u16;
             Some((areas.filter.x + column.min(areas.filter.width.saturating_sub(1)), areas.filter.y))
         }
         (None, None) => None,
@@ -77,7 +80,7 @@ fn first_run(state: &State, text: &str, area: Rect, buf: &mut Buffer) {
             painter.text((inside.x + 1, y), inside.width.saturating_sub(2), line, role);
         }
     }
-    painter.text((area.x, area.bottom() - 1), area.width, "q leaves", Role::Dim);
+    painter.text((area.x + 1, area.bottom() - 1), area.width - 1, "q leaves", Role::Dim);
 }
 
 fn header(state: &State, area: Rect, painter: &mut Painter<'_>) {
@@ -89,23 +92,28 @@ fn header(state: &State, area: Rect, painter: &mut Painter<'_>) {
         Some(Entry::Lost { .. }) => "cut off".to_owned(),
         None => "starting".to_owned(),
     };
-    let mut pieces: Vec<(String, Role)> = vec![
-        (" P2P Admin ".into(), Role::Title),
-        (format!("{mesh}  "), Role::Text),
-        (format!("{} {} alive", states[0], health.alive), Role::Good),
-    ];
-    for (count, mark, word, role) in [
+    let time = format!("{} UTC ", clock(state.world.wall));
+    let room = area.width.saturating_sub(width(&time) as u16 + 1);
+    let counts = [
+        (health.alive, states[0], "alive", Role::Good),
         (health.suspect, states[1], "suspect", Role::Warn),
         (health.lost, states[2], "lost", Role::Bad),
         (health.left, states[3], "left", Role::Dim),
-    ] {
-        if count > 0 {
-            pieces.push((format!("  {mark} {count} {word}"), role));
-        }
-    }
+    ];
+    let shown = counts.iter().filter(|(count, _, word, _)| *count > 0 || *word == "alive");
+    let long =
+        |&(count, mark, word, role): &(usize, &str, &str, Role)| (format!("  {mark} {count} {word}"), role);
+    let short = |&(count, mark, _, role): &(usize, &str, &str, Role)| (format!("  {mark} {count}"), role);
+    let name = |mesh: &str| vec![(" P2P Admin ".to_owned(), Role::Title), (mesh.to_owned(), Role::Text)];
+    let whole: Vec<_> = name(&mesh).into_iter().chain(shown.clone().map(long)).collect();
+    let brief: Vec<_> = name(&mesh).into_iter().chain(shown.clone().map(short)).collect();
+    let least: Vec<_> = name("").into_iter().chain(shown.map(short)).collect();
+    // How many are lost is the last to go.
+    let fits = |pieces: &Vec<(String, Role)>| {
+        pieces.iter().map(|(text, _)| width(text)).sum::<usize>() <= usize::from(room)
+    };
+    let pieces = [whole, brief].into_iter().find(fits).unwrap_or(least);
     let pieces: Vec<(&str, Role)> = pieces.iter().map(|(text, role)| (text.as_str(), *role)).collect();
-    let time = format!("{} UTC ", clock(state.world.wall));
-    let room = area.width.saturating_sub(width(&time) as u16 + 1);
     painter.line((area.x, area.y), room, &pieces);
     painter.right((area.x, area.y), area.width, &time, Role::Dim);
 }
@@ -143,11 +151,22 @@ fn tabs(state: &State, area: Rect, painter: &mut Painter<'_>) {
         end = x + used;
     }
     let view = state.view();
-    let status = view.status(&scene);
-    let title = view.title(&scene);
-    let right = if status.is_empty() { title } else { format!("{title}  {status}") };
     let room = area.width.saturating_sub(end + 3);
+    let right = about(&view.title(&scene), &view.status(&scene), &view.summary(&scene), room);
     painter.right((area.x + end + 2, area.y), room, &right, Role::Accent);
+}
+
+/// Title, status and figures of a view, as many of them as have room.
+fn about(title: &str, status: &str, summary: &str, room: u16) -> String {
+    let join =
+        |parts: &[&str]| parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
+    let whole = join(&[title, status, summary]);
+    let short = join(&[title, status]);
+    // What is marked or hidden is more important than whose it is.
+    [whole, short]
+        .into_iter()
+        .find(|text| width(text) <= usize::from(room))
+        .unwrap_or_else(|| if status.is_empty() { title.to_owned() } else { status.to_owned() })
 }
 
 fn banners(state: &State, area: Rect, painter: &mut Painter<'_>) {
@@ -161,6 +180,13 @@ fn banners(state: &State, area: Rect, painter: &mut Painter<'_>) {
 const FILTER_LABEL: &str = "filter: ";
 const SEARCH_LABEL: &str = "search: ";
 
+/// Columns of what is written there; a mistake gets up to half of the line.
+fn filter_columns(editing: &Editing, area: Rect) -> usize {
+    let mistake = editing.mistake.as_ref().map_or(0, |mistake| width(&mistake.to_string()) + 2);
+    let whole = usize::from(area.width);
+    whole.saturating_sub(FILTER_LABEL.len() + mistake.min(whole / 2))
+}
+
 fn filter(state: &State, area: Rect, painter: &mut Painter<'_>) {
     if area.height == 0 {
         return;
@@ -169,7 +195,8 @@ fn filter(state: &State, area: Rect, painter: &mut Painter<'_>) {
     if let Some(editing) = &state.editing {
         let label = if editing.searching { SEARCH_LABEL } else { FILTER_LABEL };
         painter.tint(area, Role::Field);
-        let used = painter.line(at, area.width, &[(label, Role::Key), (editing.field.text(), Role::Field)]);
+        let (text, _) = editing.field.window(filter_columns(editing, area));
+        let used = painter.line(at, area.width, &[(label, Role::Key), (text, Role::Field)]);
         if let Some(mistake) = &editing.mistake {
             let text = format!("  {mistake}");
             painter.text((area.x + used, area.y), area.width.saturating_sub(used), &text, Role::Bad);
@@ -203,22 +230,40 @@ fn footer(state: &State, area: Rect, painter: &mut Painter<'_>) {
         painter.text((area.x + 1, area.y), area.width, "... a key more", Role::Dim);
         return;
     }
-    let keys = &state.options.keys;
+    // The way to every other key is always there; the keys of the view fill what is left.
     let general = [Action::Filter, Action::Palette, Action::Help];
+    let reserved: u16 = general.iter().map(|action| hint_width(state, *action)).sum();
     let mut x = area.x + 1;
-    for action in state.view().hints().iter().chain(&general) {
-        let spec = action.spec();
-        let key = keys.key_of(*action);
-        let word = hint(*action);
-        let needed = (width(&key) + 1 + width(word) + 2) as u16;
-        if x + needed > area.right() {
-            break;
+    for action in state.view().hints() {
+        if x + hint_width(state, *action) + reserved <= area.right() + HINT_GAP {
+            x = draw_hint(state, *action, (x, area.y), painter);
         }
-        let dimmed = spec.acts && state.options.readonly;
-        let (key_role, word_role) = if dimmed { (Role::Dim, Role::Dim) } else { (Role::Key, Role::Text) };
-        x += painter.text((x, area.y), area.right() - x, &key, key_role) + 1;
-        x += painter.text((x, area.y), area.right() - x, word, word_role) + 2;
     }
+    for action in general {
+        if x + hint_width(state, action) <= area.right() + HINT_GAP {
+            x = draw_hint(state, action, (x, area.y), painter);
+        }
+    }
+}
+
+const HINT_GAP: u16 = 2;
+
+/// Columns that a hint takes, with the gap behind it.
+fn hint_width(state: &State, action: Action) -> u16 {
+    (width(&state.options.keys.key_of(action)) + 1 + width(hint(action))) as u16 + HINT_GAP
+}
+
+/// A key and its word; answers where the next one begins.
+fn draw_hint(state: &State, action: Action, (x, y): (u16, u16), painter: &mut Painter<'_>) -> u16 {
+    let dimmed = action.spec().acts && state.options.readonly;
+    let (key_role, word_role) = if dimmed { (Role::Dim, Role::Dim) } else { (Role::Key, Role::Text) };
+    let key = state.options.keys.key_of(action);
+    painter.line(
+        (x, y),
+        hint_width(state, action),
+        &[(&key, key_role), (" ", Role::Text), (hint(action), word_role)],
+    );
+    x + hint_width(state, action)
 }
 
 /// One word for the last line.

@@ -174,6 +174,10 @@ pub trait View {
     fn status(&self, _scene: &Scene<'_>) -> String {
         String::new()
     }
+    /// The view in one line of figures, shown beside the title where there is room.
+    fn summary(&self, _scene: &Scene<'_>) -> String {
+        String::new()
+    }
     /// Takes every mark off; whether there were any.
     fn clear_marks(&mut self) -> bool {
         false

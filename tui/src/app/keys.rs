@@ -101,6 +101,8 @@ impl State {
     fn go_back(&mut self) {
         match self.back.pop() {
             Some(view) => {
+                // A search names fields of the view in which it was written.
+                self.search = None;
                 self.current = view;
                 self.refresh_view();
             }

@@ -75,10 +75,14 @@ impl State {
     }
 
     fn on_entry(&mut self, entry: Entry) {
-        if let Entry::Connected { name, .. } = &entry
-            && matches!(self.world.entry, Some(Entry::Lost { .. }))
-        {
-            self.say(format!("in the mesh again, through {name}"));
+        match &entry {
+            Entry::Connected { name, .. } => {
+                if self.cut_off.take().is_some() {
+                    self.say(format!("in the mesh again, through {name}"));
+                }
+            }
+            Entry::Lost { reason } => self.cut_off = Some(reason.clone()),
+            Entry::Connecting { .. } => {}
         }
         self.world.entry = Some(entry);
         self.changes.insert(Change::Nodes);

@@ -3,7 +3,7 @@
 use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-use crate::action::{Action, TABLE};
+use crate::action::{Action, Group, TABLE};
 use crate::fleet::Fleet;
 use crate::widgets::field::Field;
 
@@ -131,9 +131,16 @@ fn all(fleet: &Fleet) -> Vec<Choice> {
 
 fn ranked(text: &str, choices: Vec<Choice>) -> Vec<Choice> {
     if text.is_empty() {
-        let views = |choice: &Choice| matches!(choice.goal, Goal::Act(Action::Show(_)));
-        let (first, rest): (Vec<_>, Vec<_>) = choices.into_iter().partition(views);
-        return first.into_iter().chain(rest).take(SHOWN_MAX).collect();
+        let mut choices = choices;
+        choices.sort_by_key(|choice| match choice.goal {
+            Goal::Act(Action::Show(_)) => 0,
+            Goal::Act(action) if action.spec().group == Group::Act => 1,
+            Goal::Act(action) if action.spec().group == Group::Look => 2,
+            Goal::Act(_) => 4,
+            _ => 3,
+        });
+        choices.truncate(SHOWN_MAX);
+        return choices;
     }
     let mut matcher = Matcher::new(Config::DEFAULT);
     let pattern = Pattern::new(text, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy);

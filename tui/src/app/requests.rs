@@ -58,6 +58,8 @@ impl State {
         if self.options.readonly {
             self.say("read-only: start without --readonly to act");
         } else if !proposal.targets.is_empty() {
+            // What was said of the last question is not the answer to this one.
+            self.message = None;
             self.layers.push(Layer::Confirm(Confirm::new(proposal)));
         }
     }

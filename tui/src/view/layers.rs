@@ -12,7 +12,7 @@ use crate::app::layer::{Details, Layer};
 use crate::app::menu::{Menu, Question};
 use crate::app::palette::Palette;
 use crate::app::runs::{Progress, Run};
-use crate::format::{bytes, cpu, cpu_time, date, plural, width};
+use crate::format::{bytes, clean, cpu, cpu_time, date, head, plural, process_state, width};
 use crate::layout::{Areas, centred};
 use crate::theme::Role;
 use crate::widgets::field::Field;
@@ -24,6 +24,8 @@ type Line = Vec<(String, Role)>;
 const PROMPT_WIDTH: u16 = 60;
 const PALETTE_WIDTH: u16 = 76;
 const CONFIRM_TARGETS: usize = 8;
+/// Longer names of targets push their outcome to the right.
+const NAME_WIDTH: usize = 36;
 
 pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer) {
     let mut painter = Painter { buf, theme: &state.options.theme };
@@ -50,7 +52,8 @@ pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer
 
 pub(super) fn cursor(layer: &Layer, areas: &Areas) -> Option<(u16, u16)> {
     let in_field = |place: Rect, line: u16, label: usize, field: &Field| {
-        let x = place.x + 2 + label as u16 + field.column() as u16;
+        let (_, column) = field.window(field_columns(place, label));
+        let x = place.x + 2 + label as u16 + column as u16;
         Some((x.min(place.right().saturating_sub(2)), place.y + line))
     };
     match layer {
@@ -65,12 +68,19 @@ pub(super) fn cursor(layer: &Layer, areas: &Areas) -> Option<(u16, u16)> {
     }
 }
 
+/// Columns of a text field in a box, behind its label.
+fn field_columns(place: Rect, label: usize) -> usize {
+    usize::from(place.width.saturating_sub(4)).saturating_sub(label)
+}
+
 /// A large box with lines that scroll.
 fn reading(title: &str, lines: &[Line], scroll: usize, areas: &Areas, painter: &mut Painter<'_>) {
     let all = over(areas);
+    let lines: Vec<Line> =
+        lines.iter().flat_map(|line| fold(line, usize::from(all.width.saturating_sub(4)))).collect();
     let widest =
         lines.iter().map(|line| line.iter().map(|(text, _)| width(text)).sum::<usize>()).max().unwrap_or(0);
-    let place = centred(all, (widest as u16).saturating_add(4).clamp(40, all.width), lines.len() as u16 + 2);
+    let place = centred(all, (widest as u16).saturating_add(4).max(40), lines.len() as u16 + 2);
     let inside = painter.frame(place, title);
     let height = usize::from(inside.height);
     let first = scroll.min(lines.len().saturating_sub(height));
@@ -94,6 +104,35 @@ fn reading(title: &str, lines: &[Line], scroll: usize, areas: &Areas, painter: &
         &more,
         Role::Dim,
     );
+}
+
+/// A line in as many as it takes to read it whole: its last piece goes on below, indented.
+fn fold(line: &Line, columns: usize) -> Vec<Line> {
+    const INDENT: &str = "      ";
+    let Some(((last, role), before)) = line.split_last() else { return vec![Vec::new()] };
+    let last = clean(last);
+    let used: usize = before.iter().map(|(text, _)| width(&clean(text))).sum();
+    let (first, mut rest) = break_at(&last, columns.saturating_sub(used));
+    let mut lines = vec![before.iter().cloned().chain([(first.to_owned(), *role)]).collect()];
+    while !rest.is_empty() {
+        let part;
+        (part, rest) = break_at(rest, columns.saturating_sub(INDENT.len()));
+        lines.push(vec![(INDENT.to_owned(), *role), (part.to_owned(), *role)]);
+    }
+    lines
+}
+
+/// What fits into `columns`, up to a blank if there is one in its second half, and what follows. The first part
+/// holds something whenever the text does.
+fn break_at(text: &str, columns: usize) -> (&str, &str) {
+    let part = head(text, columns.max(2));
+    if part.len() == text.len() || part.is_empty() {
+        return (text, "");
+    }
+    match part.rfind(' ').filter(|at| *at > part.len() / 2) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (part, &text[part.len()..]),
+    }
 }
 
 fn help(state: &State) -> Vec<Line> {
@@ -125,7 +164,7 @@ fn help(state: &State) -> Vec<Line> {
 
 fn palette_place(areas: &Areas) -> Rect {
     let all = over(areas);
-    let place = centred(all, PALETTE_WIDTH.min(all.width), 16.min(all.height));
+    let place = centred(all, PALETTE_WIDTH, 16.min(all.height.saturating_sub(1)));
     Rect { y: all.y + 1, ..place }
 }
 
@@ -138,7 +177,7 @@ fn draw_palette(palette: &Palette, areas: &Areas, painter: &mut Painter<'_>) {
     painter.line(
         (x, inside.y),
         inside.width.saturating_sub(2),
-        &[(":", Role::Key), (palette.field.text(), Role::Field)],
+        &[(":", Role::Key), (palette.field.window(field_columns(place, 1)).0, Role::Field)],
     );
     for (index, choice) in palette.choices.iter().enumerate() {
         let y = inside.y + 1 + index as u16;
@@ -198,7 +237,7 @@ fn draw_ask(
     painter.text((inside.x + 1, inside.y), inside.width.saturating_sub(2), help, Role::Dim);
     let line = Rect { x: inside.x + 1, y: inside.y + 1, width: inside.width.saturating_sub(2), height: 1 };
     painter.tint(line, Role::Field);
-    painter.text((line.x, line.y), line.width, field.text(), Role::Field);
+    painter.text((line.x, line.y), line.width, field.window(usize::from(line.width)).0, Role::Field);
     if let Some(mistake) = mistake {
         painter.text((inside.x + 1, inside.y + 2), inside.width.saturating_sub(2), mistake, Role::Bad);
     }
@@ -232,17 +271,20 @@ fn draw_confirm(confirm: &Confirm, areas: &Areas, painter: &mut Painter<'_>) {
         count => format!("{} {}:", confirm.proposal.verb, plural(count, "target")),
     };
     painter.text((x, inside.y), columns, &what, Role::Danger);
-    for (index, target) in targets.iter().take(CONFIRM_TARGETS).enumerate() {
-        painter.text(
-            (x + 1, inside.y + 1 + index as u16),
-            columns.saturating_sub(1),
-            &target.name,
-            Role::Text,
-        );
+    // The verb above and the choice below, each with a blank line, are never given up for a name.
+    let room = usize::from(inside.height.saturating_sub(3));
+    let named = if targets.len() <= CONFIRM_TARGETS.min(room) {
+        targets.len()
+    } else {
+        CONFIRM_TARGETS.min(room.saturating_sub(1))
+    };
+    for (index, target) in targets.iter().take(named).enumerate() {
+        let at = (x + 1, inside.y + 1 + index as u16);
+        painter.text(at, columns.saturating_sub(1), &target.name, Role::Text);
     }
-    if targets.len() > CONFIRM_TARGETS {
-        let more = format!("... and {} more", targets.len() - CONFIRM_TARGETS);
-        painter.text((x + 1, inside.y + 1 + CONFIRM_TARGETS as u16), columns, &more, Role::Dim);
+    if targets.len() > named {
+        let more = format!("and {} more", targets.len() - named);
+        painter.text((x + 1, inside.y + 1 + named as u16), columns.saturating_sub(1), &more, Role::Dim);
     }
     let y = inside.bottom().saturating_sub(1);
     match &confirm.typed {
@@ -252,7 +294,7 @@ fn draw_confirm(confirm: &Confirm, areas: &Areas, painter: &mut Painter<'_>) {
                 columns,
                 &[
                     (&count_label(confirm), Role::Key),
-                    (field.text(), Role::Field),
+                    (field.window(field_columns(place, count_label(confirm).len())).0, Role::Field),
                     ("   Esc cancels", Role::Dim),
                 ],
             );
@@ -279,20 +321,21 @@ fn outcomes(run: &Run, painter: &Painter<'_>) -> (String, Vec<Line>) {
         ],
         Vec::new(),
     ];
+    let names = run.targets.iter().map(|(name, _)| width(name)).max().unwrap_or(0).min(NAME_WIDTH);
     for (name, progress) in &run.targets {
         let (mark, role, text) = match progress {
             Progress::Waiting => (waiting, Role::Warn, "waiting".to_owned()),
             Progress::Done => (done, Role::Good, "done".to_owned()),
             Progress::Failed(error) => (failed, Role::Bad, format!("{}: {}", error.code, error.message)),
         };
-        lines.push(vec![(format!("{mark} "), role), (format!("{name}  "), Role::Text), (text, role)]);
+        lines.push(vec![(format!("{mark} "), role), (format!("{name:<names$}  "), Role::Text), (text, role)]);
     }
     (run.verb.trim_end_matches(" to").to_owned(), lines)
 }
 
 fn details_lines(details: &Details) -> Vec<Line> {
     match &details.result {
-        None => vec![vec![("asking ...".into(), Role::Dim)]],
+        None => vec![vec![("waiting for the node's answer".into(), Role::Dim)]],
         Some(Err(error)) => vec![vec![(error.message.clone(), Role::Bad)]],
         Some(Ok(process)) => process_lines(process),
     }
@@ -301,12 +344,12 @@ fn details_lines(details: &Details) -> Vec<Line> {
 fn process_lines(process: &ProcessDetails) -> Vec<Line> {
     let info = &process.info;
     let fact = |name: &str, value: String| vec![(format!("{name:<12}"), Role::Head), (value, Role::Text)];
-    let unknown = || "not to be had".to_owned();
+    let unknown = || "not readable".to_owned();
     let mut lines = vec![
         fact("pid", format!("{}, parent {}", info.key.pid, info.ppid)),
         fact("name", info.name.clone()),
         fact("user", format!("{} ({})", info.user, info.uid)),
-        fact("state", format!("{:?}, nice {}", info.usage.state, info.usage.nice)),
+        fact("state", format!("{}, nice {}", process_state(info.usage.state), info.usage.nice)),
         fact("started", date(info.started)),
         fact(
             "processor",
@@ -340,10 +383,10 @@ fn process_lines(process: &ProcessDetails) -> Vec<Line> {
         "threads",
         threads.map(|thread| {
             format!(
-                "{:>8}  {:<16} {:?}  {}",
+                "{:>8}  {:<16} {:<10} {}",
                 thread.tid,
                 thread.name,
-                thread.state,
+                process_state(thread.state),
                 cpu_time(thread.cpu_time_ms)
             )
         }),

@@ -1,11 +1,10 @@
 //! Every node: state, processor, memory, load, disk, uptime, version, labels, age.
 
-use std::borrow::Cow;
-use std::cmp::Ordering;
+mod columns;
+
 use std::collections::BTreeSet;
 
 use p2p_shared::id::NodeId;
-use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::MemberState;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -15,88 +14,15 @@ use crate::action::{Action, SortKey};
 use crate::app::confirm::{Deed, Proposal, Target};
 use crate::app::menu::{Choice, Item, Menu, Question};
 use crate::command::{Subscription, Topic};
-use crate::event::{Link, Mouse, MouseKind};
-use crate::filter::{Field, Filter, Kind, Record};
+use crate::event::{Mouse, MouseKind};
+use crate::filter::{Field, Filter};
 use crate::fleet::{Fleet, Node};
-use crate::format::{bytes, percent, plural, rate, span_ms};
-use crate::theme::{Glyphs, Role, Theme};
-use crate::view::state_of;
+use crate::format::plural;
+use crate::theme::{Role, Theme};
 use crate::widgets::paint::Painter;
 use crate::widgets::table::{self, Cell, Column, Look, Order, Table};
 
-const COLUMNS: &[Column] = &[
-    Column::text("NAME", 16, 0, Some(SortKey::Name)),
-    Column::text("STATE", 9, 0, Some(SortKey::State)),
-    Column::number("CPU", 5, 1, Some(SortKey::Cpu)),
-    Column::text("", 10, 5, None),
-    Column::number("MEM", 5, 1, Some(SortKey::Memory)),
-    Column::number("OF", 5, 6, None),
-    Column::number("LOAD", 6, 3, Some(SortKey::Load)),
-    Column::number("DISK", 5, 2, Some(SortKey::Disk)),
-    Column::text("FULLEST", 12, 9, None),
-    Column::number("IN", 7, 8, None),
-    Column::number("OUT", 7, 8, None),
-    Column::number("PROCS", 6, 7, None),
-    Column::number("UPTIME", 7, 4, Some(SortKey::Age)),
-    Column::text("VERSION", 8, 7, None),
-    Column::rest("LABELS", 8, 10, None),
-    Column::number("SEEN", 8, 3, None),
-];
-
-const NAME: usize = 0;
-const STATE: usize = 1;
-const CPU: usize = 2;
-const SPARK: usize = 3;
-const MEM: usize = 4;
-const MEM_TOTAL: usize = 5;
-const LOAD: usize = 6;
-const DISK: usize = 7;
-const FULLEST: usize = 8;
-const IN: usize = 9;
-const OUT: usize = 10;
-const PROCS: usize = 11;
-const UPTIME: usize = 12;
-const VERSION: usize = 13;
-const LABELS: usize = 14;
-const SEEN: usize = 15;
-
-const FIELDS: &[Field] = &[
-    Field::word("name"),
-    Field::word("label"),
-    Field::of("state", Kind::Text),
-    Field::of("version", Kind::Text),
-    Field::of("cpu", Kind::Percent),
-    Field::of("mem", Kind::Percent),
-    Field::of("load", Kind::Number),
-    Field::of("disk", Kind::Percent),
-    Field::of("node", Kind::Text),
-];
-
-/// A node as the filter sees it.
-struct Row<'a>(&'a Node);
-
-impl Record for Row<'_> {
-    fn text(&self, field: usize) -> Cow<'_, str> {
-        let node = self.0;
-        match FIELDS[field].name {
-            "label" => labels(node).into(),
-            "state" => word_of(node.member.state).into(),
-            "version" => Cow::Borrowed(&node.member.version),
-            _ => Cow::Borrowed(node.name().as_str()),
-        }
-    }
-
-    fn number(&self, field: usize) -> Option<f64> {
-        let sample = self.0.sample.value.as_ref()?;
-        match FIELDS[field].name {
-            "cpu" => Some(f64::from(sample.cpu.ratio)),
-            "mem" => Some(f64::from(memory_ratio(sample))),
-            "load" => Some(f64::from(sample.load[0])),
-            "disk" => fullest(sample).map(|(_, ratio)| f64::from(ratio)),
-            _ => None,
-        }
-    }
-}
+use columns::{COLUMNS, FIELDS, Row, SPARK, cell, compare, labels, totals, word_of};
 
 /// The view.
 #[derive(Debug)]
@@ -174,44 +100,6 @@ fn height(body: Rect) -> usize {
     usize::from(body.height.saturating_sub(1))
 }
 
-fn compare(key: SortKey, one: &Node, other: &Node) -> Ordering {
-    let figure = |node: &Node, of: fn(&HostSample) -> f32| {
-        node.sample.value.as_ref().filter(|_| node.is_there()).map_or(-1.0, of)
-    };
-    let by = |of: fn(&HostSample) -> f32| figure(one, of).total_cmp(&figure(other, of));
-    match key {
-        SortKey::Cpu => by(|sample| sample.cpu.ratio),
-        SortKey::Memory => by(memory_ratio),
-        SortKey::Load => by(|sample| sample.load[0]),
-        SortKey::Disk => by(|sample| fullest(sample).map_or(-1.0, |(_, ratio)| ratio)),
-        SortKey::Age => by(|sample| sample.uptime_s as f32),
-        SortKey::State => one.member.state.cmp(&other.member.state),
-        _ => one.name().cmp(other.name()),
-    }
-}
-
-fn memory_ratio(sample: &HostSample) -> f32 {
-    let memory = sample.memory;
-    crate::fleet::share(memory.total_bytes.saturating_sub(memory.available_bytes), memory.total_bytes)
-}
-
-fn fullest(sample: &HostSample) -> Option<(&str, f32)> {
-    let used = |disk: &p2p_shared::services::monitor::Disk| {
-        crate::fleet::share(disk.total_bytes.saturating_sub(disk.available_bytes), disk.total_bytes)
-    };
-    let disks = sample.disks.iter().filter(|disk| !disk.read_only);
-    disks.map(|disk| (disk.mountpoint.as_str(), used(disk))).max_by(|a, b| a.1.total_cmp(&b.1))
-}
-
-fn labels(node: &Node) -> String {
-    let texts = node.member.labels.iter().map(|label| format!("{}={}", label.key, label.value));
-    texts.collect::<Vec<_>>().join(" ")
-}
-
-fn word_of(state: MemberState) -> &'static str {
-    state_of(state, [""; 5]).1
-}
-
 impl View for FleetView {
     fn id(&self) -> ViewId {
         ViewId::Fleet
@@ -223,6 +111,10 @@ impl View for FleetView {
 
     fn status(&self, _: &Scene<'_>) -> String {
         status(&self.table, self.filter.is_some())
+    }
+
+    fn summary(&self, scene: &Scene<'_>) -> String {
+        totals(scene)
     }
 
     fn set_scope(&mut self, _: &Scene<'_>, scope: Scope) {
@@ -323,7 +215,7 @@ impl View for FleetView {
     }
 
     fn hints(&self) -> &'static [Action] {
-        &[Action::Open, Action::Describe, Action::AllNodes, Action::Mark, Action::Menu]
+        &[Action::Open, Action::Describe, Action::Menu, Action::AllNodes, Action::Mark]
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
@@ -362,80 +254,11 @@ impl FleetView {
     }
 }
 
-fn cell(node: &Node, column: usize, scene: &Scene<'_>, glyphs: Glyphs) -> Cell {
-    let old = !node.is_there() || node.is_stale(Topic::Sample, scene.now);
-    let dim = |cell: Cell| if old { Cell { role: Role::Dim, ..cell } } else { cell };
-    match column {
-        NAME => {
-            let role = if node.is_there() { Role::Text } else { Role::Dim };
-            return Cell::of(node.name().as_str(), role);
-        }
-        STATE => return state_cell(node, glyphs),
-        VERSION => return Cell::of(&node.member.version, Role::Dim),
-        LABELS => return Cell::of(labels(node), Role::Dim),
-        SEEN => return seen(node, scene),
-        _ => {}
-    }
-    let Some(sample) = &node.sample.value else { return Cell::of(unknown(node, column), Role::Dim) };
-    dim(figure(sample, column))
-}
-
-fn figure(sample: &HostSample, column: usize) -> Cell {
-    let shared = |ratio: f32| Cell::of(percent(ratio), Role::of_share(ratio));
-    let outside = || sample.interfaces.iter().filter(|interface| interface.name != "lo");
-    match column {
-        CPU => shared(sample.cpu.ratio),
-        MEM => shared(memory_ratio(sample)),
-        MEM_TOTAL => Cell::of(bytes(sample.memory.total_bytes), Role::Dim),
-        LOAD => {
-            let cores = sample.cpu.cores.len().max(1) as f32;
-            Cell::of(format!("{:.2}", sample.load[0]), Role::of_share(sample.load[0] / cores / 1.5))
-        }
-        DISK => fullest(sample).map_or_else(Cell::default, |(_, ratio)| shared(ratio)),
-        FULLEST => Cell::of(fullest(sample).map_or("", |(mountpoint, _)| mountpoint), Role::Dim),
-        IN => Cell::plain(rate(outside().map(|interface| interface.received_bytes_per_s).sum())),
-        OUT => Cell::plain(rate(outside().map(|interface| interface.sent_bytes_per_s).sum())),
-        PROCS => Cell::plain(sample.processes.to_string()),
-        UPTIME => Cell::plain(span_ms(sample.uptime_s.saturating_mul(1_000))),
-        _ => Cell::default(),
-    }
-}
-
-/// Before the first figures: a sign that they are awaited, or why they do not come.
-fn unknown(node: &Node, column: usize) -> &'static str {
-    match (column, node.sample.error.is_some(), &node.link) {
-        (CPU, true, _) => "denied",
-        (CPU, _, Link::Failed { .. }) => "no way",
-        (CPU | MEM | LOAD | DISK, ..) => "-",
-        _ => "",
-    }
-}
-
-fn state_cell(node: &Node, glyphs: Glyphs) -> Cell {
-    let (mark, word, role) = state_of(node.member.state, glyphs.states);
-    Cell::of(format!("{mark} {word}"), role)
-}
-
-/// How old the figures are; of a lost node since when it is lost.
-fn seen(node: &Node, scene: &Scene<'_>) -> Cell {
-    if !node.is_there() {
-        let gone = scene.wall.since(node.member.state_since);
-        return Cell::of(format!("{} ago", span_ms(gone.0)), Role::Dim);
-    }
-    match node.age(Topic::Sample, scene.now) {
-        Some(age) if node.is_stale(Topic::Sample, scene.now) => {
-            Cell::of(format!("{} ago", span_ms(age.0)), Role::Warn)
-        }
-        Some(_) => Cell::of("now", Role::Dim),
-        None => Cell::of("", Role::Dim),
-    }
-}
-
 /// Rows, marks and filter of a table for the title line.
 pub(super) fn status<I: Copy + Ord>(table: &Table<I>, filtered: bool) -> String {
     let mut parts = Vec::new();
     if filtered {
-        parts.push(format!("{} of {}", table.rows().len(), table.total()));
+        parts.push(format!("{} of {} shown", table.rows().len(), table.total()));
     }
     if !table.marks().is_empty() {
         parts.push(format!("{} marked", table.marks().len()));

@@ -21,10 +21,10 @@ use crate::event::Mouse;
 use crate::filter::{Field, Filter};
 use crate::fleet::{Node, Process, RowId};
 use crate::format::plural;
-use crate::theme::Theme;
+use crate::theme::{Role, Theme};
 use crate::widgets::table::{self, Cell, Column, Look, Order, Table};
 
-use columns::{ALL_NODES, FIELDS, ONE_NODE, Row};
+use columns::{FIELDS, Row};
 use tree::Tree;
 
 /// Nodes whose processes are followed at the same time; beyond, the scope has to be narrowed.
@@ -74,7 +74,7 @@ impl ProcessesView {
     }
 
     fn columns(&self) -> &'static [Column] {
-        if self.is_single() { ONE_NODE } else { ALL_NODES }
+        columns::columns(self.is_single(), self.tree.is_some())
     }
 
     fn rebuild(&mut self, scene: &Scene<'_>) {
@@ -278,7 +278,10 @@ impl View for ProcessesView {
     }
 
     fn title(&self, scene: &Scene<'_>) -> String {
-        let count = plural(self.table.total(), "process");
+        let count = match self.table.total() {
+            0 => "processes".to_owned(),
+            total => plural(total, "process"),
+        };
         let stale: Vec<&str> = self
             .in_scope(scene)
             .filter(|(_, node)| !node.is_there() || node.is_stale(Topic::Processes, scene.now))
@@ -286,8 +289,9 @@ impl View for ProcessesView {
             .collect();
         let old = match stale.as_slice() {
             [] => String::new(),
-            [one] => format!(" ({one}: old data)"),
-            many => format!(" ({} nodes: old data)", many.len()),
+            [_] if self.is_single() => ", old data".to_owned(),
+            [one] => format!(", {one}: old data"),
+            many => format!(", {} nodes: old data", many.len()),
         };
         format!("{count} of {}{old}", self.scope.title(scene.fleet))
     }
@@ -413,7 +417,8 @@ impl View for ProcessesView {
             Some(row) => {
                 let prefix =
                     self.tree.as_ref().map(|tree| tree.prefix(id, theme.glyphs.tree)).unwrap_or_default();
-                row.cell(columns[column].title, &prefix)
+                let cell = row.cell(columns[column].title, &prefix);
+                if row.is_old(scene.now) { Cell { role: Role::Dim, ..cell } } else { cell }
             }
             None => Cell::default(),
         };

@@ -3,7 +3,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::event::{Code, Key};
-use crate::format::width;
+use crate::format::{head, width};
 
 /// Longest text, in bytes; what is pasted beyond is cut.
 pub const FIELD_BYTES_MAX: usize = 4_096;
@@ -28,9 +28,15 @@ impl Field {
         &self.text
     }
 
-    /// The column of the cursor.
-    pub fn column(&self) -> usize {
-        width(&self.text[..self.cursor])
+    /// The part that is seen in `columns`, with the cursor in it, and the column of the cursor there.
+    pub fn window(&self, columns: usize) -> (&str, usize) {
+        let mut start = 0;
+        // The cursor may stand behind the last letter.
+        while width(&self.text[start..self.cursor]) >= columns.max(1) {
+            let Some(first) = self.text[start..].graphemes(true).next() else { break };
+            start += first.len();
+        }
+        (head(&self.text[start..], columns), width(&self.text[start..self.cursor]))
     }
 
     /// Takes a key; false if it means nothing here.
@@ -112,6 +118,17 @@ mod tests {
         assert_eq!(typed("one", &[Key::ctrl('a'), Key::ctrl('k')]), (String::new(), 0));
         assert_eq!(typed("ab", &[Key::plain(Code::Left), Key::plain(Code::Backspace)]), ("b".into(), 0));
         assert_eq!(typed("ab", &[Key::ctrl('a'), Key::ctrl('e')]), ("ab".into(), 2));
+    }
+
+    #[test]
+    fn the_cursor_is_always_seen() {
+        let mut field = Field::new("0123456789");
+        assert_eq!(field.window(20), ("0123456789", 10));
+        assert_eq!(field.window(5), ("6789", 4));
+        field.on_key(Key::ctrl('a'));
+        assert_eq!(field.window(5), ("01234", 0));
+        assert_eq!(Field::new("日本語").window(4), ("語", 2));
+        assert_eq!(field.window(0), ("", 0));
     }
 
     #[test]

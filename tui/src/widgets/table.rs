@@ -22,11 +22,13 @@ pub struct Column {
     pub title: &'static str,
     /// Columns of the screen; the flexible ones share what is left.
     pub width: u16,
+    /// It grows up to this where there is room.
+    pub most: u16,
     /// Takes what is left.
     pub flexible: bool,
     /// Numbers stand at the right.
     pub right: bool,
-    /// On a narrow screen those of the highest number go first; 0 stays.
+    /// The lowest has room first; those of one rank are shown together or not at all; 0 always.
     pub rank: u8,
     /// What sorts by it.
     pub sort: Option<SortKey>,
@@ -35,17 +37,23 @@ pub struct Column {
 impl Column {
     /// Text at the left.
     pub const fn text(title: &'static str, width: u16, rank: u8, sort: Option<SortKey>) -> Self {
-        Self { title, width, flexible: false, right: false, rank, sort }
+        Self { title, width, most: width, flexible: false, right: false, rank, sort }
     }
 
     /// A number at the right.
     pub const fn number(title: &'static str, width: u16, rank: u8, sort: Option<SortKey>) -> Self {
-        Self { title, width, flexible: false, right: true, rank, sort }
+        Self { title, width, most: width, flexible: false, right: true, rank, sort }
+    }
+
+    /// The same, but wider where there is room.
+    #[must_use]
+    pub const fn up_to(self, most: u16) -> Self {
+        Self { most, ..self }
     }
 
     /// Text that takes what is left, at least `width`.
     pub const fn rest(title: &'static str, width: u16, rank: u8, sort: Option<SortKey>) -> Self {
-        Self { title, width, flexible: true, right: false, rank, sort }
+        Self { title, width, most: width, flexible: true, right: false, rank, sort }
     }
 }
 
@@ -286,43 +294,52 @@ pub struct Slot {
 pub const GUTTER: u16 = 2;
 const GAP: u16 = 1;
 
-/// Fits the columns into `total`: those of the highest rank go first, and what is left goes to the flexible ones.
+/// Fits the columns into `total`, the lowest rank first. What is left widens those that may grow, by
+/// half of it where a flexible one waits for the rest.
 pub fn slots(columns: &[Column], total: u16) -> Vec<Slot> {
-    let mut shown: Vec<usize> = (0..columns.len()).collect();
-    let needed = |shown: &[usize]| -> u16 { shown.iter().map(|&index| columns[index].width + GAP).sum() };
-    while GUTTER + needed(&shown) > total + GAP {
-        let Some(worst) = (0..shown.len())
-            .filter(|&at| columns[shown[at]].rank > 0)
-            .max_by_key(|&at| columns[shown[at]].rank)
-        else {
-            break;
-        };
-        shown.remove(worst);
+    let shown = shown(columns, total);
+    let mut widths: Vec<u16> = shown.iter().map(|&index| columns[index].width).collect();
+    let used = widths.iter().sum::<u16>() + GAP * widths.len() as u16;
+    let mut spare = (total + GAP).saturating_sub(GUTTER + used);
+    let flexible: Vec<usize> = (0..shown.len()).filter(|&at| columns[shown[at]].flexible).collect();
+    let kept = if flexible.is_empty() { 0 } else { spare / 2 };
+    while spare > kept {
+        let may_grow = (0..shown.len()).filter(|&at| widths[at] < columns[shown[at]].most);
+        // The one that is furthest from its most, so that all of them get there together.
+        let Some(at) = may_grow.max_by_key(|&at| columns[shown[at]].most - widths[at]) else { break };
+        widths[at] += 1;
+        spare -= 1;
     }
-    let flexible = shown.iter().filter(|&&index| columns[index].flexible).count() as u16;
-    let spare = (total + GAP).saturating_sub(GUTTER + needed(&shown));
+    for (nth, &at) in flexible.iter().enumerate() {
+        let share = spare / (flexible.len() - nth) as u16;
+        widths[at] += share;
+        spare -= share;
+    }
     let mut x = GUTTER;
-    let mut given = 0;
-    shown
-        .into_iter()
-        .map(|index| {
-            let column = &columns[index];
-            let mut width = column.width;
-            if column.flexible {
-                given += 1;
-                // The last flexible column takes what division leaves.
-                width += if given == flexible {
-                    spare - spare / flexible * (flexible - 1)
-                } else {
-                    spare / flexible
-                };
-            }
-            let slot = Slot { column: index, x, width: width.min(total.saturating_sub(x)) };
-            x += width + GAP;
-            slot
-        })
-        .filter(|slot| slot.width > 0)
-        .collect()
+    let placed = shown.into_iter().zip(widths).map(|(column, width)| {
+        let slot = Slot { column, x, width: width.min(total.saturating_sub(x)) };
+        x += width + GAP;
+        slot
+    });
+    placed.filter(|slot| slot.width > 0).collect()
+}
+
+/// The columns for which there is room, by their place in the list: rank after rank, each whole or not at all.
+fn shown(columns: &[Column], total: u16) -> Vec<usize> {
+    let mut ranks: Vec<u8> = columns.iter().map(|column| column.rank).collect();
+    ranks.sort_unstable();
+    ranks.dedup();
+    let needed = |of: &dyn Fn(&Column) -> bool| -> u16 {
+        columns.iter().filter(|column| of(column)).map(|column| column.width + GAP).sum()
+    };
+    let mut taken: Vec<u8> = Vec::new();
+    for rank in ranks {
+        let with_it = GUTTER + needed(&|column| column.rank == rank || taken.contains(&column.rank));
+        if rank == 0 || with_it <= total + GAP {
+            taken.push(rank);
+        }
+    }
+    (0..columns.len()).filter(|&index| taken.contains(&columns[index].rank)).collect()
 }
 
 /// The text of one cell, and what it is for the eye.

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use p2p_shared::services::process::ProcessState;
-use p2p_shared::time::UnixMillis;
+use p2p_shared::time::{Millis, UnixMillis};
 
 use crate::action::SortKey;
 use crate::command::Topic;
 use crate::filter::{Field, Kind, Record};
 use crate::fleet::{Node, Process};
-use crate::format::{bytes, cpu, cpu_time, span_ms};
+use crate::format::{bytes, cpu, cpu_time, process_state, span_ms};
 use crate::theme::Role;
 use crate::widgets::table::{Cell, Column};
 
@@ -26,9 +26,10 @@ const AGE: &str = "AGE";
 const NAME: &str = "NAME";
 const COMMAND: &str = "COMMAND";
 
+const NODE_COLUMN: Column = Column::text(NODE, 12, 0, Some(SortKey::Node)).up_to(24);
 const PID_COLUMN: Column = Column::number(PID, 7, 0, Some(SortKey::Pid));
-const REST: [Column; 10] = [
-    Column::text(USER, 9, 4, Some(SortKey::User)),
+const FIGURES: [Column; 8] = [
+    Column::text(USER, 9, 4, Some(SortKey::User)).up_to(16),
     Column::text(STATE, 1, 5, Some(SortKey::State)),
     Column::number(CPU, 6, 0, Some(SortKey::Cpu)),
     Column::number(MEM, 5, 0, Some(SortKey::Memory)),
@@ -36,21 +37,35 @@ const REST: [Column; 10] = [
     Column::number(THREADS, 4, 8, None),
     Column::number(NICE, 3, 9, None),
     Column::number(AGE, 6, 7, Some(SortKey::Age)),
-    Column::text(NAME, 20, 0, Some(SortKey::Name)),
-    Column::rest(COMMAND, 12, 3, None),
 ];
+const NAME_COLUMN: Column = Column::text(NAME, 15, 0, Some(SortKey::Name)).up_to(32);
+/// A tree is drawn before the names: they need room even where the columns are few.
+const BRANCH_COLUMN: Column = Column::text(NAME, 30, 0, Some(SortKey::Name)).up_to(60);
+const COMMAND_COLUMN: Column = Column::rest(COMMAND, 18, 3, None);
 
-/// Without the column of the node.
-pub(super) const ONE_NODE: &[Column] = &{
-    let [a, b, c, d, e, f, g, h, i, j] = REST;
-    [PID_COLUMN, a, b, c, d, e, f, g, h, i, j]
-};
+const fn one_node(name: Column) -> [Column; 11] {
+    let [a, b, c, d, e, f, g, h] = FIGURES;
+    [PID_COLUMN, a, b, c, d, e, f, g, h, name, COMMAND_COLUMN]
+}
 
-/// With it.
-pub(super) const ALL_NODES: &[Column] = &{
-    let [a, b, c, d, e, f, g, h, i, j] = REST;
-    [Column::text(NODE, 12, 0, Some(SortKey::Node)), PID_COLUMN, a, b, c, d, e, f, g, h, i, j]
-};
+const fn all_nodes(name: Column) -> [Column; 12] {
+    let [a, b, c, d, e, f, g, h] = FIGURES;
+    [NODE_COLUMN, PID_COLUMN, a, b, c, d, e, f, g, h, name, COMMAND_COLUMN]
+}
+
+/// The columns: that of the node only where there are several, that of the name wider in a tree.
+pub(super) const fn columns(single: bool, tree: bool) -> &'static [Column] {
+    const LIST: &[Column] = &one_node(NAME_COLUMN);
+    const TREE: &[Column] = &one_node(BRANCH_COLUMN);
+    const LIST_OF_ALL: &[Column] = &all_nodes(NAME_COLUMN);
+    const TREE_OF_ALL: &[Column] = &all_nodes(BRANCH_COLUMN);
+    match (single, tree) {
+        (true, false) => LIST,
+        (true, true) => TREE,
+        (false, false) => LIST_OF_ALL,
+        (false, true) => TREE_OF_ALL,
+    }
+}
 
 /// What a filter may name.
 pub(super) const FIELDS: &[Field] = &[
@@ -76,13 +91,16 @@ pub(super) struct Row<'a> {
 }
 
 impl Row<'_> {
+    /// Whether nothing new comes of it: the node is gone, silent, or refuses.
+    pub(super) fn is_old(&self, now: Millis) -> bool {
+        self.node.is_stale(Topic::Processes, now) || self.node.error(Topic::Processes).is_some()
+    }
+
     /// The cell of a column. `prefix` is what a tree draws before the name.
     pub(super) fn cell(&self, column: &str, prefix: &str) -> Cell {
         let info = &self.process.info;
         let usage = &info.usage;
-        let old = !self.node.is_there() || self.node.error(Topic::Processes).is_some();
-        let dim = |cell: Cell| if old { Cell { role: Role::Dim, ..cell } } else { cell };
-        dim(match column {
+        match column {
             NODE => Cell::of(self.node.name().as_str(), Role::Accent),
             PID => Cell::plain(info.key.pid.to_string()),
             USER => Cell::of(&info.user, if info.uid == 0 { Role::Dim } else { Role::Text }),
@@ -98,7 +116,7 @@ impl Row<'_> {
             COMMAND if info.command.is_empty() => Cell::of(format!("[{}]", info.name), Role::Dim),
             COMMAND => Cell::of(&info.command, Role::Dim),
             _ => Cell::default(),
-        })
+        }
     }
 
     fn age_ms(&self) -> u64 {
@@ -114,7 +132,7 @@ impl Record for Row<'_> {
             "command" => Cow::Borrowed(&info.command),
             "user" => Cow::Borrowed(&info.user),
             "node" => Cow::Borrowed(self.node.name().as_str()),
-            "state" => Cow::Borrowed(word(info.usage.state)),
+            "state" => Cow::Borrowed(process_state(info.usage.state)),
             "pid" => info.key.pid.to_string().into(),
             "ppid" => info.ppid.to_string().into(),
             _ => Cow::Borrowed(""),
@@ -126,7 +144,7 @@ impl Record for Row<'_> {
         Some(match FIELDS[field].name {
             "pid" => f64::from(info.key.pid),
             "ppid" => f64::from(info.ppid),
-            "cpu" => f64::from(info.usage.cpu_ratio),
+            "cpu" => f64::from(info.usage.cpu_ratio) * 100.0,
             "mem" => info.usage.rss_bytes as f64,
             "threads" => f64::from(info.usage.threads),
             "nice" => f64::from(info.usage.nice),
@@ -146,18 +164,6 @@ fn state(state: ProcessState) -> Cell {
         ProcessState::Zombie => Cell::of("Z", Role::Bad),
         ProcessState::Idle => Cell::of("I", Role::Dim),
         ProcessState::Unknown => Cell::of("?", Role::Warn),
-    }
-}
-
-fn word(state: ProcessState) -> &'static str {
-    match state {
-        ProcessState::Running => "running",
-        ProcessState::Sleeping => "sleeping",
-        ProcessState::Uninterruptible => "uninterruptible",
-        ProcessState::Stopped => "stopped",
-        ProcessState::Zombie => "zombie",
-        ProcessState::Idle => "idle",
-        ProcessState::Unknown => "unknown",
     }
 }
 

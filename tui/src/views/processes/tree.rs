@@ -46,7 +46,8 @@ impl Tree {
         }
     }
 
-    /// The rows as a tree: children under their parent, siblings in the order in which they came.
+    /// The rows as a tree: children under their parent, siblings in the order in which they came, one node after
+    /// the other by their names.
     pub(super) fn arrange(&mut self, rows: Vec<RowId>, scene: &Scene<'_>) -> Vec<RowId> {
         let processes = &scene.fleet.processes;
         let place = |row: &RowId| processes.get(*row).map(|process| (process.node, process.info.key.pid));
@@ -62,6 +63,11 @@ impl Tree {
                 None => roots.push(row),
             }
         }
+        // What belongs to one node stays together, whatever the order within.
+        let node = |row: &RowId| processes.get(*row).map(|process| process.node);
+        roots.sort_by_cached_key(|row| {
+            node(row).map(|id| (scene.fleet.get(id).map(|node| node.name().clone()), id))
+        });
         self.places.clear();
         let known: BTreeSet<RowId> = by_pid.into_values().collect();
         self.folded.retain(|row| known.contains(row));

@@ -1,0 +1,408 @@
+//! What only looks: moving, marking, filtering, searching, going to and fro, and what the screen orders.
+
+use p2p_shared::error::RpcError;
+
+use super::*;
+
+fn subscribe(node: NodeId, topic: Topic) -> Command {
+    Command::Subscribe(Subscription { node, topic })
+}
+
+fn unsubscribe(node: NodeId, topic: Topic) -> Command {
+    Command::Unsubscribe(Subscription { node, topic })
+}
+
+/// Orders without their order.
+fn sorted(mut commands: Vec<Command>) -> Vec<String> {
+    commands.sort_by_key(|command| format!("{command:?}"));
+    commands.iter().map(|command| format!("{command:?}")).collect()
+}
+
+fn ids(console: &Console) -> Vec<NodeId> {
+    (0..console.simulated.len()).map(|index| console.simulated.id(index)).collect()
+}
+
+#[test]
+fn keys_move_the_cursor() {
+    let mut console = console(30, 1);
+    let names = {
+        let mut names: Vec<String> =
+            console.simulated.fleet().changed.iter().map(|member| member.name.to_string()).collect();
+        names.sort();
+        names
+    };
+    for (keys, at) in [
+        ("gg", 0),
+        ("jjj", 3),
+        ("k", 2),
+        ("<down><up>", 2),
+        ("G", 29),
+        ("<home>", 0),
+        ("kk", 0),
+        ("<end>j", 29),
+    ] {
+        console.press(keys);
+        assert_eq!(console.name_under_cursor(), names[at], "{keys}");
+    }
+    console.resize(120, 13);
+    console.press("gg<pgdn>");
+    assert_eq!(console.name_under_cursor(), names[9], "nine rows are a page here");
+    console.press("^u");
+    assert_eq!(console.name_under_cursor(), names[5]);
+}
+
+#[test]
+fn letters_of_a_cyrillic_layout_act_as_the_keys_they_sit_on() {
+    let mut latin = console(5, 1);
+    let mut cyrillic = console(5, 1);
+    latin.press("jjk");
+    cyrillic.press("оол");
+    assert_eq!(latin.name_under_cursor(), cyrillic.name_under_cursor());
+    cyrillic.press("/цуи");
+    assert!(cyrillic.shows("filter: цуи"), "text fields take what is written");
+}
+
+#[test]
+fn marks_are_counted_in_ranges_and_taken_off() {
+    let mut console = console(12, 1);
+    console.press("ggjvjjv");
+    assert!(console.shows("3 marked"));
+    console.press("a");
+    assert!(console.shows("12 marked"));
+    console.press("u");
+    assert!(!console.shows("marked"));
+    console.press("  ");
+    assert!(console.shows("2 marked"));
+    console.press("<enter>");
+    assert!(console.shows("2 nodes"), "what was marked is opened together");
+}
+
+#[test]
+fn a_filter_works_while_it_is_written_and_says_its_mistake() {
+    let mut console = console(12, 1);
+    console.press("/web");
+    assert!(console.shows("2 of 12 shown"), "{}", console.screen());
+    assert!(console.shows("filter: web"));
+    console.press("<enter>j");
+    assert!(console.shows("2 of 12 shown"), "it stays when it is closed");
+    console.press("/ (");
+    assert!(console.state.editing.as_ref().unwrap().mistake.is_some());
+    assert!(console.shows("2 of 12 shown"), "the last right one stays in force");
+    console.press("<enter>");
+    assert!(console.state.editing.is_some(), "a mistake cannot be put into force");
+    console.press("<esc>");
+    assert!(!console.shows("of 12 shown"));
+    assert!(console.state.editing.is_none());
+}
+
+#[test]
+fn escape_closes_layer_then_marks_then_search_then_filter_and_never_quits() {
+    let mut console = console(12, 1);
+    console.press("/web<enter>*web<enter> ?");
+    let state = |console: &Console| {
+        let state = &console.state;
+        let marked = state.view().status(&state.scene()).contains("marked");
+        (state.layers.len(), marked, state.search.is_some(), state.view().filter().is_some())
+    };
+    assert_eq!(state(&console), (1, true, true, true));
+    for wanted in [
+        (0, true, true, true),
+        (0, false, true, true),
+        (0, false, false, true),
+        (0, false, false, false),
+        (0, false, false, false),
+    ] {
+        assert_eq!(console.press("<esc>"), []);
+        assert_eq!(state(&console), wanted);
+    }
+}
+
+#[test]
+fn shares_are_compared_in_percent() {
+    let mut console = console(1, 40);
+    console.press("/mem>100<enter>");
+    assert!(console.shows("0 of 1 shown"));
+    console.press("/^umem>1<enter>");
+    assert!(console.shows("1 of 1 shown"));
+    console.live(30);
+    console.press("<enter>C/cpu>9<enter>");
+    let shown = console.state.view().status(&console.state.scene());
+    assert!(!shown.starts_with("0 of"), "{shown}");
+    console.press("/^ucpu>900<enter>");
+    assert!(console.shows("0 of "));
+}
+
+#[test]
+fn a_search_hides_nothing_and_goes_round() {
+    let mut console = console(12, 1);
+    console.press("gg*web<enter>");
+    assert_eq!(console.name_under_cursor(), "web-1");
+    console.press("n");
+    assert_eq!(console.name_under_cursor(), "web-2");
+    console.press("n");
+    assert_eq!(console.name_under_cursor(), "web-1");
+    console.press("p");
+    assert_eq!(console.name_under_cursor(), "web-2");
+    assert!(console.shows("12 nodes") && !console.shows("of 12 shown"));
+    console.press("<esc>n");
+    assert!(console.shows("nothing is searched for"));
+}
+
+#[test]
+fn a_search_of_one_view_is_not_carried_into_another() {
+    let mut console = console(3, 5);
+    console.press("1*age>1s<enter>");
+    assert!(console.state.search.is_some());
+    console.press("qn");
+    assert_eq!(console.state.current(), ViewId::Fleet);
+    assert!(console.shows("nothing is searched for"));
+}
+
+#[test]
+fn the_palette_goes_to_views_nodes_and_words() {
+    let mut console = console(12, 3);
+    console.press(":ps web-*<enter>");
+    assert_eq!(console.state.current(), ViewId::Processes);
+    assert!(console.shows("processes of 2 nodes"), "{}", console.screen());
+    console.press(":ps all<enter>");
+    assert!(console.shows("36 processes of all nodes"), "{}", console.screen());
+    console.press(":ps nobody*<enter>");
+    assert!(console.shows("no node matches nobody*"));
+    console.press(":node web-2<enter>");
+    assert_eq!(console.state.current(), ViewId::Resources);
+    console.press(":node nobody<enter>");
+    assert!(console.shows("no node is called nobody"));
+    console.press(":flt<enter>");
+    assert_eq!(console.state.current(), ViewId::Fleet, "a few letters are enough");
+    console.press(":label role=x<enter>");
+    assert!(console.shows("Label role=x on"));
+    console.press("<esc>:zzzz<enter>");
+    assert!(console.shows("there is no \"zzzz\""));
+    console.press(":<up>");
+    assert!(console.shows(":label role=x"), "what was run comes back:\n{}", console.screen());
+    console.press("<esc>");
+    assert_eq!(console.press(":q<enter>"), [Command::Quit]);
+}
+
+#[test]
+fn q_goes_back_and_leaves_at_the_top() {
+    let mut console = console(3, 3);
+    console.press("132");
+    for view in [ViewId::Peers, ViewId::Processes, ViewId::Fleet] {
+        assert!(!console.press("q").contains(&Command::Quit));
+        assert_eq!(console.state.current(), view);
+    }
+    assert_eq!(console.press("q"), [Command::Quit]);
+}
+
+#[test]
+fn interrupt_leaves_when_it_is_pressed_twice() {
+    let mut console = console(1, 1);
+    assert_eq!(console.press("^c"), []);
+    assert!(console.shows("^C again leaves"));
+    console.wait(3);
+    assert_eq!(console.press("^c"), [], "the first was too long ago");
+    assert_eq!(console.press("^c"), [Command::Quit]);
+    assert_eq!(console.press("^z"), [Command::Suspend]);
+}
+
+#[test]
+fn a_tree_folds_and_keeps_the_processes_of_a_node_together() {
+    let mut console = console(3, 30);
+    console.press("ot");
+    let rows = |console: &mut Console| -> Vec<String> {
+        let screen = console.screen();
+        let rows = screen.lines().skip(3).filter(|line| line.contains("-1 "));
+        let first = |line: &str| line.trim_start_matches(['▌', ' ']).split(' ').next().map(str::to_owned);
+        rows.filter_map(first).collect()
+    };
+    console.resize(160, 100);
+    let names = rows(&mut console);
+    let mut grouped = names.clone();
+    grouped.dedup();
+    assert_eq!(grouped.len(), 3, "{names:?}");
+    let before = names.len();
+    console.press("gg<left>");
+    let folded = rows(&mut console).len();
+    assert!(folded < before, "{folded} of {before}");
+    console.press("<right>");
+    assert_eq!(rows(&mut console).len(), before);
+    console.press("t");
+    assert_eq!(console.state.view().status(&console.state.scene()), "");
+}
+
+#[test]
+fn all_nodes_and_back_to_those_before() {
+    let mut console = console(3, 4);
+    console.press("<enter>");
+    let one = console.state.view().title(&console.state.scene());
+    console.press("o");
+    assert!(console.shows("12 processes of all nodes"));
+    console.press("o");
+    assert_eq!(console.state.view().title(&console.state.scene()), one);
+    console.press("<tab>");
+    assert_ne!(console.state.view().title(&console.state.scene()), one, "the next node");
+    console.press("<backtab>");
+    assert_eq!(console.state.view().title(&console.state.scene()), one);
+}
+
+#[test]
+fn the_screen_orders_what_it_shows_and_no_more() {
+    let mut console = Console::over(Simulated::new(3, 5), options());
+    let commands = console.enter();
+    let ids = ids(&console);
+    let figures = ids.iter().map(|id| subscribe(*id, Topic::Sample)).collect();
+    assert_eq!(sorted(commands), sorted(figures));
+    console.connect();
+    console.feed();
+    console.press("*cache<enter>");
+    let cache = console.simulated.id(2);
+    assert_eq!(console.press("<enter>"), [subscribe(cache, Topic::Processes)]);
+    let others = vec![subscribe(ids[0], Topic::Processes), subscribe(ids[1], Topic::Processes)];
+    assert_eq!(sorted(console.press("o")), sorted(others));
+    let lost = vec![unsubscribe(ids[0], Topic::Processes), unsubscribe(ids[0], Topic::Sample)];
+    assert_eq!(sorted(console.set_state(0, MemberState::Lost)), sorted(lost));
+    let left = vec![unsubscribe(ids[1], Topic::Processes), unsubscribe(cache, Topic::Processes)];
+    assert_eq!(sorted(console.press("0")), sorted(left));
+    let again: Vec<Command> = vec![subscribe(ids[1], Topic::Sample), subscribe(cache, Topic::Sample)];
+    let mut refreshed = console.press("R");
+    assert_eq!(refreshed.pop(), Some(Command::Redraw));
+    assert_eq!(sorted(refreshed), sorted(again));
+}
+
+#[test]
+fn a_large_fleet_is_followed_only_as_far_as_it_is_seen() {
+    let mut console = Console::over(Simulated::new(200, 0), options());
+    console.enter();
+    console.state.wants_frame();
+    let ordered = console.wait(1);
+    let subscribed = ordered.iter().filter(|command| matches!(command, Command::Subscribe(_))).count();
+    assert!((30..=40).contains(&subscribed), "{subscribed}");
+    let commands = console.press("G");
+    let count = |wanted: fn(&Command) -> bool| commands.iter().filter(|command| wanted(command)).count();
+    assert_eq!(count(|command| matches!(command, Command::Unsubscribe(_))), subscribed);
+    assert_eq!(count(|command| matches!(command, Command::Subscribe(_))), subscribed);
+}
+
+#[test]
+fn frozen_data_waits_and_all_of_it_comes_in_at_the_thaw() {
+    let mut console = console(3, 20);
+    console.press("o");
+    console.feed();
+    let count = |console: &Console| console.state.world.fleet.processes.len();
+    let before = count(&console);
+    let history = |console: &Console| {
+        let fleet = &console.state.world.fleet;
+        fleet.iter().map(|(_, node)| node.history.points().count()).collect::<Vec<_>>()
+    };
+    let points = history(&console);
+    console.press("f");
+    assert!(console.shows("frozen"));
+    console.live(5);
+    console.set_state(1, MemberState::Suspect);
+    assert_eq!(history(&console), points);
+    assert_eq!(console.state.world.fleet.health().suspect, 0);
+    assert_eq!(count(&console), before);
+    console.press("f");
+    assert!(history(&console).iter().zip(&points).all(|(now, then)| *now > *then));
+    assert_eq!(console.state.world.fleet.health().suspect, 1);
+    assert!(!console.shows("frozen"));
+}
+
+#[test]
+fn a_lost_node_keeps_its_last_values() {
+    let mut console = console(2, 5);
+    console.live(3);
+    let id = console.simulated.id(0);
+    let before = console.state.world.fleet.get(id).unwrap().sample.value.clone();
+    console.set_state(0, MemberState::Lost);
+    console.wait(90);
+    let node = console.state.world.fleet.get(id).unwrap();
+    assert_eq!(node.sample.value, before);
+    assert!(console.shows("lost") && console.shows("1m30s ago"), "{}", console.screen());
+    console.press(":ps web-1<enter>");
+    assert!(console.shows("old data") && console.shows("/sbin/init splash"), "{}", console.screen());
+    console.set_state(0, MemberState::Alive);
+    console.feed();
+    assert!(!console.shows("old data"));
+}
+
+#[test]
+fn silent_figures_are_marked_old_after_three_intervals() {
+    let mut console = console(1, 1);
+    console.wait(3);
+    assert!(!console.shows("ago"));
+    console.wait(1);
+    assert!(console.shows("4s ago"), "{}", console.screen());
+}
+
+#[test]
+fn a_lost_entry_is_a_banner_until_another_is_found() {
+    let mut console = console(3, 1);
+    console.mesh(MeshEvent::Entry(Entry::Lost { reason: "web-1 went away".into() }));
+    assert!(console.shows("cut off from the mesh: web-1 went away"));
+    assert!(console.shows("3 nodes"), "what is known stays");
+    console.mesh(MeshEvent::Entry(Entry::Connecting { address: "10.20.0.12:5678".into() }));
+    assert!(console.shows("cut off from the mesh: web-1 went away; trying 10.20.0.12:5678"));
+    console.mesh(MeshEvent::Entry(console.entry(1)));
+    assert!(!console.shows("cut off"));
+    assert!(console.shows("prod via db-1") && console.shows("in the mesh again, through db-1"));
+}
+
+#[test]
+fn a_denied_topic_says_why() {
+    let mut console = Console::over(Simulated::new(1, 5), options());
+    console.enter();
+    console.press("<enter>");
+    assert!(console.shows("waiting for the processes of web-1"));
+    let subscription = Subscription { node: console.simulated.id(0), topic: Topic::Processes };
+    let error = RpcError::forbidden("process_read is not yours on web-1");
+    console.mesh(MeshEvent::Failed { subscription, error });
+    assert!(console.shows("process_read is not yours on web-1"));
+}
+
+#[test]
+fn without_a_certificate_there_is_one_screen_and_a_way_out() {
+    let text = "There is no certificate here.\n\n  scripts/ca.sh issue operator me\n".to_owned();
+    let mut console = Console::over(Simulated::new(1, 1), Options { first_run: Some(text), ..options() });
+    assert_eq!(console.enter(), [], "nothing is ordered");
+    assert!(console.shows("scripts/ca.sh issue operator me"));
+    assert_eq!(console.press("j1:?/"), []);
+    assert_eq!(console.press("q"), [Command::Quit]);
+}
+
+#[test]
+fn the_mouse_chooses_rows_tabs_and_the_order() {
+    let mut console = console(12, 1);
+    let body = console.state.areas().body;
+    console.press("gg");
+    let first = console.name_under_cursor();
+    console.click(5, body.y + 3);
+    assert_ne!(console.name_under_cursor(), first);
+    console.click(5, body.y + 1);
+    assert_eq!(console.name_under_cursor(), first);
+    console.state.update(Event::Mouse(Mouse { kind: MouseKind::WheelDown, column: 5, row: body.y + 1 }));
+    console.press("kkk");
+    assert_eq!(console.name_under_cursor(), first, "a notch is three rows");
+    console.click(4, body.y);
+    console.press("gg");
+    assert_ne!(console.name_under_cursor(), first, "the heading reverses the order");
+    console.click(12, 1);
+    assert_eq!(console.state.current(), ViewId::Processes);
+    assert_eq!(console.press(":mouse<enter>"), [Command::Mouse(false)]);
+}
+
+#[test]
+fn two_keys_of_a_sequence_are_waited_for() {
+    let mut console = console(5, 1);
+    console.press("jjg");
+    assert!(console.shows("a key more"));
+    console.press("g");
+    console.press("j");
+    let second = console.name_under_cursor();
+    console.press("ggj");
+    assert_eq!(console.name_under_cursor(), second);
+    console.press("gk");
+    console.press("j");
+    assert_eq!(console.name_under_cursor(), second, "what does not continue a sequence counts by itself");
+}

@@ -1,0 +1,241 @@
+//! Whatever is pressed and whatever comes, at any size: no panic, and the cursor stays on its object.
+
+use p2p_shared::error::RpcError;
+use p2p_shared::rng::Rng;
+use ratatui::buffer::Buffer;
+
+use super::*;
+use crate::command::{Errand, RunId};
+
+const STEPS: usize = 5_000;
+const SEEDS: [u64; 4] = [1, 2, 7, 20_261_123];
+const KEYS: &[&str] = &[
+    "j",
+    "k",
+    "<down>",
+    "<up>",
+    "<left>",
+    "<right>",
+    "<pgdn>",
+    "<pgup>",
+    "<home>",
+    "<end>",
+    "^d",
+    "^u",
+    "gg",
+    "G",
+    "g",
+    "<enter>",
+    "<esc>",
+    "<tab>",
+    "<backtab>",
+    "<bs>",
+    "<del>",
+    " ",
+    "v",
+    "a",
+    "u",
+    "/",
+    "*",
+    "n",
+    "p",
+    ":",
+    "?",
+    "d",
+    "x",
+    "^k",
+    "t",
+    "o",
+    "y",
+    "Y",
+    "0",
+    "1",
+    "2",
+    "3",
+    "]",
+    "[",
+    "f",
+    "R",
+    "+",
+    "-",
+    "q",
+    "^c",
+    "C",
+    "M",
+    "P",
+    "N",
+    "A",
+    "L",
+    "S",
+    "U",
+    "D",
+    "O",
+    "T",
+    "l",
+    "h",
+    "5",
+    "9",
+    "!",
+    "(",
+    "\"",
+    "=~[",
+    "cpu>1",
+    "nginx",
+    "age>1s",
+    "name=~(",
+    "^w",
+    "^a",
+    "^e",
+    "ж",
+    "日本",
+    "e\u{301}",
+    "👩\u{200d}👧",
+    "ps all<enter>",
+    "web",
+    " and ",
+    "\u{202e}",
+];
+
+fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
+    let index = rng.below(console.simulated.len() as u64) as usize;
+    let node = console.simulated.id(index);
+    let topics = [Topic::Sample, Topic::Processes, Topic::Peers, Topic::Routing, Topic::Refused];
+    Some(match rng.below(15) {
+        0 => MeshEvent::Fleet(console.simulated.fleet()),
+        1 => {
+            let states = [MemberState::Alive, MemberState::Suspect, MemberState::Lost, MemberState::Left];
+            console.simulated.set_state(index, states[rng.below(4) as usize]);
+            MeshEvent::Fleet(console.simulated.fleet_change(index))
+        }
+        2 => {
+            let mut delta = console.simulated.fleet_change(index);
+            delta.changed.clear();
+            delta.forgotten.push(node);
+            MeshEvent::Fleet(delta)
+        }
+        3 => MeshEvent::Entry(Entry::Lost { reason: "\u{1b}[31mgone\nfor good".into() }),
+        4 => MeshEvent::Entry(console.entry(index)),
+        5 => MeshEvent::Link { node, link: Link::Failed { reason: "no way".into() } },
+        6 => MeshEvent::Sample { node, sample: Box::new(console.simulated.sample(index)) },
+        7 | 8 => MeshEvent::Processes { node, delta: console.simulated.processes(index) },
+        9 => MeshEvent::Peers { node, peers: console.simulated.peers(index) },
+        10 => MeshEvent::Routing { node, buckets: console.simulated.routing(index) },
+        11 => MeshEvent::Refused { node, handshakes: console.simulated.refused(index) },
+        12 => {
+            let subscription = Subscription { node, topic: topics[rng.below(5) as usize] };
+            MeshEvent::Failed { subscription, error: RpcError::forbidden("not for you") }
+        }
+        13 => {
+            let errand = Errand { run: RunId(rng.below(5)), target: rng.below(4) as u32 };
+            MeshEvent::Outcome { errand, result: Ok(()) }
+        }
+        _ => {
+            console.simulated.step();
+            return None;
+        }
+    })
+}
+
+/// What the nodes would answer to what was ordered.
+fn answer(console: &mut Console, commands: Vec<Command>) {
+    for command in commands {
+        match command {
+            Command::Inspect { node, target } => {
+                let index = console.simulated.index_of(node).unwrap();
+                let result = console.simulated.details(index, &target).map(Box::new);
+                console.mesh(MeshEvent::Inspected { node, target, result });
+            }
+            Command::Signal { errand, node, target, signal } => {
+                let index = console.simulated.index_of(node).unwrap();
+                let result = console.simulated.signal(index, &target, signal);
+                console.mesh(MeshEvent::Outcome { errand, result });
+            }
+            _ => {}
+        }
+    }
+}
+
+fn step(console: &mut Console, rng: &mut Rng) {
+    let commands = match rng.below(10) {
+        0..=5 => console.press(KEYS[rng.below(KEYS.len() as u64) as usize]),
+        6 => {
+            let kinds = [MouseKind::Press, MouseKind::WheelUp, MouseKind::WheelDown];
+            let kind = kinds[rng.below(3) as usize];
+            let (column, row) = (rng.below(310) as u16, rng.below(110) as u16);
+            console.state.update(Event::Mouse(Mouse { kind, column, row }))
+        }
+        7 if rng.below(4) == 0 => {
+            let (width, height) = (rng.below(301) as u16, rng.below(101) as u16);
+            console.state.update(Event::Resize { width, height })
+        }
+        7 => console.state.update(Event::Paste("web\n\u{1b}[2J5\r".into())),
+        _ => match event(console, rng) {
+            Some(event) => console.mesh(event),
+            None => console.state.update(console.simulated.tick()),
+        },
+    };
+    answer(console, commands);
+}
+
+fn draw(console: &mut Console) {
+    console.state.wants_frame();
+    let area = console.state.world.screen;
+    let mut buffer = Buffer::empty(area);
+    crate::view::draw(&console.state, area, &mut buffer);
+    if let Some((x, y)) = console.state.cursor() {
+        assert!(!layout::fits(area) || area.contains((x, y).into()), "{x} {y} in {area:?}");
+    }
+    let control = |cell: &ratatui::buffer::Cell| cell.symbol().chars().any(char::is_control);
+    assert!(!buffer.content().iter().any(control), "a control character reached the screen");
+}
+
+#[test]
+fn nothing_that_is_pressed_or_told_makes_it_panic() {
+    for seed in SEEDS {
+        let mut rng = Rng::new(seed);
+        let simulated = Simulated::new(6, 25).with_hostile_names();
+        let mut console = Console::over(simulated, options());
+        console.enter();
+        console.feed();
+        for at in 0..STEPS {
+            step(&mut console, &mut rng);
+            if at % 50 == 0 {
+                draw(&mut console);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_of_another_size_than_was_told_is_drawn_all_the_same() {
+    let mut console = console(3, 9);
+    for keys in ["", "?", "<esc>:", "<esc>x", "<esc>1", "d", "<esc>a^k", "<esc>/web cpu>"] {
+        console.press(keys);
+        for (told, drawn) in
+            [((0, 0), (80, 24)), ((20, 5), (300, 100)), ((300, 100), (40, 10)), ((41, 10), (40, 11))]
+        {
+            console.resize(told.0, told.1);
+            let area = Rect::new(0, 0, drawn.0, drawn.1);
+            crate::view::draw(&console.state, area, &mut Buffer::empty(area));
+        }
+    }
+}
+
+#[test]
+fn the_cursor_stays_on_its_process_whatever_moves_around_it() {
+    const MOVES: [&str; 12] = ["j", "k", "<pgdn>", "<pgup>", "G", "gg", "C", "M", "N", "A", "t", "U"];
+    for seed in SEEDS {
+        let mut rng = Rng::new(seed);
+        let mut console = console(3, 60);
+        console.press("o");
+        for _ in 0..60 {
+            console.press(MOVES[rng.below(MOVES.len() as u64) as usize]);
+            let before = console.process_under_cursor().unwrap();
+            console.live(1);
+            let index = console.simulated.index_of(before.0).unwrap();
+            if console.simulated.details(index, &before.1).is_ok() {
+                assert_eq!(console.process_under_cursor().unwrap(), before, "seed {seed}");
+            }
+        }
+    }
+}

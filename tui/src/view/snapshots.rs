@@ -1,0 +1,241 @@
+//! The whole screen as text with a hash of its styles: every state, at three sizes.
+
+use p2p_shared::error::RpcError;
+use p2p_shared::services::node::MemberState;
+
+use crate::app::Options;
+use crate::app::tests::{Console, console, options};
+use crate::command::{Command, Errand, RunId, Subscription, Topic};
+use crate::event::{Entry, Link, MeshEvent};
+use crate::testing::Simulated;
+use crate::theme::Theme;
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (200, 50), (50, 15)];
+
+/// The screen at each of the sizes.
+fn at_sizes(name: &str, console: &mut Console) {
+    for (width, height) in SIZES {
+        console.resize(width, height);
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), console.screen());
+    }
+}
+
+fn at(name: &str, console: &mut Console, (width, height): (u16, u16)) {
+    console.resize(width, height);
+    insta::assert_snapshot!(format!("{name}_{width}x{height}"), console.screen());
+}
+
+/// A fleet that has lived for a while; of its nodes one is suspect, one lost, one has left.
+fn fleet() -> Console {
+    let mut console = console(8, 60);
+    console.live(25);
+    console.set_state(3, MemberState::Suspect);
+    console.set_state(4, MemberState::Lost);
+    console.set_state(5, MemberState::Left);
+    console.live(20);
+    console
+}
+
+fn fail(console: &mut Console, index: usize, topic: Topic) {
+    let subscription = Subscription { node: console.simulated.id(index), topic };
+    let error = RpcError::forbidden("the role viewer may not do that on this node");
+    console.mesh(MeshEvent::Failed { subscription, error });
+}
+
+#[test]
+fn fleet_with_data() {
+    at_sizes("fleet_data", &mut fleet());
+}
+
+#[test]
+fn fleet_before_anything() {
+    at("fleet_starting", &mut Console::over(Simulated::new(1, 1), options()), (80, 24));
+}
+
+#[test]
+fn fleet_without_figures_yet() {
+    let mut console = Console::over(Simulated::new(3, 1), options());
+    console.enter();
+    at_sizes("fleet_loading", &mut console);
+}
+
+#[test]
+fn fleet_with_old_figures() {
+    let mut console = console(3, 4);
+    console.live(5);
+    console.wait(75);
+    at("fleet_stale", &mut console, (80, 24));
+}
+
+#[test]
+fn fleet_that_refuses() {
+    let mut console = Console::over(Simulated::new(3, 1), options());
+    console.enter();
+    fail(&mut console, 0, Topic::Sample);
+    let link = Link::Failed { reason: "connection refused".into() };
+    console.mesh(MeshEvent::Link { node: console.simulated.id(1), link });
+    at("fleet_denied", &mut console, (80, 24));
+}
+
+#[test]
+fn processes_with_data() {
+    let mut console = fleet();
+    console.press("<enter>");
+    at_sizes("processes_one_node", &mut console);
+    console.press("o jj ");
+    at_sizes("processes_all_nodes", &mut console);
+}
+
+#[test]
+fn processes_as_a_tree() {
+    let mut console = fleet();
+    console.press("ot");
+    at("processes_tree", &mut console, (80, 24));
+    at("processes_tree", &mut console, (200, 50));
+}
+
+#[test]
+fn processes_without_data() {
+    let mut console = Console::over(Simulated::new(1, 5), options());
+    console.enter();
+    console.press("<enter>");
+    at("processes_loading", &mut console, (80, 24));
+    fail(&mut console, 0, Topic::Processes);
+    at("processes_denied", &mut console, (80, 24));
+    console.connect();
+    console.feed();
+    console.press("/nobody<enter>");
+    at("processes_empty", &mut console, (80, 24));
+}
+
+#[test]
+fn processes_of_a_lost_node() {
+    let mut console = console(2, 12);
+    console.press(":ps web-1<enter>");
+    console.live(4);
+    console.set_state(0, MemberState::Lost);
+    console.live(20);
+    at("processes_lost", &mut console, (80, 24));
+}
+
+#[test]
+fn hostile_names() {
+    let mut console = Console::over(Simulated::new(1, 20).with_hostile_names(), options());
+    console.enter();
+    console.feed();
+    console.press("<enter>PP");
+    at("processes_hostile", &mut console, (80, 24));
+}
+
+#[test]
+fn help() {
+    let mut console = fleet();
+    console.press("?");
+    at_sizes("help", &mut console);
+    console.press("G");
+    at("help_end", &mut console, (80, 24));
+}
+
+#[test]
+fn palette() {
+    let mut console = fleet();
+    console.press(":");
+    at("palette", &mut console, (80, 24));
+    console.press("pr");
+    at("palette_typed", &mut console, (50, 15));
+    console.press("<bs><bs>ps web-*");
+    at("palette_word", &mut console, (80, 24));
+}
+
+#[test]
+fn menus() {
+    let mut console = fleet();
+    console.press("x");
+    at("menu_fleet", &mut console, (80, 24));
+    console.press("<esc><enter>x");
+    at("menu_processes", &mut console, (80, 24));
+    console.press("n");
+    at("ask_nice", &mut console, (80, 24));
+    console.press("99<enter>");
+    at("ask_nice_mistake", &mut console, (80, 24));
+}
+
+#[test]
+fn confirms_and_outcomes() {
+    let mut console = fleet();
+    console.press("<enter>P^k");
+    at("confirm_one", &mut console, (80, 24));
+    console.press("<esc>            ^k");
+    at_sizes("confirm_twelve", &mut console);
+    at("confirm_twelve", &mut console, (40, 10));
+    let commands = console.press("12<enter>");
+    assert_eq!(commands.iter().filter(|command| matches!(command, Command::Signal { .. })).count(), 12);
+    let outcome = |target, result| MeshEvent::Outcome { errand: Errand { run: RunId(1), target }, result };
+    for target in 0..8 {
+        console.mesh(outcome(target, Ok(())));
+    }
+    console.mesh(outcome(8, Err(RpcError::conflict("that process has ended; nothing was signalled"))));
+    console
+        .mesh(outcome(9, Err(RpcError::forbidden("the local policy of this node forbids process.signal"))));
+    at("outcomes", &mut console, (80, 24));
+    at("outcomes", &mut console, (50, 15));
+}
+
+#[test]
+fn details() {
+    let mut console = fleet();
+    console.press("<enter>P");
+    console.press("jjj");
+    let Some(Command::Inspect { node, target }) = console.press("d").pop() else { panic!("no question") };
+    at("details_asking", &mut console, (80, 24));
+    let index = console.simulated.index_of(node).unwrap();
+    let result = console.simulated.details(index, &target).map(Box::new);
+    console.mesh(MeshEvent::Inspected { node, target, result });
+    at("details", &mut console, (80, 24));
+    at("details", &mut console, (200, 50));
+}
+
+#[test]
+fn filters_and_searches() {
+    let mut console = fleet();
+    console.press("/state:alive and cpu>");
+    at("filter_mistake", &mut console, (80, 24));
+    console.press("5<enter>*web<enter>");
+    at("filter_and_search", &mut console, (80, 24));
+}
+
+#[test]
+fn banners() {
+    let given = Options { readonly: true, banner: Some("staging: do what you like".into()), ..options() };
+    let mut console = Console::over(Simulated::new(2, 3), given);
+    console.enter();
+    console.feed();
+    at("banner_readonly", &mut console, (80, 24));
+    console.press("f");
+    console.mesh(MeshEvent::Entry(Entry::Lost { reason: "web-1: it does not answer any more".into() }));
+    at("banners", &mut console, (80, 24));
+}
+
+#[test]
+fn other_screens() {
+    at("too_small", &mut console(1, 1), (20, 5));
+    let text = "There is no operator certificate on this machine.\n\n  scripts/ca.sh issue operator NAME\n"
+        .to_owned();
+    let mut console = Console::over(Simulated::new(1, 1), Options { first_run: Some(text), ..options() });
+    at("first_run", &mut console, (80, 24));
+}
+
+#[test]
+fn other_themes() {
+    for (name, theme) in [
+        ("ascii", Theme::default().ascii()),
+        ("mono", Theme::named("mono").unwrap()),
+        ("ascii_mono", Theme::named("mono").unwrap().ascii()),
+    ] {
+        let mut console = fleet();
+        console.state.options.theme = theme;
+        at(&format!("theme_{name}_fleet"), &mut console, (80, 24));
+        console.press("ot ");
+        at(&format!("theme_{name}_tree"), &mut console, (80, 24));
+    }
+}
