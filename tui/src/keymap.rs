@@ -32,9 +32,15 @@ pub enum Meaning {
 }
 
 /// Sequences of one or two keys.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Keymap {
     keys: BTreeMap<Vec<Key>, Action>,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        Self::standard()
+    }
 }
 
 impl Keymap {
@@ -46,7 +52,7 @@ impl Keymap {
     /// The keys that ship, with those of `user` in their place. Every mistake is answered; the lines that hold
     /// one are as if they were not there.
     pub fn with(user: &str) -> (Self, Vec<KeyMistake>) {
-        let mut map = Self::default();
+        let mut map = Self { keys: BTreeMap::new() };
         let mut mistakes = map.read(DEFAULT);
         mistakes.extend(map.read(user));
         (map, mistakes)

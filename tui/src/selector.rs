@@ -52,6 +52,11 @@ pub struct Selection<'a> {
 }
 
 impl Selector {
+    /// Whether one member is meant.
+    pub fn fits(&self, member: &Member) -> bool {
+        self.0.fits(member)
+    }
+
     /// Everybody.
     pub const fn all() -> Self {
         Self(Expr::All)

@@ -1,5 +1,7 @@
 //! Keys and pastes: the topmost layer first, then the filter line, then the key map.
 
+use std::collections::BTreeSet;
+
 use super::confirm::Answer;
 use super::layer::Layer;
 use super::menu::Picked;
@@ -10,7 +12,9 @@ use crate::command::Command;
 use crate::event::{Code, Key};
 use crate::filter::Filter;
 use crate::keymap::Meaning;
+use crate::selector::Selector;
 use crate::views::{Scope, ViewId};
+use p2p_shared::id::NodeId;
 use p2p_shared::time::Millis;
 
 /// Two interrupts within this time leave the console.
@@ -372,46 +376,20 @@ impl State {
         }
     }
 
-    /// `:ps web-*`: processes of every node whose name matches.
-    fn show_matching(&mut self, pattern: &str) {
-        if matches!(pattern, "all" | "@all" | "*") {
-            self.show(ViewId::Processes, Some(Scope::All));
-            return;
-        }
-        let named = self.world.fleet.iter().filter(|(_, node)| glob(pattern, node.name().as_str()));
-        let nodes: std::collections::BTreeSet<_> = named.map(|(id, _)| id).collect();
+    /// `:ps web-*`, `:ps role=web`: processes of every node that a selector means.
+    fn show_matching(&mut self, text: &str) {
+        let selector: Selector = match text.parse() {
+            Ok(selector) => selector,
+            Err(mistake) => return self.say(format!("{text}: {mistake}")),
+        };
+        let fits = self.world.fleet.iter().filter(|(_, node)| selector.fits(&node.member));
+        let nodes: BTreeSet<NodeId> = fits.map(|(id, _)| id).collect();
         if nodes.is_empty() {
-            self.say(format!("no node matches {pattern}"));
+            self.say(format!("no node matches {text}"));
+        } else if nodes.len() == self.world.fleet.len() {
+            self.show(ViewId::Processes, Some(Scope::All));
         } else {
             self.show(ViewId::Processes, Some(Scope::Nodes(nodes)));
-        }
-    }
-}
-
-/// `*` stands for any text; a comma for "or".
-pub fn glob(pattern: &str, name: &str) -> bool {
-    pattern.split(',').any(|pattern| glob_one(pattern.trim(), name))
-}
-
-fn glob_one(pattern: &str, name: &str) -> bool {
-    let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
-    let Some(rest) = name.strip_prefix(head) else { return false };
-    (0..=rest.len()).filter(|&at| rest.is_char_boundary(at)).any(|at| glob_one(tail, &rest[at..]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::glob;
-
-    #[test]
-    fn globs_match_names() {
-        for (pattern, name) in
-            [("web-*", "web-1"), ("*", "a"), ("a,b", "b"), ("*-1", "web-1"), ("w*b*1", "web-1")]
-        {
-            assert!(glob(pattern, name), "{pattern} {name}");
-        }
-        for (pattern, name) in [("web-*", "db-1"), ("", "a"), ("a", "ab"), ("a,b", "c")] {
-            assert!(!glob(pattern, name), "{pattern} {name}");
         }
     }
 }

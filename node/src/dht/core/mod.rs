@@ -8,7 +8,7 @@
 //!
 //! What it holds is bounded, whatever peers send: contacts by `K` a bucket, records by
 //! [`RECORDS_MAX`], queries by [`QUERIES_MAX`] and [`QUEUE_MAX`], questions a query, and what a peer
-//! may ask a second by [`limits`]. It must never believe a message about its sender, and never hands on a
+//! may ask a second by `limits`. It must never believe a message about its sender, and never hands on a
 //! contact that has not answered us.
 
 mod ask;
