@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -84,11 +85,12 @@ impl FromStr for NodeId {
     }
 }
 
-/// Name of a node or an operator: `[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?`, and not a reserved word.
+/// Name of a node or an operator: `[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?`, and not a reserved word. Cheap to
+/// clone: every call carries the name of its caller.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
-pub struct NodeName(String);
+pub struct NodeName(Arc<str>);
 
 /// Name of a mesh, as it stands in every certificate of it. Same alphabet as [`NodeName`].
 pub type MeshName = NodeName;
@@ -114,7 +116,7 @@ impl AsRef<str> for NodeName {
 
 impl From<NodeName> for String {
     fn from(name: NodeName) -> Self {
-        name.0
+        name.0.as_ref().into()
     }
 }
 
@@ -123,7 +125,7 @@ impl TryFrom<String> for NodeName {
 
     fn try_from(text: String) -> Result<Self, IdError> {
         check_name(&text)?;
-        Ok(Self(text))
+        Ok(Self(text.into()))
     }
 }
 

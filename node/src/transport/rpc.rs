@@ -13,9 +13,8 @@ use p2p_shared::rpc::registry::{CallContext, Face, Registry, Request};
 use p2p_shared::rpc::service::{Io, MethodSpec, Payload, Verb};
 use quinn::SendStream;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
-use super::streams::{REQUEST_TIMEOUT, Served};
+use super::streams::{Served, within_request_time};
 
 /// Items that wait in one direction of one call.
 const ITEMS_QUEUE: usize = 16;
@@ -27,7 +26,7 @@ pub(super) async fn serve(
     mut send: SendStream,
     mut reader: FrameReader,
 ) -> Served {
-    let read = timeout(REQUEST_TIMEOUT, read_request(registry, caller, &mut reader)).await;
+    let read = within_request_time(read_request(registry, caller, &mut reader)).await;
     let (request, method) = match read {
         Ok(Ok(request)) => request,
         Ok(Err(RequestError::Gone)) => return Served::Well,

@@ -6,6 +6,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures::FutureExt;
 use p2p_shared::access::Caller;
 use p2p_shared::mesh::failure::{CloseCode, LinkError};
 use p2p_shared::mesh::link::Link;
@@ -14,6 +15,7 @@ use p2p_shared::rpc::frame::{FrameKind, StreamKind};
 use p2p_shared::tls::{PeerIdentity, PeerKind};
 use quinn::{RecvStream, SendStream, VarInt};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::{Inbound, Inner, rpc};
@@ -51,15 +53,20 @@ pub(super) async fn run(inner: Arc<Inner>, link: Link) {
                 }
             }
             stream = link.connection().accept_bi() => match stream {
-                Ok((send, receive)) => {
-                    let task = serve(Arc::clone(&inner), link.clone(), (send, receive), strike_tx.clone());
-                    inner.tasks.spawn_on(task, &inner.handle);
-                }
+                Ok(stream) => begin(&inner, &link, stream, &strike_tx),
                 Err(error) => break LinkError::from(error),
             },
         }
     };
     inner.retire(&link, ended);
+}
+
+/// Serves a stream: on the spot if that takes no waiting, as most calls do, else as a task of its own.
+fn begin(inner: &Arc<Inner>, link: &Link, stream: (SendStream, RecvStream), strikes: &mpsc::Sender<()>) {
+    let mut serving = Box::pin(serve(Arc::clone(inner), link.clone(), stream, strikes.clone()));
+    if serving.as_mut().now_or_never().is_none() {
+        inner.tasks.spawn_on(serving, &inner.handle);
+    }
 }
 
 async fn serve(
@@ -69,11 +76,20 @@ async fn serve(
     strikes: mpsc::Sender<()>,
 ) {
     let mut reader = FrameReader::new(receive);
-    let Ok(Ok(kind)) = timeout(REQUEST_TIMEOUT, reader.read_kind()).await else { return };
+    let Ok(Ok(kind)) = within_request_time(reader.read_kind()).await else { return };
     let served = route(&inner, &link, StreamKind::from_wire(kind), send, reader).await;
     if served == Served::Nonsense {
         // A full queue of strikes is being counted already.
         let _ = strikes.try_send(());
+    }
+}
+
+/// Waits for what a peer should send. It usually came with the stream, and then needs no timer.
+pub(super) async fn within_request_time<T>(reading: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let mut reading = std::pin::pin!(reading);
+    match reading.as_mut().now_or_never() {
+        Some(read) => Ok(read),
+        None => timeout(REQUEST_TIMEOUT, reading).await,
     }
 }
 
