@@ -79,7 +79,8 @@ start() {
     shift
     (
         cd "$work"
-        exec "$node_program" run --certs "$work/certs/nodes/$name" --data "$work/$name" \
+        # A session of its own: ^Z and ^C in the console are not meant for the nodes.
+        exec setsid "$node_program" run --certs "$work/certs/nodes/$name" --data "$work/$name" \
             --host 127.0.0.1 --port 0 --dht-port 0 "$@"
     ) >"$work/$name.log" 2>&1 &
     pids+=($!)
