@@ -20,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use p2p_shared::id::{NodeId, NodeName};
+use p2p_shared::id::NodeId;
 use p2p_shared::mesh::failure::{CloseCode, DialError, DialFailure, LinkError};
 use p2p_shared::mesh::link::{Expected, Link, Local};
 use p2p_shared::mesh::stream::StreamError;
@@ -363,11 +363,6 @@ impl Inner {
             tracing::warn!(%address, ?direction, reason = reason.as_str(), repeated, "handshake refused: {error}");
         }
     }
-}
-
-/// Name and id of a peer as a target without addresses: for a connection that should stand already.
-pub fn known(id: NodeId, name: NodeName) -> Target {
-    Target { name: Some(name), id: Some(id), addresses: Vec::new() }
 }
 
 async fn note_heard(inner: Arc<Inner>) {

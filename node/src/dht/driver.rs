@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::core::Dht;
@@ -33,6 +33,8 @@ use crate::transport::{Inbound, LinkEvent, Transport};
 const WIRE_VERSION: u8 = 1;
 /// How long a peer has for its answer; dialling included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the core is told what the wall clock shows: it may be set at any time.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
 /// Later than anything that the core waits for: the timer of a core that waits for nothing.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -91,6 +93,7 @@ impl Driver {
     /// Runs until it is stopped.
     pub async fn run(mut self) {
         let mut links = self.wiring.transport.events();
+        let mut clock = interval(CLOCK_INTERVAL);
         loop {
             let due = self.due();
             tokio::select! {
@@ -99,6 +102,7 @@ impl Driver {
                 Some(Ok(asked)) = self.asking.join_next() => self.on_asked(asked),
                 Some(order) = self.wiring.orders.recv() => self.on_order(order),
                 event = links.recv() => self.on_link(event),
+                _ = clock.tick() => self.handle(Input::WallClock(crate::clock::wall())),
                 () = sleep_until(due) => self.handle(Input::Timer),
             }
             self.carry_out();
@@ -177,7 +181,6 @@ impl Driver {
                 // Whoever asked may have gone away.
                 let _ = answer.send(overview);
             }
-            Order::WallClock(unix) => self.handle(Input::WallClock(unix)),
         }
     }
 

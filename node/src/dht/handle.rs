@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use p2p_shared::id::NodeId;
-use p2p_shared::time::{Millis, UnixMillis};
+use p2p_shared::time::Millis;
 use tokio::sync::{mpsc, oneshot};
 
 use super::core::bucket::Entry;
@@ -29,8 +29,6 @@ pub enum Order {
     Put(Record, oneshot::Sender<(Outcome, QueryStats)>),
     /// What the core holds now.
     Overview(oneshot::Sender<Overview>),
-    /// The wall clock was set.
-    WallClock(UnixMillis),
 }
 
 /// What the driver found, for those above it.
@@ -144,14 +142,6 @@ impl DhtHandle {
     /// [`Stopped`].
     pub async fn overview(&self) -> Result<Overview, Stopped> {
         self.order(Order::Overview).await
-    }
-
-    /// Tells the core that the wall clock was set.
-    ///
-    /// # Errors
-    /// [`Stopped`].
-    pub async fn set_wall_clock(&self, unix: UnixMillis) -> Result<(), Stopped> {
-        self.0.send(Order::WallClock(unix)).await.map_err(|_| Stopped)
     }
 
     async fn order<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Stopped> {

@@ -119,16 +119,6 @@ fn decode_compact<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     }
 }
 
-/// A value read from JSON text that a person typed, written again as JSON: checks that it is JSON at all.
-///
-/// # Errors
-/// [`CodecError::Malformed`] with line and column.
-pub fn check_json(text: &str) -> Result<Bytes, CodecError> {
-    let value: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| CodecError::Malformed(error.to_string()))?;
-    encode(&value, Encoding::Json)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
