@@ -4,6 +4,7 @@
 //! slowly stops the handler at its next item. Errors of the request are answered; the connection stays.
 
 use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
 use p2p_shared::access::Caller;
 use p2p_shared::error::RpcError;
 use p2p_shared::mesh::stream::{FrameReader, StreamError, write_frame};
@@ -90,10 +91,15 @@ async fn read_request(
 }
 
 async fn unary(registry: &Registry, request: Request, send: &mut SendStream) -> Result<(), StreamError> {
-    let result = tokio::select! {
-        biased;
-        result = registry.call(request) => result,
-        _ = send.stopped() => return Err(StreamError::Abandoned),
+    let mut call = std::pin::pin!(registry.call(request));
+    // To watch for a caller that gives up takes the connection's lock twice: only for calls that wait.
+    let result = match call.as_mut().now_or_never() {
+        Some(result) => result,
+        None => tokio::select! {
+            biased;
+            result = call => result,
+            _ = send.stopped() => return Err(StreamError::Abandoned),
+        },
     };
     match result {
         Ok(result) => {

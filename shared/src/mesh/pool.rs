@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use quinn::SendStream;
@@ -76,13 +77,15 @@ struct Pool {
 }
 
 /// What stands between a name and its connection. The lock is held while dialling, so that all who want the
-/// same node wait for one attempt.
+/// same node wait for one attempt; a connection that stands is had without it.
 #[derive(Debug)]
-struct Slot(tokio::sync::Mutex<State>);
+struct Slot {
+    standing: ArcSwapOption<Link>,
+    state: tokio::sync::Mutex<State>,
+}
 
 #[derive(Debug)]
 struct State {
-    link: Option<Link>,
     backoff: Backoff,
     failed: Option<(Instant, RpcError)>,
 }
@@ -125,7 +128,13 @@ impl Slot {
     fn new(name: &NodeName) -> Self {
         // The jitter need only differ between nodes, not be secret.
         let seed = name.as_str().bytes().fold(0u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
-        Self(tokio::sync::Mutex::new(State { link: None, backoff: Backoff::new(seed), failed: None }))
+        let state = State { backoff: Backoff::new(seed), failed: None };
+        Self { standing: ArcSwapOption::empty(), state: tokio::sync::Mutex::new(state) }
+    }
+
+    /// The connection, if one stands.
+    fn link(&self) -> Option<Link> {
+        self.standing.load().as_ref().filter(|link| link.is_open()).map(|link| Link::clone(link))
     }
 }
 
@@ -161,9 +170,12 @@ impl NodeHandle {
     /// # Errors
     /// Why there is none; at once, with the last reason, while the back-off runs.
     pub async fn link(&self) -> Result<Link, RpcError> {
-        let mut state = self.slot.0.lock().await;
-        if let Some(link) = state.link.as_ref().filter(|link| link.is_open()) {
-            return Ok(link.clone());
+        if let Some(link) = self.slot.link() {
+            return Ok(link);
+        }
+        let mut state = self.slot.state.lock().await;
+        if let Some(link) = self.slot.link() {
+            return Ok(link);
         }
         if let Some((until, error)) = state.failed.as_ref().filter(|(until, _)| *until > Instant::now()) {
             tracing::trace!(node = %self.name, wait = ?until.duration_since(Instant::now()), "backing off");
@@ -173,12 +185,12 @@ impl NodeHandle {
             Ok(link) => {
                 state.backoff.succeeded();
                 state.failed = None;
-                state.link = Some(link.clone());
+                self.slot.standing.store(Some(Arc::new(link.clone())));
                 Ok(link)
             }
             Err(error) => {
                 let wait = state.backoff.failed().to_duration();
-                state.link = None;
+                self.slot.standing.store(None);
                 state.failed = Some((Instant::now() + wait, error.clone()));
                 Err(error)
             }
