@@ -6,7 +6,6 @@ mod layers;
 #[cfg(test)]
 mod snapshots;
 
-use p2p_shared::services::node::MemberState;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -285,17 +284,6 @@ fn hint(action: Action) -> &'static str {
         Action::ZoomOut => "wider",
         Action::Freeze => "freeze",
         other => other.spec().name,
-    }
-}
-
-/// Mark and word of a state, and what they are for the eye.
-pub fn state_of(state: MemberState, states: [&'static str; 5]) -> (&'static str, &'static str, Role) {
-    match state {
-        MemberState::Alive => (states[0], "alive", Role::Good),
-        MemberState::Suspect => (states[1], "suspect", Role::Warn),
-        MemberState::Lost => (states[2], "lost", Role::Bad),
-        MemberState::Left => (states[3], "left", Role::Dim),
-        MemberState::Unknown => (states[4], "unknown", Role::Warn),
     }
 }
 

@@ -14,8 +14,8 @@ use crate::filter::{Field, Kind, Record};
 use crate::fleet::Node;
 use crate::format::{bytes, percent, plural, rate, span_ms};
 use crate::theme::{Glyphs, Role};
-use crate::view::state_of;
 use crate::views::Scene;
+use crate::views::observed;
 use crate::widgets::table::{Cell, Column};
 
 pub(super) const COLUMNS: &[Column] = &[
@@ -152,7 +152,7 @@ pub(super) fn labels(node: &Node) -> String {
 }
 
 pub(super) fn word_of(state: MemberState) -> &'static str {
-    state_of(state, [""; 5]).1
+    state.as_str()
 }
 
 pub(super) fn cell(node: &Node, column: usize, scene: &Scene<'_>, glyphs: Glyphs) -> Cell {
@@ -203,7 +203,7 @@ const fn unknown(column: usize) -> &'static str {
 }
 
 fn state_cell(node: &Node, glyphs: Glyphs) -> Cell {
-    let (mark, word, role) = state_of(node.member.state, glyphs.states);
+    let (mark, word, role) = observed::state(node.member.state, &glyphs);
     Cell::of(format!("{mark} {word}"), role)
 }
 
