@@ -313,38 +313,3 @@ fn usage_is_2_and_help_goes_to_stdout() {
         concat!("p2p-node ", env!("CARGO_PKG_VERSION"), "\n")
     );
 }
-
-/// The unit, without what depends on where the program is installed.
-const UNIT: &str = include_str!("../packaging/systemd/p2p-node.service");
-
-#[test]
-fn the_unit_says_what_the_conventions_promise() {
-    for line in [
-        "Type=notify",
-        "WatchdogSec=30",
-        "Restart=always",
-        "StartLimitIntervalSec=0",
-        "RestartPreventExitStatus=2 77 78",
-        "LoadCredential=auth-secret",
-        "StateDirectory=p2p-admin",
-        "RuntimeDirectory=p2p-admin",
-        "ConfigurationDirectory=p2p-admin",
-        "AssertPathExists=/etc/p2p-admin/pki/node.crt",
-        "LimitNOFILE=65536",
-        "ExecStart=/usr/bin/p2p-node run",
-    ] {
-        assert!(UNIT.lines().any(|found| found == line), "{line}");
-    }
-}
-
-#[test]
-fn systemd_has_nothing_to_say_about_the_unit() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("p2p-node.service");
-    fs::write(&path, UNIT.replace("/usr/bin/p2p-node", env!("CARGO_BIN_EXE_p2p-node"))).unwrap();
-    // Machines without systemd have no such program.
-    if let Ok(output) = Command::new("systemd-analyze").arg("verify").arg(&path).output() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && !said.contains("p2p-node.service"), "{said}");
-    }
-}
