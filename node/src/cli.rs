@@ -5,6 +5,7 @@
 
 mod ca;
 mod config;
+mod manuals;
 mod output;
 mod passphrase;
 mod run;
@@ -13,7 +14,9 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -53,6 +56,12 @@ pub enum Command {
         /// Which shell.
         shell: Shell,
     },
+    /// Writes the manual pages, for packages.
+    #[command(hide = true)]
+    Manuals {
+        /// Where to.
+        directory: PathBuf,
+    },
 }
 
 /// The whole program, with `start` as its node.
@@ -76,6 +85,10 @@ fn dispatch<S: Start>(cli: Cli, start: S) -> Exit {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "p2p-node", &mut script);
             output::print(&script)
+        }
+        Command::Manuals { directory } => {
+            let written = manuals::write(&directory, Cli::command());
+            ended(written.with_context(|| directory.display().to_string()))
         }
     }
 }

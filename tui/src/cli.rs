@@ -9,6 +9,7 @@ pub mod failure;
 pub mod first_run;
 pub mod kill;
 pub mod label;
+pub mod manuals;
 pub mod nodes;
 pub mod open;
 pub mod output;
@@ -17,7 +18,7 @@ pub mod session;
 pub mod top;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -76,6 +77,15 @@ pub enum Command {
     Completions {
         /// Which shell
         shell: Shell,
+        /// The name it completes for, where the program has another one
+        #[arg(long, value_name = "NAME", default_value = "p2p-tui")]
+        program: String,
+    },
+    /// Write the manual pages, for packages
+    #[command(hide = true)]
+    Manuals {
+        /// Where to
+        directory: PathBuf,
     },
 }
 
@@ -177,7 +187,8 @@ async fn dispatch(
     streams: &mut Streams<'_>,
 ) -> Result<Exit, CliError> {
     match command {
-        Command::Completions { shell } => completions(*shell, streams),
+        Command::Completions { shell, program } => completions(*shell, program, streams),
+        Command::Manuals { directory } => write_manuals(directory),
         Command::Mesh(command) => {
             let is_readonly = options.readonly || surroundings.console_file()?.readonly;
             if command.acts()? && is_readonly {
@@ -192,9 +203,14 @@ async fn dispatch(
     }
 }
 
-fn completions(shell: Shell, streams: &mut Streams<'_>) -> Result<Exit, CliError> {
+fn write_manuals(directory: &Path) -> Result<Exit, CliError> {
+    let failed = |error| CliError::new(Exit::Failed, format!("{}: {error}", directory.display()));
+    manuals::write(directory, Options::command()).map(|()| Exit::Ok).map_err(failed)
+}
+
+fn completions(shell: Shell, program: &str, streams: &mut Streams<'_>) -> Result<Exit, CliError> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Options::command(), "p2p-tui", &mut text);
+    clap_complete::generate(shell, &mut Options::command(), program, &mut text);
     streams.data(&String::from_utf8_lossy(&text))?;
     Ok(Exit::Ok)
 }
