@@ -14,6 +14,7 @@ const SLICE: &str = include_str!("../packaging/systemd/p2p-admin-managed.slice")
 const SYSUSERS: &str = include_str!("../packaging/systemd/p2p-admin.sysusers");
 const TMPFILES: &str = include_str!("../packaging/systemd/p2p-admin.tmpfiles");
 const NODE_TOML: &str = include_str!("../packaging/systemd/node.toml");
+const CHANGELOG: &str = include_str!("../packaging/debian/changelog");
 
 /// Highest exposure of full administration by `systemd-analyze security`, in tenths. Half of the scale is what an
 /// administrator's program is for: root, all devices, all files, the network.
@@ -89,6 +90,16 @@ fn the_unit_says_what_the_conventions_promise() {
 }
 
 #[test]
+fn the_unit_needs_no_program_that_a_small_system_lacks() {
+    const ALWAYS_THERE: [&str; 3] = ["/usr/bin/p2p-node ", "/bin/sh ", "+/bin/chown "];
+    let commands = UNIT.lines().chain(RESTRICTED.lines()).filter(|line| line.starts_with("Exec"));
+    for line in commands {
+        let (_, command) = line.split_once('=').unwrap();
+        assert!(ALWAYS_THERE.iter().any(|program| command.starts_with(program)), "{line}");
+    }
+}
+
+#[test]
 fn systemd_has_nothing_to_say_about_the_units() {
     for units in [Units::full(), Units::restricted()] {
         for name in ["p2p-node.service", "p2p-admin-managed.slice"] {
@@ -118,6 +129,19 @@ fn the_restricted_profile_drops_what_the_unit_lists() {
         assert!(UNIT.contains(list), "{list}");
         let first = RESTRICTED.lines().find(|line| line.starts_with(list));
         assert_eq!(first, Some(list));
+    }
+}
+
+#[test]
+fn the_restricted_profile_reads_other_processes_and_never_changes_them() {
+    // With CAP_SYS_PTRACE any of these would make root of its user.
+    let denied = RESTRICTED.lines().find_map(|line| line.strip_prefix("SystemCallFilter=~")).unwrap();
+    for call in ["@privileged", "@debug", "process_vm_writev"] {
+        assert!(denied.split(' ').any(|found| found == call), "{call}");
+    }
+    let granted = RESTRICTED.lines().find_map(|line| line.strip_prefix("AmbientCapabilities=")).unwrap();
+    for capability in ["CAP_DAC_OVERRIDE", "CAP_SYS_ADMIN", "CAP_SETUID", "CAP_CHOWN", "CAP_FOWNER"] {
+        assert!(!granted.contains(capability), "{capability}");
     }
 }
 
@@ -165,4 +189,9 @@ fn node_toml_is_the_template_of_this_version() {
         p2p_node::config::template(),
         "renew it: cargo run -p p2p-node -- config template > node/packaging/systemd/node.toml"
     );
+}
+
+#[test]
+fn the_changelog_of_the_packages_begins_with_this_version() {
+    assert!(CHANGELOG.starts_with(concat!("p2p-admin (", env!("CARGO_PKG_VERSION"), "-1) ")), "{CHANGELOG}");
 }
