@@ -1,14 +1,16 @@
 //! Identity: from a peer's certificate to who it is, or to the reason why it is refused.
 //!
-//! Certificates, keys and the CA enter as DER or from a directory of PEM files; rustls configurations,
-//! identities and signatures leave. Nothing here trusts a name that is not in a verified certificate, asks
+//! Certificates, keys and the CA enter as DER, from a directory of PEM files, or in a bundle that is put in
+//! place; rustls configurations, identities and signatures leave. Nothing here trusts a name that is not in a verified certificate, asks
 //! a clock (rustls does, or the caller), or prints a secret.
 //!
 //! The order of judgement is fixed: webpki (chain, signatures, dates), the root's own dates, which webpki
 //! does not look at, the profile of `identity`, the mesh, the revoked ids.
 
+mod bundle;
 mod config;
 mod credentials;
+mod install;
 mod key;
 mod profile;
 mod refusal;
@@ -20,8 +22,12 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use bundle::{
+    BOOTSTRAP_FILE, BOOTSTRAP_MAX, BootstrapError, Bundle, BundleError, BundleKind, bootstrap_addresses,
+};
 pub use config::{client_config, server_config};
 pub use credentials::{Credentials, CredentialsError, CredentialsProblem, certificates_file};
+pub use install::{Change, InstallError, Installed, OthersFiles};
 pub use key::{KeyFile, MeshKey, PassphraseError, passphrase_file};
 pub use profile::{
     CERT_LIFE_MAX, PeerIdentity, PeerKind, ProfileRule, ROLE_EXTENSION_OID, identity, node_id,

@@ -13,6 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use zeroize::Zeroizing;
 
+use super::bundle::BundleKind;
 use super::key::{KeyFile, MeshKey, PassphraseError, read_file};
 use super::profile::{self, PeerIdentity, PeerKind};
 use super::refusal::{Refusal, RefusalReason};
@@ -35,7 +36,7 @@ pub struct CredentialsError {
 pub enum CredentialsProblem {
     /// Not there.
     #[error(
-        "there is no such file; `ca.sh issue` makes it, `ca.sh bundle` carries it to its machine, and --certs names its directory"
+        "there is no such file; `ca.sh issue` makes it, `ca.sh bundle` packs it, `import` of p2p-node or p2p-tui puts it in place, and --certs names its directory"
     )]
     Missing,
     /// There, and the system does not give it.
@@ -131,15 +132,9 @@ impl Credentials {
     /// A node's, from `ca.crt`, `node.crt` and `node.key`, as good at `now`. Its key is not encrypted: a
     /// machine starts with nobody there.
     pub fn load_node(directory: &Path, now: UnixMillis) -> Result<Self, CredentialsError> {
-        let nobody = |_: &Path| {
-            let why = "a node's key must not be, because nobody is there to ask when it starts";
-            Err(PassphraseError::Unavailable(why.to_owned()))
-        };
-        let loaded = Self::load(directory, "node", now, nobody)?;
-        match loaded.identity.kind {
-            PeerKind::Node => Ok(loaded),
-            PeerKind::Operator(_) => Err(wrong_kind(directory, "node", ("an operator", "a node's"))),
-        }
+        let loaded = Self::load(directory, "node", now, nobody_asks)?;
+        check_kind(&loaded.identity, BundleKind::Node, directory)?;
+        Ok(loaded)
     }
 
     /// An operator's, from `ca.crt`, `operator.crt` and `operator.key`, as good at `now`. `ask` is called
@@ -150,10 +145,8 @@ impl Credentials {
         ask: impl FnOnce(&Path) -> Result<Zeroizing<String>, PassphraseError>,
     ) -> Result<Self, CredentialsError> {
         let loaded = Self::load(directory, "operator", now, ask)?;
-        match loaded.identity.kind {
-            PeerKind::Operator(_) => Ok(loaded),
-            PeerKind::Node => Err(wrong_kind(directory, "operator", ("a node", "an operator's"))),
-        }
+        check_kind(&loaded.identity, BundleKind::Operator, directory)?;
+        Ok(loaded)
     }
 
     /// From a chain, its CAs and a key (DER of PKCS#8) that never were on disk.
@@ -228,7 +221,7 @@ impl Credentials {
 }
 
 /// Who the certificate is of, and the trust that its CA gives, if that trust lets itself in.
-fn judge(
+pub(super) fn judge(
     chain: &[CertificateDer<'_>],
     roots: &[CertificateDer<'_>],
     now: UnixMillis,
@@ -242,11 +235,17 @@ fn judge(
 
 /// Every certificate of a PEM file, in its order; at least one, and nothing else.
 pub fn certificates_file(file: &Path) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
-    let failed = |problem| CredentialsError::new(file, problem);
     let anyone = |_: &Path, _: &File| Ok(());
-    let bytes = read_file(file, anyone)?;
-    let sections =
-        pem::parse_many(bytes.as_slice()).map_err(|_| failed(CredentialsProblem::NotACertificate))?;
+    certificates_pem(file, &read_file(file, anyone)?)
+}
+
+/// The same of its content.
+pub(super) fn certificates_pem(
+    file: &Path,
+    bytes: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
+    let failed = |problem| CredentialsError::new(file, problem);
+    let sections = pem::parse_many(bytes).map_err(|_| failed(CredentialsProblem::NotACertificate))?;
     if let Some(foreign) = sections.iter().find(|section| section.tag() != "CERTIFICATE") {
         let tag = super::refusal::clean_text(foreign.tag().as_bytes());
         return Err(failed(CredentialsProblem::ForeignSection(tag)));
@@ -257,11 +256,23 @@ pub fn certificates_file(file: &Path) -> Result<Vec<CertificateDer<'static>>, Cr
     Ok(sections.into_iter().map(|section| CertificateDer::from(section.into_contents())).collect())
 }
 
-fn wrong_kind(
+/// Refuses the certificate of `directory` if it is of the other kind.
+pub(super) fn check_kind(
+    identity: &PeerIdentity,
+    kind: BundleKind,
     directory: &Path,
-    stem: &str,
-    (found, wanted): (&'static str, &'static str),
-) -> CredentialsError {
-    let file = directory.join(format!("{stem}.crt"));
-    CredentialsError::new(&file, CredentialsProblem::WrongKind { found, wanted })
+) -> Result<(), CredentialsError> {
+    let (found, wanted) = match (identity.kind, kind) {
+        (PeerKind::Operator(_), BundleKind::Node) => ("an operator", "a node's"),
+        (PeerKind::Node, BundleKind::Operator) => ("a node", "an operator's"),
+        (PeerKind::Node, BundleKind::Node) | (PeerKind::Operator(_), BundleKind::Operator) => return Ok(()),
+    };
+    let file = directory.join(format!("{}.crt", kind.stem()));
+    Err(CredentialsError::new(&file, CredentialsProblem::WrongKind { found, wanted }))
+}
+
+/// Where a key has to open by itself.
+pub(super) fn nobody_asks(_: &Path) -> Result<Zeroizing<String>, PassphraseError> {
+    let why = "a node's key must not be, because nobody is there to ask when it starts";
+    Err(PassphraseError::Unavailable(why.to_owned()))
 }

@@ -71,9 +71,13 @@ pub struct KeyFile {
 impl KeyFile {
     /// Reads the file, if nobody else can.
     pub fn read(path: &Path) -> Result<Self, CredentialsError> {
+        Self::parse(path, &read_file(path, check_private)?)
+    }
+
+    /// The same of its content, wherever that comes from.
+    pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CredentialsError> {
         let failed = |problem| CredentialsError::new(path, problem);
-        let bytes = read_file(path, check_private)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| failed(CredentialsProblem::NotAKey))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| failed(CredentialsProblem::NotAKey))?;
         let (label, der) = SecretDocument::from_pem(text).map_err(|_| failed(CredentialsProblem::NotAKey))?;
         let is_sealed = match label {
             "PRIVATE KEY" => false,
@@ -98,15 +102,23 @@ impl KeyFile {
             return Ok(Zeroizing::new(self.der.as_bytes().to_vec()));
         }
         let failed = |problem| CredentialsError::new(&self.path, problem);
-        let sealed = EncryptedPrivateKeyInfo::try_from(self.der.as_bytes())
-            .map_err(|_| failed(CredentialsProblem::NotAKey))?;
-        if !is_affordable(&sealed) {
-            return Err(failed(CredentialsProblem::KeyTooCostly));
-        }
+        let sealed = self.sealed()?;
         let passphrase = ask(&self.path).map_err(|error| failed(CredentialsProblem::Passphrase(error)))?;
         let opened =
             sealed.decrypt(passphrase.as_bytes()).map_err(|_| failed(CredentialsProblem::WrongPassphrase))?;
         Ok(Zeroizing::new(opened.as_bytes().to_vec()))
+    }
+
+    /// What can be told of an encrypted key without its passphrase: whether one could open it at all.
+    pub(super) fn check_sealed(&self) -> Result<(), CredentialsError> {
+        self.sealed().map(|_| ())
+    }
+
+    fn sealed(&self) -> Result<EncryptedPrivateKeyInfo<'_>, CredentialsError> {
+        let failed = |problem| CredentialsError::new(&self.path, problem);
+        let sealed = EncryptedPrivateKeyInfo::try_from(self.der.as_bytes())
+            .map_err(|_| failed(CredentialsProblem::NotAKey))?;
+        if is_affordable(&sealed) { Ok(sealed) } else { Err(failed(CredentialsProblem::KeyTooCostly)) }
     }
 }
 

@@ -306,7 +306,7 @@ pub fn clean_text(bytes: &[u8]) -> String {
 }
 
 /// A point in time as RFC 3339 to the second, by the proleptic Gregorian calendar.
-struct Utc<'a>(&'a UnixMillis);
+pub(super) struct Utc<'a>(pub(super) &'a UnixMillis);
 
 impl fmt::Display for Utc<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

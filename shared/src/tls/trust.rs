@@ -124,6 +124,20 @@ impl Trust {
         Ok(peer)
     }
 
+    /// Judges the certificate of a server that browsers come to, with its intermediates: issued by our CA and
+    /// good now. It has no place in the mesh, and so neither identity nor profile.
+    pub(super) fn verify_server(&self, chain: &[CertificateDer<'_>], now: UnixMillis) -> Result<(), Refusal> {
+        let (leaf, intermediates) = chain.split_first().ok_or(Refusal::NoCertificate)?;
+        let roots = self.roots.load();
+        let end_entity = EndEntityCert::try_from(leaf).map_err(from_webpki)?;
+        let time = UnixTime::since_unix_epoch(Duration::from_millis(now.0));
+        let usage = KeyUsage::server_auth();
+        let path = end_entity
+            .verify_for_usage(&CHAIN_ALGORITHMS, &roots.anchors, intermediates, time, usage, None, None)
+            .map_err(from_webpki)?;
+        roots.check_dates(path.anchor(), now).map(|_| ())
+    }
+
     /// Judges signed bytes: the signer as any peer, then the signature.
     pub fn verify_signed(&self, signed: &Signed<'_>, now: UnixMillis) -> Result<PeerIdentity, Refusal> {
         let peer = self.verify(&CertificateDer::from(signed.leaf), &[], now)?;

@@ -27,11 +27,11 @@ fn write(directory: &Path, name: &str, text: &str, mode: u32) {
     fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn certificate_pem(der: &[u8]) -> String {
+pub(super) fn certificate_pem(der: &[u8]) -> String {
     pem::encode(&pem::Pem::new("CERTIFICATE", der))
 }
 
-fn sealed_pem(key: &KeyPair) -> String {
+pub(super) fn sealed_pem(key: &KeyPair) -> String {
     let parameters = pbes2::Parameters::pbkdf2_sha256_aes256cbc(100, b"saltsalt", &[7; 16]).unwrap();
     let sealed = PrivateKeyInfo::try_from(key.serialized_der())
         .unwrap()
