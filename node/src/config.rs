@@ -3,6 +3,7 @@
 //! Flags, variables and files enter in [`load`]; a [`Config`] leaves, or every problem at once, each with its
 //! file, line and key. It opens no socket and writes nothing, and never prints a secret.
 
+mod bootstrap;
 pub mod paths;
 mod secret;
 mod settings;
@@ -119,6 +120,7 @@ impl Inspected {
             shown.name = Some(config.name.clone());
             shown.certs = Some(config.certs.clone());
             shown.data = Some(config.data.clone());
+            shown.bootstrap.clone_from(&config.bootstrap);
         }
         let table = toml::Value::try_from(&shown)?;
         let row = |key: String| {
@@ -126,11 +128,22 @@ impl Inspected {
             let text = value.map(ToString::to_string);
             let origin = match self.settings.origin(&key) {
                 Origin::Default if key == "name" && self.config.is_ok() => "certificate".to_owned(),
+                Origin::Default if key == "bootstrap" => self.bootstrap_origin(),
                 origin => origin.to_string(),
             };
             Row { key, value: text, origin }
         };
         Ok(layers::keys::<Settings>().into_iter().map(row).collect())
+    }
+
+    /// Where the addresses come from when no source of the configuration has any.
+    fn bootstrap_origin(&self) -> String {
+        match &self.config {
+            Ok(config) if !config.bootstrap.is_empty() => {
+                bootstrap::file(&config.certs).display().to_string()
+            }
+            _ => Origin::Default.to_string(),
+        }
     }
 }
 
@@ -181,7 +194,13 @@ fn check(
             return None;
         }
     };
-    let config = assemble(settings, facts, (certs, name, auth_secret));
+    let mut config = assemble(settings, facts, (certs, name, auth_secret));
+    if loaded.origin("bootstrap") == Origin::Default {
+        match bootstrap::read(&config.certs) {
+            Ok(bundled) => config.bootstrap = bundled,
+            Err(problem) => problems.push(problem.at("bootstrap")),
+        }
+    }
     if !config.http_address.ip().to_canonical().is_loopback() {
         let missing = ["http.crt", "http.key"].into_iter().find(|file| !config.certs.join(file).is_file());
         let place = |file| config.certs.join(file).display().to_string();

@@ -37,7 +37,8 @@ pub struct Settings {
     pub data: Option<PathBuf>,
 
     /// Nodes to join through, as "HOST:PORT". Any one that answers is enough; peers that are remembered
-    /// from the last run are tried first.
+    /// from the last run are tried first. Without it: those of the file bootstrap in the certificate
+    /// directory, which came with the bundle, one a line.
     #[config(env = "BOOTSTRAP_NODES", default = [])]
     pub bootstrap: Vec<HostPort>,
 

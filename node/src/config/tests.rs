@@ -291,6 +291,65 @@ fn certificates_are_found_where_the_conventions_say() {
 }
 
 #[test]
+fn the_bundles_addresses_are_those_that_nobody_else_gives() {
+    let bundled = |text: &str| {
+        let machine = Machine::with_node();
+        machine.write("cwd/certs/nodes/web-1/bootstrap", text);
+        machine
+    };
+    let peers = |machine: &Machine| {
+        let peers = machine.load().unwrap().bootstrap;
+        peers.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let origin = |machine: &Machine| {
+        let env = |name: &str| machine.env.get(name).cloned();
+        let rows = inspect(&machine.given, &machine.facts(), &env).unwrap().rows().unwrap();
+        let row = rows.into_iter().find(|row| row.key == "bootstrap").unwrap();
+        (row.value.unwrap(), row.origin)
+    };
+    let machine = bundled("a.example:1\n\n[::1]:2\n");
+    assert_eq!(peers(&machine), ["a.example:1", "[::1]:2"]);
+    let (value, place) = origin(&machine);
+    assert_eq!(value, "[\"a.example:1\", \"[::1]:2\"]");
+    assert!(place.ends_with("certs/nodes/web-1/bootstrap"), "{place}");
+    for empty in ["", "\n"] {
+        assert_eq!(origin(&bundled(empty)), ("[]".to_owned(), "default".to_owned()));
+    }
+
+    let machine = machine.env("BOOTSTRAP_NODES", "");
+    assert_eq!(peers(&machine), ["a.example:1", "[::1]:2"], "an empty variable is none");
+    machine.write("etc/node.toml", "bootstrap = []");
+    assert_eq!(peers(&machine), [""; 0], "an empty list is one");
+    machine.write("etc/node.toml", "bootstrap = ['file:1']");
+    assert_eq!(peers(&machine), ["file:1"]);
+    machine.write("cwd/.env", "BOOTSTRAP_NODES=dotenv:1\n");
+    assert_eq!(peers(&machine), ["dotenv:1"]);
+    let machine = machine.env("BOOTSTRAP_NODES", "variable:1");
+    assert_eq!(peers(&machine), ["variable:1"]);
+    assert_eq!(peers(&machine.flag("bootstrap", "flag:1")), ["flag:1"]);
+}
+
+#[test]
+fn a_broken_list_of_a_bundle_is_told_with_its_line() {
+    for (text, expected) in [
+        ("a:1\n\nweb-1\n", "bootstrap:3: bootstrap: \"web-1\" is not HOST:PORT"),
+        ("a:0", "bootstrap:1: bootstrap: nobody can connect to port 0"),
+        ("a:1\n\0", "bootstrap:2: bootstrap: holds a NUL byte"),
+        (&"a:1\n".repeat(33), "bootstrap:33: bootstrap: more than 32 addresses"),
+        (&"\n".repeat(70_000), "bootstrap: bootstrap: cannot be read: it is larger than 64 KiB"),
+    ] {
+        let machine = Machine::with_node();
+        machine.write("cwd/certs/nodes/web-1/bootstrap", text);
+        let problem = machine.problem();
+        assert!(problem.contains(&format!("certs/nodes/web-1/{expected}")), "{problem}");
+        assert_eq!(machine.env("BOOTSTRAP_NODES", "a:1").load().unwrap().bootstrap.len(), 1);
+    }
+    let machine = Machine::with_node();
+    fs::create_dir(machine.path("cwd/certs/nodes/web-1/bootstrap")).unwrap();
+    assert!(machine.problem().contains("it is not a file"), "{}", machine.problem());
+}
+
+#[test]
 fn a_missing_certificate_says_what_to_do() {
     assert!(Machine::new().problem().contains("scripts/ca.sh issue node NAME"));
     assert!(Machine::new().flag("name", "db-1").problem().contains("scripts/ca.sh issue node db-1"));
