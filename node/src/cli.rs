@@ -5,6 +5,7 @@
 
 mod ca;
 mod config;
+mod import;
 mod manuals;
 mod output;
 mod passphrase;
@@ -49,6 +50,8 @@ pub enum Command {
     Run(run::RunArgs),
     /// Make the CA of a mesh, issue certificates, and look after them.
     Ca(ca::CaArgs),
+    /// Puts the bundle that `ca.sh bundle node NAME` made in place.
+    Import(import::ImportArgs),
     /// Checks, shows or explains the configuration.
     Config(config::ConfigArgs),
     /// Prints completions for a shell.
@@ -80,6 +83,7 @@ fn dispatch<S: Start>(cli: Cli, start: S) -> Exit {
     match cli.command {
         Command::Run(args) => run::run(args, start),
         Command::Ca(args) => ended(ca::run(args)),
+        Command::Import(args) => ended(import::run(&args)),
         Command::Config(args) => config::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -7,6 +7,7 @@ pub mod call;
 pub mod console;
 pub mod failure;
 pub mod first_run;
+pub mod import;
 pub mod kill;
 pub mod label;
 pub mod manuals;
@@ -73,6 +74,8 @@ pub enum Command {
     /// Asks the mesh.
     #[command(flatten)]
     Mesh(MeshCommand),
+    /// Put the bundle that `ca.sh bundle operator NAME` made in place
+    Import(import::ImportArgs),
     /// Print the completions of a shell
     Completions {
         /// Which shell
@@ -187,7 +190,9 @@ async fn dispatch(
     streams: &mut Streams<'_>,
 ) -> Result<Exit, CliError> {
     match command {
+        Command::Completions { shell } => completions(*shell, streams),
         Command::Completions { shell, program } => completions(*shell, program, streams),
+        Command::Import(args) => import::run(args, &options.entrance, surroundings, streams),
         Command::Manuals { directory } => write_manuals(directory),
         Command::Mesh(command) => {
             let is_readonly = options.readonly || surroundings.console_file()?.readonly;

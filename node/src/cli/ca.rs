@@ -31,7 +31,7 @@ Examples:
   ca.sh issue node web-1 --address 10.0.0.1       a machine
   ca.sh issue operator anna --role admin          a person
   ca.sh bundle node web-1 --bootstrap 10.0.0.1:5678 > web-1.tar
-  tar -xf web-1.tar -C /etc/p2p-admin/pki         on web-1, as root
+  p2p-node import web-1.tar                       on web-1, as root
   p2p-tui import anna.tar                         where anna works
   ca.sh renew web-1                               the same key and id, a later end
 
@@ -272,7 +272,13 @@ fn bundle(dir: &Path, args: &BundleArgs) -> anyhow::Result<()> {
         BundleKind::Operator => Kind::Operator,
     };
     pki::bundle(dir, (kind, &args.name), &args.bootstrap, out.lock())?;
+    let name = &args.name;
+    let there = match kind {
+        Kind::Node => format!("On {name}, as root: p2p-node import {name}.tar"),
+        Kind::Operator => format!("Where {name} works: p2p-tui import {name}.tar"),
+    };
     eprintln!("The bundle holds a private key: carry it safely, and delete it when it is in place.");
+    eprintln!("{there}");
     Ok(())
 }
 

@@ -46,6 +46,8 @@ fn wrong_usage_ends_in_2() {
         &["run", "--bootstrap", "web-1"],
         &["config"],
         &["completions", "cobol"],
+        &["import"],
+        &["import", "a.tar", "b.tar"],
     ];
     for args in table {
         assert_eq!(exit(args), Exit::Usage, "{args:.60?}");
@@ -66,7 +68,14 @@ fn a_port_is_digits_in_range() {
 
 #[test]
 fn help_and_version_are_no_failure() {
-    for args in [&["--help"][..], &["-h"], &["--version"], &["run", "--help"], &["config", "template"]] {
+    for args in [
+        &["--help"][..],
+        &["-h"],
+        &["--version"],
+        &["run", "--help"],
+        &["config", "template"],
+        &["import", "--help"],
+    ] {
         assert_eq!(exit(args), Exit::Ok, "{args:?}");
     }
 }

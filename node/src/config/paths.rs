@@ -133,7 +133,7 @@ fn only_local_node(facts: &Facts, system: &Path) -> Result<(PathBuf, NodeName), 
     match found.as_slice() {
         [only] => read_identity(only),
         [] => Err(format!(
-            "no certificate, neither in {} nor in {}: make one with `scripts/ca.sh issue node NAME`, or give --certs DIR",
+            "no certificate, neither in {} nor in {}: make one with `scripts/ca.sh issue node NAME`, and `p2p-node import` its bundle here, or give --certs DIR",
             system.display(),
             nodes.display()
         )),
@@ -162,7 +162,7 @@ fn read_identity(certs: &Path) -> Result<(PathBuf, NodeName), String> {
             Ok(_) => return Err(format!("{} is not a file", path.display())),
             Err(error) => {
                 return Err(format!(
-                    "{} cannot be read: {error}: copy the node's bundle there",
+                    "{} cannot be read: {error}: `p2p-node import BUNDLE.tar` puts the node's bundle in place",
                     path.display()
                 ));
             }

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use p2p_shared::id::NodeName;
+use p2p_shared::tls::{BOOTSTRAP_FILE, BOOTSTRAP_MAX, BundleKind};
 use tar::{Builder, EntryType, Header};
 use zeroize::Zeroizing;
 
@@ -15,11 +16,6 @@ use super::address::Endpoint;
 use super::error::PkiError;
 use super::files::SECRET;
 use super::record::{self, Kind};
-
-const NODE_FILES: [&str; 5] = ["ca.crt", "node.crt", "node.key", "http.crt", "http.key"];
-const OPERATOR_FILES: [&str; 3] = ["ca.crt", "operator.crt", "operator.key"];
-/// Where its reader finds the mesh: one `HOST:PORT` a line.
-const BOOTSTRAP_FILE: &str = "bootstrap";
 
 /// Writes the bundle of `name`, with the endpoints it should dial first.
 pub fn bundle(
@@ -32,14 +28,17 @@ pub fn bundle(
     if found != kind {
         return Err(PkiError::OtherKind { name: name.clone(), found, asked: kind });
     }
+    if bootstrap.len() > BOOTSTRAP_MAX {
+        return Err(PkiError::TooManyEndpoints);
+    }
     let directory = kind.path(ca, name);
-    let names: &[&str] = match kind {
-        Kind::Node => &NODE_FILES,
-        Kind::Operator => &OPERATOR_FILES,
+    let names = match kind {
+        Kind::Node => BundleKind::Node,
+        Kind::Operator => BundleKind::Operator,
     };
     // All is read before the first byte leaves: half a bundle is worse than none.
     let mut entries = Vec::new();
-    for name in names {
+    for name in names.files() {
         let file = directory.join(name);
         let content = fs::read(&file).map_err(|error| PkiError::file(&file, error))?;
         entries.push((*name, Zeroizing::new(content)));

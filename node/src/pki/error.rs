@@ -36,6 +36,11 @@ pub enum PkiError {
     ShortPassphrase { chars: usize },
     #[error("{}: this CA did not issue it: {refusal}", .file.display())]
     NotOurs { file: PathBuf, refusal: Refusal },
+    #[error(
+        "a bundle names at most {} addresses to dial first: a few are enough, the others are found",
+        p2p_shared::tls::BOOTSTRAP_MAX
+    )]
+    TooManyEndpoints,
     #[error("{}: {what}", .file.display())]
     Damaged { file: PathBuf, what: &'static str },
     #[error(transparent)]

@@ -42,6 +42,11 @@ impl Streams<'_> {
         let _ = writeln!(self.err, "p2p-tui: {}", format::clean(line));
     }
 
+    /// What was done, in a line that is no complaint.
+    pub fn tell(&mut self, line: &str) {
+        let _ = writeln!(self.err, "{}", format::clean(line));
+    }
+
     /// Writes data and sees to it that it got out.
     pub fn data(&mut self, text: &str) -> Result<(), CliError> {
         self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).map_err(CliError::Output)

@@ -50,6 +50,8 @@ fn a_wrong_command_line_is_a_usage_error_without_data() {
         &["completions", "nonsense"],
         &["--port", "1"],
         &["forget"],
+        &["import"],
+        &["import", "a.tar", "b.tar"],
     ] {
         let ran = ran(line);
         assert_eq!(ran.exit, Exit::Usage, "{line:?}: {}", ran.err);
@@ -80,6 +82,32 @@ fn without_a_certificate_the_first_steps_are_told() {
     assert!(ran.out.is_empty());
     assert!(ran.err.starts_with("p2p-tui: there is no operator's certificate: looked in "), "{}", ran.err);
     assert!(ran.err.contains("scripts/ca.sh issue operator"), "{}", ran.err);
+}
+
+#[test]
+fn the_first_steps_fit_a_terminal() {
+    for line in first_run::TEXT.lines() {
+        assert!(line.len() <= 76, "{line}");
+    }
+}
+
+#[test]
+fn what_is_no_bundle_is_refused_in_a_line_and_nothing_is_made() {
+    let root = tempfile::tempdir().unwrap();
+    let bundle = root.path().join("anna.tar");
+    std::fs::write(&bundle, "no tar at all").unwrap();
+    let config = root.path().join("config");
+    let surroundings = Surroundings { config: Some(config.clone()), ..Surroundings::default() };
+    let bundle = bundle.to_str().unwrap();
+    for (line, words) in [
+        (["import", bundle], "anna.tar: it is no tar"),
+        (["import", "/nowhere/x.tar"], "/nowhere/x.tar: it cannot be read: "),
+    ] {
+        let ran = ran_in(&line, &surroundings);
+        assert_eq!((ran.exit, ran.out.as_str(), ran.err.lines().count()), (Exit::Data, "", 1), "{}", ran.err);
+        assert!(ran.err.starts_with("p2p-tui: ") && ran.err.contains(words), "{}", ran.err);
+    }
+    assert!(!config.exists());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use p2p_shared::error::Exit;
 use p2p_shared::time::UnixMillis;
-use p2p_shared::tls::{Credentials, CredentialsError, PassphraseError, passphrase_file};
+use p2p_shared::tls::{BOOTSTRAP_FILE, Credentials, CredentialsError, PassphraseError, passphrase_file};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -17,8 +17,6 @@ use super::address::{AddressError, NodeAddress};
 
 /// The file that every operator's directory has.
 const CERTIFICATE: &str = "operator.crt";
-/// The file of a bundle that says where nodes are, one a line.
-const BOOTSTRAP: &str = "bootstrap";
 /// Most nodes to enter by.
 pub const NODES_MAX: usize = 32;
 /// No settings file of ours is larger.
@@ -59,6 +57,9 @@ pub enum SettingsError {
     /// No operator's certificate anywhere.
     #[error("there is no operator's certificate: looked in {}", list(.0))]
     NoCertificates(Vec<PathBuf>),
+    /// The environment names no directory of the user's.
+    #[error("neither HOME nor XDG_CONFIG_HOME is set: name a directory with --certs")]
+    NoHome,
     /// Several, and no way to choose.
     #[error("there are several operators, choose one with --certs: {}", list(.0))]
     SeveralOperators(Vec<PathBuf>),
@@ -159,6 +160,12 @@ impl Surroundings {
         }
     }
 
+    /// Where an operator's certificate is put: what was asked for, else the user's own directory.
+    pub fn own_certificates(&self, asked: Option<&Path>) -> Result<PathBuf, SettingsError> {
+        let given = asked.or(self.certs.as_deref()).map(|given| self.here.join(given));
+        given.or_else(|| self.config.as_ref().map(|config| config.join("certs"))).ok_or(SettingsError::NoHome)
+    }
+
     /// The operator's credentials, as good at `now`. Asks for a passphrase if the key has one.
     pub fn credentials(&self, asked: Option<&Path>, now: UnixMillis) -> Result<Credentials, SettingsError> {
         let directory = self.certificates(asked)?;
@@ -190,7 +197,7 @@ impl Surroundings {
             let path = self.console_path().unwrap_or_else(|| PathBuf::from("tui.toml"));
             return parse_nodes(&file.node, path.display().to_string());
         }
-        let bundled = self.certificates(certs).ok().map(|directory| directory.join(BOOTSTRAP));
+        let bundled = self.certificates(certs).ok().map(|directory| directory.join(BOOTSTRAP_FILE));
         let Some(path) = bundled else { return Ok(vec![NodeAddress::default()]) };
         // A directory that no bundle filled has no such file.
         let text = read_limited(&path).unwrap_or_default();
@@ -302,6 +309,18 @@ mod tests {
     }
 
     #[test]
+    fn certificates_are_put_where_they_are_looked_for_first() {
+        let mut facts = surroundings(Path::new("/root"));
+        assert_eq!(facts.own_certificates(None).unwrap(), Path::new("/root/config/certs"));
+        facts.certs = Some("environment".into());
+        assert_eq!(facts.own_certificates(None).unwrap(), Path::new("/root/here/environment"));
+        assert_eq!(facts.own_certificates(Some(Path::new("/flag"))).unwrap(), Path::new("/flag"));
+        let nobody = Surroundings::default().own_certificates(None).unwrap_err();
+        assert_eq!(nobody.exit(), Exit::Config);
+        assert!(nobody.to_string().contains("--certs"), "{nobody}");
+    }
+
+    #[test]
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
         let facts = surroundings(Path::new("/nowhere"));
         let shown = |asked: &[&str], file: &[&str]| -> Vec<String> {
@@ -322,10 +341,10 @@ mod tests {
         operator(&certs);
         let entrances = || facts.entrances(&[], &ConsoleFile::default(), Some(&certs));
         assert_eq!(entrances().unwrap(), [NodeAddress::default()]);
-        fs::write(certs.join(BOOTSTRAP), "web-1:1\n\n[::1]:2\n").unwrap();
+        fs::write(certs.join(BOOTSTRAP_FILE), "web-1:1\n\n[::1]:2\n").unwrap();
         let shown: Vec<String> = entrances().unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["web-1:1", "[::1]:2"]);
-        fs::write(certs.join(BOOTSTRAP), "::1\n").unwrap();
+        fs::write(certs.join(BOOTSTRAP_FILE), "::1\n").unwrap();
         assert_eq!(entrances().unwrap_err().exit(), Exit::Config);
     }
 

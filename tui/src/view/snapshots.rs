@@ -219,8 +219,7 @@ fn banners() {
 #[test]
 fn other_screens() {
     at("too_small", &mut console(1, 1), (20, 5));
-    let text = "There is no operator certificate on this machine.\n\n  scripts/ca.sh issue operator NAME\n"
-        .to_owned();
+    let text = crate::cli::first_run::TEXT.to_owned();
     let mut console = Console::over(Simulated::new(1, 1), Options { first_run: Some(text), ..options() });
     at("first_run", &mut console, (80, 24));
 }
