@@ -68,7 +68,7 @@ impl World {
     }
 
     /// The program with these arguments, and nothing of our own environment.
-    fn program(&self, data: &Path, args: &[&str]) -> Program {
+    pub fn program(&self, data: &Path, args: &[&str]) -> Program {
         let log = data.with_extension("log");
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "binary::program_under_test", "--nocapture"])
@@ -143,8 +143,14 @@ impl Program {
         kill_process(pid, signal).unwrap();
     }
 
-    async fn ended(&mut self) -> ExitStatus {
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> ExitStatus {
         eventually("its end", LONG, async || self.child.try_wait().unwrap()).await
+    }
+
+    /// All that it said to people.
+    pub fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
     }
 
     /// Asks it to stop, and holds it to its time.

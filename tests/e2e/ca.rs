@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use p2p_node::pki::{Authority, NewCa, NodeRequest, OperatorRequest, Sealing};
+use p2p_node::pki::{
+    Authority, Endpoint, Kind, NewCa, NodeRequest, OperatorRequest, Renewal, Sealing, bundle,
+};
 use p2p_shared::access::Role;
 use p2p_shared::time::{Millis, UnixMillis};
 use p2p_shared::tls::Credentials;
@@ -19,7 +21,7 @@ pub fn now() -> UnixMillis {
 /// A CA and all that it issued. Its files go with it.
 pub struct TestCa {
     authority: Authority,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl TestCa {
@@ -32,7 +34,7 @@ impl TestCa {
         let directory = TempDir::new().unwrap();
         let new = NewCa { mesh: mesh.parse().unwrap(), days: 3_650 };
         let authority = Authority::init(directory.path(), &new, &Sealing::Plain, then).unwrap();
-        Self { authority, _directory: directory }
+        Self { authority, directory }
     }
 
     pub fn node(&self, name: &str) -> Arc<Credentials> {
@@ -52,6 +54,20 @@ impl TestCa {
     fn node_files_at(&self, name: &str, then: UnixMillis) -> PathBuf {
         let request = NodeRequest { name: name.parse().unwrap(), addresses: Vec::new(), days: 90 };
         self.authority.issue_node(&request, then).unwrap().directory
+    }
+
+    /// The tar that `ca.sh bundle` writes.
+    pub fn bundle(&self, (kind, name): (Kind, &str), bootstrap: &[String]) -> Vec<u8> {
+        let endpoints: Vec<Endpoint> = bootstrap.iter().map(|address| address.parse().unwrap()).collect();
+        let mut tar = Vec::new();
+        bundle(self.directory.path(), (kind, &name.parse().unwrap()), &endpoints, &mut tar).unwrap();
+        tar
+    }
+
+    /// A new certificate for the key that `name` has.
+    pub fn renew(&self, name: &str) {
+        let renewal = Renewal { name: name.parse().unwrap(), days: Some(60), addresses: Vec::new() };
+        self.authority.renew(&renewal, now()).unwrap();
     }
 
     pub fn operator(&self, name: &str, role: Role) -> Arc<Credentials> {

@@ -11,6 +11,7 @@ mod cluster;
 mod echo;
 mod golden;
 mod hostile;
+mod import;
 mod layers;
 mod mesh;
 mod permissions;
