@@ -129,6 +129,14 @@ pub enum InstallError {
         /// What the system says.
         error: io::Error,
     },
+    /// In place as long as the machine runs.
+    #[error("the bundle is in place, but the disk did not confirm it: {}: {error}: import it again", .path.display())]
+    Unconfirmed {
+        /// The directory above.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
     /// In place, and the files before it are still there.
     #[error("the bundle is in place, but what stood there before is still in {} and cannot be removed: {error}", .path.display())]
     Leftover {
@@ -148,7 +156,9 @@ impl InstallError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::File { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => Exit::Permission,
-            Self::File { .. } | Self::Leftover { .. } | Self::Busy(_) => Exit::Failed,
+            Self::File { .. } | Self::Unconfirmed { .. } | Self::Leftover { .. } | Self::Busy(_) => {
+                Exit::Failed
+            }
             _ => Exit::Data,
         }
     }
@@ -160,6 +170,9 @@ fn advice(error: &io::Error) -> &'static str {
             ": run this as the user to whom the directory belongs (root for /etc), or name another with --certs"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": make room, and import it again",
+        io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices => {
+            ": it is a mount or part of an image, and cannot be replaced whole: import into a directory in it, and name that with --certs"
+        }
         _ => "",
     }
 }

@@ -19,9 +19,9 @@ use crate::effects::settings::Surroundings;
 
 const EXAMPLES: &str = "\
 Examples:
-  p2p-tui import anna.tar               into ~/.config/p2p-admin/certs; then p2p-tui opens the console
-  p2p-tui import - < anna.tar           the same
-  p2p-tui import anna.tar --replace     when another name, key or CA stands there
+  p2p-tui import anna.tar             into ~/.config/p2p-admin/certs, where p2p-tui finds it
+  p2p-tui import - < anna.tar         the same
+  p2p-tui import anna.tar --replace   when another name, key or CA stands there
 
 It is all or nothing: what stands there stays until all of the new files are on the disk.";
 

@@ -101,8 +101,8 @@ fn names(directory: &Path) -> Result<Option<Vec<&'static str>>, InstallError> {
     for entry in entries {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
-        let is_directory = entry.file_type().map_err(failed)?.is_dir();
-        match known_name(name.as_encoded_bytes()).filter(|_| !is_directory) {
+        let kind = entry.file_type().map_err(failed)?;
+        match known_name(name.as_encoded_bytes()).filter(|_| kind.is_file() || kind.is_symlink()) {
             Some(known) => names.push(known),
             None => {
                 let name = clean_text(name.as_encoded_bytes());

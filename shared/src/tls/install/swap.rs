@@ -132,11 +132,18 @@ impl<'a> Staging<'a> {
             Ok(old) => old,
             Err(error) => return Err(self.given_up(error.into())),
         };
-        fsync(&self.parent).map_err(|error| InstallError::file(&self.place.parent, error))?;
+        fsync(&self.parent).map_err(|error| InstallError::Unconfirmed {
+            path: self.place.parent.clone(),
+            error: error.into(),
+        })?;
         let Some(old) = old else { return Ok(()) };
-        remove(&self.parent, &old).and_then(|()| fsync(&self.parent)).map_err(|error| {
-            InstallError::Leftover { path: self.place.parent.join(old), error: error.into() }
-        })
+        remove(&self.parent, &old).map_err(|error| InstallError::Leftover {
+            path: self.place.parent.join(old),
+            error: error.into(),
+        })?;
+        // What the disk brings back of it, the next run removes.
+        let _ = fsync(&self.parent);
+        Ok(())
     }
 
     /// Under which name the old directory is then, if there was one with something in it.

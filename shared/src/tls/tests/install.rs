@@ -285,6 +285,11 @@ fn nothing_that_no_bundle_brought_is_ever_removed() {
     }
     assert_eq!(machine.change(&machine.files(1)), Change::Renewed);
 
+    fs::remove_file(machine.place().join("bootstrap")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(machine.place().join("bootstrap")).unwrap();
+    let error = machine.import(&machine.files(1), OthersFiles::Replace).unwrap_err();
+    assert!(matches!(error, InstallError::Foreign { .. }), "{error}");
+
     let file = machine.root.path().join("file");
     fs::write(&file, "kept").unwrap();
     for place in [file.clone(), file.join("below"), PathBuf::from("/")] {
