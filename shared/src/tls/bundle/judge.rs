@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::{Bundle, BundleKind};
@@ -16,6 +16,7 @@ use crate::tls::credentials::{
 };
 use crate::tls::key::KeyFile;
 use crate::tls::profile::{self, PeerIdentity};
+use crate::tls::refusal::Refusal;
 
 /// Who a bundle is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +60,7 @@ impl Bundle {
         Ok(holder)
     }
 
-    fn check_http_key(
-        &self,
-        chain: Vec<rustls::pki_types::CertificateDer<'static>>,
-    ) -> Result<(), CredentialsError> {
+    fn check_http_key(&self, chain: Vec<CertificateDer<'static>>) -> Result<(), CredentialsError> {
         let name = "http.key";
         let at = |problem| CredentialsError::new(Path::new(name), problem);
         let der = self.key(name)?.open(nobody_asks)?;
@@ -71,10 +69,7 @@ impl Bundle {
         CertifiedKey::new(chain, key).keys_match().map_err(|_| at(CredentialsProblem::KeyMismatch))
     }
 
-    fn certificates(
-        &self,
-        name: &str,
-    ) -> Result<Vec<rustls::pki_types::CertificateDer<'static>>, CredentialsError> {
+    fn certificates(&self, name: &str) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
         certificates_pem(Path::new(name), self.content(name))
     }
 
@@ -89,7 +84,6 @@ pub(in crate::tls) fn holder(
     certificate: &[u8],
 ) -> Result<Holder, CredentialsProblem> {
     let dates = profile::parse(certificate).and_then(|parsed| profile::validity(&parsed));
-    let (not_before, _) =
-        dates.map_err(|rule| CredentialsProblem::Refused(crate::tls::Refusal::Profile(rule)))?;
+    let (not_before, _) = dates.map_err(|rule| CredentialsProblem::Refused(Refusal::Profile(rule)))?;
     Ok(Holder { identity, not_before })
 }
