@@ -128,6 +128,10 @@ impl<'a> Staging<'a> {
 
     /// Takes the place, and removes what stood there.
     pub(super) fn swap(self) -> Result<(), InstallError> {
+        // Locked as well, because it gets the name under which others look for leftovers.
+        let _locked = open_directory(&self.parent, &self.place.name).inspect(|standing| {
+            let _ = lock(standing);
+        });
         let old = match self.take_place() {
             Ok(old) => old,
             Err(error) => return Err(self.given_up(error.into())),
