@@ -1,8 +1,8 @@
 //! Containers with a real engine: `docker-compose up -d` in a copy of the checkout, as its user types it.
 //!
 //! No image can be pulled in the lab: the base is a `debootstrap` tree made an image by `docker import`, and the
-//! programs are the given ones, not built inside. The product of two lines of the Dockerfile, the Rust image and
-//! `cargo build`, is what this does not show. The engine and all that it makes are gone afterwards.
+//! programs are the given ones: that the Rust image builds them is what this does not show. The engine and all that
+//! it makes are gone afterwards.
 
 mod engine;
 
