@@ -16,6 +16,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::config::Config;
+use crate::host::Roots;
+use crate::host::abilities::{self, Rights};
 use crate::http::{self, Face, Hosts, Limits, Status};
 use crate::node::{self, Node, Settings};
 use crate::portrait::Portrait;
@@ -49,6 +51,7 @@ impl Start for Daemon {
         let listener = http::bind(config.http_address, &config.certs, Limits::default())?;
         let settings = settings(&config, credentials);
         let node = Node::start(settings, runtimes.clone()).await?;
+        abilities::log(&Rights::own(&Roots::default()));
         let listening = Listening {
             name: node.name().clone(),
             quic_address: node

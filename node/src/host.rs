@@ -7,6 +7,7 @@
 
 use std::path::PathBuf;
 
+pub mod abilities;
 pub mod control;
 pub mod delta;
 pub mod details;
@@ -14,6 +15,7 @@ pub mod error;
 pub mod figures;
 pub mod machine;
 pub mod moment;
+pub mod occupant;
 pub mod processes;
 pub mod rates;
 pub mod sampler;

@@ -14,7 +14,7 @@ use rustix::process::{
 };
 
 use super::Roots;
-use super::error::HostError;
+use super::error::{Action, HostError};
 use super::processes::boot_id;
 use super::source::{open_dir, read_at};
 use super::stat::{STAT_BYTES, Stat, number};
@@ -28,7 +28,6 @@ pub const NICE: std::ops::RangeInclusive<i32> = -20..=19;
 /// [`HostError::OtherProcess`] or [`HostError::OtherBoot`] if it is no more, [`HostError::OwnProcess`] if it is
 /// this one, [`HostError::Denied`] if the kernel refuses, [`HostError::Invalid`] for what cannot be sent.
 pub fn signal(roots: &Roots, target: &ProcessRef, signal: Signal) -> Result<(), HostError> {
-    const ACTION: &str = "signal";
     let number =
         number_of(signal).ok_or_else(|| HostError::Invalid("this node does not know that signal".into()))?;
     let pid = pid_of(target)?;
@@ -40,11 +39,11 @@ pub fn signal(roots: &Roots, target: &ProcessRef, signal: Signal) -> Result<(), 
     let failed = |errno| match errno {
         // A thread that leads no process.
         Errno::INVAL => HostError::OtherProcess { pid: target.pid },
-        _ => HostError::of(ACTION, target.pid, errno),
+        _ => HostError::of(Action::Signal, target.pid, errno),
     };
     let handle = pidfd_open(pid, PidfdFlags::empty()).map_err(failed)?;
     verify(roots, target)?;
-    pidfd_send_signal(&handle, number).map_err(|errno| HostError::of(ACTION, target.pid, errno))
+    pidfd_send_signal(&handle, number).map_err(|errno| HostError::of(Action::Signal, target.pid, errno))
 }
 
 /// Sets the nice value of the process: of all its threads, since Linux keeps one for each.
@@ -60,7 +59,7 @@ pub fn renice(roots: &Roots, target: &ProcessRef, nice: i32) -> Result<(), HostE
         return Err(HostError::Invalid(format!("a nice value is -20 to 19, not {nice}")));
     }
     let pid = pid_of(target)?;
-    let failed = |errno| HostError::of("nice value", target.pid, errno);
+    let failed = |errno| HostError::of(Action::Renice, target.pid, errno);
     let dir = open_dir(CWD, roots.proc.join(target.pid.to_string())).map_err(failed)?;
     verify(roots, target)?;
     setpriority_process(Some(pid), nice).map_err(failed)?;
@@ -104,14 +103,14 @@ fn verify(roots: &Roots, target: &ProcessRef) -> Result<(), HostError> {
         return Err(HostError::OtherBoot { pid: target.pid });
     }
     let dir = open_dir(CWD, roots.proc.join(target.pid.to_string()))
-        .map_err(|errno| HostError::of("identity", target.pid, errno))?;
+        .map_err(|errno| HostError::of(Action::Identify, target.pid, errno))?;
     verify_start(dir, target)
 }
 
 pub(super) fn verify_start(dir: impl AsFd, target: &ProcessRef) -> Result<(), HostError> {
     let mut line = Vec::new();
     read_at(dir, "stat", &mut line, STAT_BYTES)
-        .map_err(|errno| HostError::of("identity", target.pid, errno))?;
+        .map_err(|errno| HostError::of(Action::Identify, target.pid, errno))?;
     match Stat::parse(&line) {
         Some(stat) if stat.start_ticks == target.start_ticks => Ok(()),
         _ => Err(HostError::OtherProcess { pid: target.pid }),

@@ -12,7 +12,7 @@ use rustix::fs::{CWD, Dir, readlinkat};
 use rustix::param::clock_ticks_per_second;
 
 use super::control::verify_start;
-use super::error::HostError;
+use super::error::{Action, HostError};
 use super::moment::Moment;
 use super::processes::boot_id;
 use super::processes::identity::Reader;
@@ -21,9 +21,10 @@ use super::source::{open_dir, read_at};
 use super::stat::{STAT_BYTES, Stat, number};
 use super::{Roots, rates, text};
 
+pub(super) mod files;
+pub(super) mod sockets;
+
 mod environment;
-mod files;
-mod sockets;
 
 /// Most arguments, and most bytes of them.
 const ARGUMENTS_MAX: usize = 4_096;
@@ -47,7 +48,7 @@ pub fn inspect(
     if *boot_id(roots)? != *target.boot_id {
         return Err(HostError::OtherBoot { pid: target.pid });
     }
-    let failed = |errno| HostError::of("inspection", target.pid, errno);
+    let failed = |errno| HostError::of(Action::Inspect, target.pid, errno);
     let proc_dir = open_dir(CWD, &roots.proc)
         .map_err(|source| HostError::Unreadable { path: roots.proc.clone(), source })?;
     let dir = open_dir(&proc_dir, target.pid.to_string()).map_err(failed)?;
@@ -83,7 +84,7 @@ fn row(
     let mut line = Vec::new();
     let gone = HostError::OtherProcess { pid: target.pid };
     read_at(dir, "stat", &mut line, STAT_BYTES)
-        .map_err(|errno| HostError::of("inspection", target.pid, errno))?;
+        .map_err(|errno| HostError::of(Action::Inspect, target.pid, errno))?;
     let stat = Stat::parse(&line).ok_or(gone)?;
     let mut reader = Reader::new(roots, proc_dir);
     reader.begin();

@@ -1,9 +1,49 @@
 //! How looking at the host, or acting on it, can fail, and what a caller is told.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use p2p_shared::error::RpcError;
 use rustix::io::Errno;
+
+use super::Roots;
+use super::abilities::{Capability, Rights};
+
+/// What is done to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Sending it a signal.
+    Signal,
+    /// Setting its nice value.
+    Renice,
+    /// Finding out whether it is the one that was seen.
+    Identify,
+    /// Reading everything about it.
+    Inspect,
+}
+
+impl Action {
+    /// What it takes when the process is somebody else's.
+    const fn needs(self) -> Option<Capability> {
+        match self {
+            Self::Signal => Some(Capability::Kill),
+            Self::Renice => Some(Capability::SysNice),
+            Self::Inspect => Some(Capability::SysPtrace),
+            Self::Identify => None,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Signal => "signal",
+            Self::Renice => "nice value",
+            Self::Identify => "identity",
+            Self::Inspect => "inspection",
+        })
+    }
+}
 
 /// Why the host cannot be read or acted upon.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,12 +77,14 @@ pub enum HostError {
     )]
     OwnProcess(&'static str),
     /// The kernel will not let the node do that.
-    #[error("denied: operating system: {action} of process {pid}: {source}")]
+    #[error("denied: operating system: {action} of process {pid}: {}", why(*missing, *source))]
     Denied {
         /// What was tried.
-        action: &'static str,
+        action: Action,
         /// On whom.
         pid: u32,
+        /// What the node would need for it; `None` if it has that.
+        missing: Option<Capability>,
         /// What the kernel said.
         source: Errno,
     },
@@ -50,7 +92,7 @@ pub enum HostError {
     #[error("{action} of process {pid} failed: {source}")]
     Failed {
         /// What was tried.
-        action: &'static str,
+        action: Action,
         /// On whom.
         pid: u32,
         /// What the kernel said.
@@ -67,11 +109,31 @@ pub enum HostError {
 impl HostError {
     /// What an errno of `action` on `pid` means. "No longer there" is a conflict, not "not found": the caller
     /// named a process that was there when it looked.
-    pub(crate) fn of(action: &'static str, pid: u32, source: Errno) -> Self {
+    pub(crate) fn of(action: Action, pid: u32, source: Errno) -> Self {
         match source {
             Errno::SRCH | Errno::NOENT => Self::OtherProcess { pid },
-            Errno::PERM | Errno::ACCESS => Self::Denied { action, pid, source },
+            Errno::PERM | Errno::ACCESS => {
+                let rights = Rights::own(&Roots::default());
+                let missing = action.needs().filter(|&capability| !rights.has(capability));
+                Self::Denied { action, pid, missing, source }
+            }
             _ => Self::Failed { action, pid, source },
+        }
+    }
+}
+
+/// The missing right, or what the kernel says although none is missing.
+fn why(missing: Option<Capability>, source: Errno) -> String {
+    match missing {
+        Some(Capability::SysNice) => {
+            let needs = "another user's process, or a lower value";
+            format!("this node lacks CAP_SYS_NICE, which {needs} needs: see `p2p-node doctor`")
+        }
+        Some(capability) => {
+            format!("this node lacks {capability}, which another user's process needs: see `p2p-node doctor`")
+        }
+        None => {
+            format!("{source}: this node has the right, and the host's kernel or a security module says no")
         }
     }
 }

@@ -3,6 +3,7 @@ use std::os::unix::process::ExitStatusExt;
 use rustix::process::getpriority_process;
 
 use super::*;
+use crate::host::abilities::Capability;
 use crate::host::testing::Sleeper;
 
 fn send(target: &ProcessRef, number: Signal) -> Result<(), HostError> {
@@ -76,6 +77,21 @@ fn a_nice_value_is_set() {
 
 #[test]
 fn an_error_of_the_kernel_names_its_layer() {
-    let denied = HostError::of("signal", 7, Errno::PERM);
+    let denied = HostError::of(Action::Signal, 7, Errno::PERM);
     assert!(denied.to_string().starts_with("denied: operating system: signal of process 7"), "{denied}");
+}
+
+#[test]
+fn a_refusal_names_the_right_that_is_missing() {
+    let denied =
+        |action, missing| HostError::Denied { action, pid: 7, missing, source: Errno::PERM }.to_string();
+    for (action, capability, word) in [
+        (Action::Signal, Capability::Kill, "this node lacks CAP_KILL"),
+        (Action::Renice, Capability::SysNice, "this node lacks CAP_SYS_NICE"),
+        (Action::Inspect, Capability::SysPtrace, "this node lacks CAP_SYS_PTRACE"),
+    ] {
+        let text = denied(action, Some(capability));
+        assert!(text.contains(word) && text.contains("p2p-node doctor"), "{text}");
+        assert!(denied(action, None).contains("security module"));
+    }
 }

@@ -13,7 +13,7 @@ use crate::host::text;
 const FILES_MAX: usize = 1_024;
 
 /// By number; `None` if the node may not read them.
-pub(super) fn open_files(dir: &OwnedFd) -> Option<Vec<OpenFile>> {
+pub(in crate::host) fn open_files(dir: &OwnedFd) -> Option<Vec<OpenFile>> {
     let links = open_dir(dir, "fd").ok()?;
     let list = Dir::read_from(&links).ok()?;
     let read = |entry: rustix::io::Result<rustix::fs::DirEntry>| {
@@ -29,6 +29,6 @@ pub(super) fn open_files(dir: &OwnedFd) -> Option<Vec<OpenFile>> {
 }
 
 /// The inode of `socket:[123]`.
-pub(super) fn socket_inode(file: &OpenFile) -> Option<u64> {
+pub(in crate::host) fn socket_inode(file: &OpenFile) -> Option<u64> {
     number(file.target.strip_prefix("socket:[")?.strip_suffix(']')?.as_bytes())
 }

@@ -44,6 +44,18 @@ pub(super) fn of_files(dir: &OwnedFd, files: &[OpenFile]) -> Vec<ProcessSocket> 
     found
 }
 
+/// Inodes of the sockets in a table that are bound to `port`; of TCP those that listen.
+pub(in crate::host) fn bound_to(dir: &OwnedFd, table: &str, port: u16) -> Vec<u64> {
+    let Ok(file) = open(dir, format!("net/{table}")) else { return Vec::new() };
+    let is_tcp = table.starts_with("tcp");
+    let lines = BufReader::new(File::from(file).take(TABLE_BYTES_MAX)).split(b'\n').map_while(Result::ok);
+    let bound = lines.filter_map(|line| parse_inet(&line, is_tcp)).filter(|entry| {
+        let at = entry.local.parse::<SocketAddr>();
+        at.is_ok_and(|at| at.port() == port) && (!is_tcp || entry.state == "listen")
+    });
+    bound.map(|entry| entry.inode).collect()
+}
+
 fn look_up(dir: &OwnedFd, protocol: &str, wanted: &HashMap<u64, Vec<u32>>, found: &mut Vec<ProcessSocket>) {
     let Ok(table) = open(dir, format!("net/{protocol}")) else { return };
     let mut table = BufReader::new(File::from(table).take(TABLE_BYTES_MAX));
