@@ -5,6 +5,7 @@
 
 mod ca;
 mod config;
+mod doctor;
 mod import;
 mod manuals;
 mod output;
@@ -35,7 +36,7 @@ const COMPLAINT_CHARS_MAX: usize = 1024;
 #[derive(Debug, Parser)]
 #[command(name = "p2p-node", version, arg_required_else_help = true, subcommand_required = true)]
 #[command(
-    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 65 bad data, 69 cannot bind, 77 permission, 78 bad configuration."
+    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 65 bad data, 69 cannot bind or connect, 77 permission, 78 bad configuration."
 )]
 pub struct Cli {
     /// What to do.
@@ -48,6 +49,8 @@ pub struct Cli {
 pub enum Command {
     /// Runs a node in the foreground until SIGTERM or SIGINT.
     Run(run::RunArgs),
+    /// Says what is wrong with this node's machine, and what to do.
+    Doctor(doctor::DoctorArgs),
     /// Make the CA of a mesh, issue certificates, and look after them.
     Ca(ca::CaArgs),
     /// Puts the bundle that `ca.sh bundle node NAME` made in place.
@@ -85,6 +88,7 @@ fn dispatch<S: Start>(cli: Cli, start: S) -> Exit {
         Command::Ca(args) => ended(ca::run(args)),
         Command::Import(args) => ended(import::run(&args)),
         Command::Config(args) => config::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "p2p-node", &mut script);

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod dht;
+pub mod doctor;
 pub mod gate;
 pub mod host;
 pub mod http;

@@ -4,6 +4,7 @@
 //! enter and leave; nothing here knows what they mean. Every write is on disk when its call returns, and so
 //! it blocks: the async side calls from `spawn_blocking`, or gives what is not urgent to a [`StoreWriter`].
 
+mod checkup;
 mod error;
 mod writer;
 

@@ -1,0 +1,40 @@
+//! Times and sizes as the report says them.
+
+use p2p_shared::time::{Millis, UnixMillis};
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// RFC 3339, to the second.
+pub(super) fn utc(at: UnixMillis) -> String {
+    let seconds = i64::try_from(at.0 / 1_000).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| format!("{seconds} s"), |at| at.to_string())
+}
+
+/// A span in the largest unit that gives at least two.
+pub(super) fn span(span: Millis) -> String {
+    let units = [(DAY, "days"), (HOUR, "hours"), (MINUTE, "minutes"), (1_000, "seconds")];
+    let fits = units.into_iter().find(|(unit, _)| span.0 >= 2 * unit).unwrap_or((1_000, "seconds"));
+    format!("{} {}", span.0 / fits.0, fits.1)
+}
+
+/// A size in MiB or GiB.
+pub(super) fn size(bytes: u64) -> String {
+    if bytes >= 10 << 30 { format!("{} GiB", bytes >> 30) } else { format!("{} MiB", bytes >> 20) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_sizes_and_times_are_read_at_a_glance() {
+        assert_eq!(span(Millis(83 * DAY + HOUR)), "83 days");
+        assert_eq!(span(Millis(DAY)), "24 hours");
+        assert_eq!(span(Millis(90_000)), "90 seconds");
+        assert_eq!(span(Millis::ZERO), "0 seconds");
+        assert_eq!((size(63 << 20), size(20 << 30)), ("63 MiB".into(), "20 GiB".into()));
+        assert_eq!(utc(UnixMillis(1_795_404_123_456)), "2026-11-23T03:22:03Z");
+    }
+}
