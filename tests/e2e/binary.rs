@@ -25,6 +25,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::ca::TestCa;
 use crate::cluster::{LONG, alive, eventually, state};
@@ -63,7 +64,7 @@ impl World {
         Self { ca: TestCa::new("home"), root: TempDir::new().unwrap() }
     }
 
-    fn data(&self, name: &str) -> PathBuf {
+    pub fn data(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
@@ -101,6 +102,23 @@ impl World {
             "0",
         ];
         self.program(&data, &[&run, more].concat())
+    }
+
+    /// `p2p-node doctor` for a node that was started by [`World::run`]: its code and its report.
+    pub async fn doctor(&self, name: &str, certs: &Path, more: &[&str]) -> (Option<i32>, Value) {
+        let data = self.data(name);
+        let (certs, data) = (certs.to_str().unwrap(), data.to_str().unwrap());
+        let doctor = ["doctor", "-o", "json", "--certs", certs, "--data", data, "--host", "127.0.0.1"];
+        let args = [&doctor, ["--port", "0", "--dht-port", "0"].as_slice(), more].concat();
+        let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "binary::program_under_test", "--nocapture"]);
+        command.env_clear().env(ARGS, args.join("\n")).current_dir(self.root.path()).stdin(Stdio::null());
+        let output = timeout(LONG, command.kill_on_drop(true).output()).await.expect("its end").unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        // Before it stands what every test binary prints.
+        let json = text.find('{').map_or("", |start| &text[start..]);
+        let report = serde_json::from_str(json);
+        (output.status.code(), report.unwrap_or_else(|error| panic!("{error}: {text}")))
     }
 
     /// An operator's handle to a node.

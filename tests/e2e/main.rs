@@ -8,6 +8,7 @@
 mod binary;
 mod ca;
 mod cluster;
+mod doctor;
 mod echo;
 mod golden;
 mod hostile;

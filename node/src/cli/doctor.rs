@@ -14,7 +14,7 @@ Every check runs, whatever the others find: configuration, certificates, clock, 
 join through (a real handshake, which disturbs nobody), store, running node, service, rights. Without flags it \
 looks at the installed service, and as root it sees more. It changes nothing and takes at most 10 seconds.\n
 Exit code: 0 if nothing failed (warnings are no failures), else what the node itself would end with for the \
-first failure: 78 configuration, certificate, clock or store, 69 a port or a peer that cannot be had, 77 rights.")]
+first failure: 78 configuration, certificate, clock or store, 69 a port or a peer that cannot be had. That rights are missing is a warning.")]
 pub struct DoctorArgs {
     #[command(flatten)]
     sources: RunArgs,

@@ -17,8 +17,20 @@ pub struct Addresses {
     pub own: Vec<IpAddr>,
     /// Literal addresses of the nodes it joins through; names are not looked at here.
     pub others: Vec<IpAddr>,
-    /// Whether they stand in the configuration.
-    pub given: bool,
+    /// Where they come from.
+    pub source: Source,
+}
+
+/// Where the own addresses come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// `advertise`.
+    Advertise,
+    /// `--host`, `NODE_HOST` or `host`.
+    Host,
+    /// The machine.
+    #[default]
+    Interfaces,
 }
 
 /// From where an address can be reached.
@@ -32,14 +44,14 @@ enum Reach {
 impl Addresses {
     pub(super) fn look(plan: &Plan) -> Self {
         let listen = plan.quic.map(|address| address.ip()).filter(|ip| !ip.is_unspecified());
-        let own = match (plan.advertise.is_empty(), listen) {
-            (false, _) => plan.advertise.clone(),
-            (true, Some(ip)) => vec![ip],
-            (true, None) => machine::addresses(),
+        let (own, source) = match (plan.advertise.is_empty(), listen) {
+            (false, _) => (plan.advertise.clone(), Source::Advertise),
+            (true, Some(ip)) => (vec![ip], Source::Host),
+            (true, None) => (machine::addresses(), Source::Interfaces),
         };
         let literal = |text: &String| text.parse::<SocketAddr>().ok().map(|address| address.ip());
         let others = plan.bootstrap.iter().filter_map(literal).collect();
-        Self { own, others, given: !plan.advertise.is_empty() }
+        Self { own, others, source }
     }
 }
 
@@ -66,10 +78,21 @@ pub fn judge(addresses: &Addresses) -> Option<Finding> {
     if more > 0 {
         text.push_str(&format!(" and {more} more"));
     }
-    let source = if addresses.given { "advertise" } else { "the interfaces" };
+    let source = match addresses.source {
+        Source::Advertise => "advertise",
+        Source::Host => "the address to listen on",
+        Source::Interfaces => "the interfaces",
+    };
     let text = format!("{text} (from {source})");
     let farthest = addresses.others.iter().map(reach).max();
-    let advice = "set `advertise` in node.toml to the address that the others reach this machine at";
+    let advice = match addresses.source {
+        Source::Host => {
+            "listen on all addresses (no --host, NODE_HOST or `host`), or on one that others reach"
+        }
+        Source::Advertise | Source::Interfaces => {
+            "set `advertise` in node.toml to the address that the others reach this machine at"
+        }
+    };
     Some(match (own, farthest) {
         (Reach::Machine, Some(Reach::Machine)) => Finding::ok(CHECK, text),
         (Reach::Machine, _) => {
@@ -102,7 +125,8 @@ mod tests {
             (vec!["192.168.1.5"], vec![], Verdict::Ok),
         ] {
             let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-            let addresses = Addresses { own: parse(&own), others: parse(&others), given: false };
+            let addresses =
+                Addresses { own: parse(&own), others: parse(&others), source: Source::Interfaces };
             let finding = judge(&addresses).unwrap();
             assert_eq!(finding.verdict, verdict, "{finding:?}");
         }

@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::finding::Finding;
 use super::plan::Plan;
-use super::running::Running;
+use super::running::{PROGRAM, Running};
 use crate::host::Roots;
 use crate::host::abilities::Capability;
 use crate::host::occupant::{self, Occupant, Protocol};
@@ -109,7 +109,7 @@ fn judge_port(port: &Port, running: &Running) -> Finding {
             Finding::ok(check, format!("{at}: held by the running node{pid}"))
         }
         PortState::Held(Some(Occupant { pid, program })) => fail(
-            format!("{at}: held by another program: {program} (pid {pid})"),
+            format!("{at}: held by {} (pid {pid})", another(program)),
             format!("stop it, or give the node another port with {flag}"),
         ),
         PortState::Held(None) => fail(
@@ -132,6 +132,13 @@ fn judge_port(port: &Port, running: &Running) -> Finding {
             "look for a security module that forbids it: `journalctl -k | grep -i denied`".into(),
         ),
         PortState::Failed(error) => fail(format!("{at}: {error}"), format!("check --host and {flag}")),
+    }
+}
+
+fn another(program: &str) -> String {
+    match program {
+        PROGRAM => "another node on this machine".into(),
+        program => format!("another program: {program}"),
     }
 }
 
@@ -164,7 +171,7 @@ mod tests {
             (PortState::Free, Verdict::Ok, "free"),
             (holder(7, "p2p-node"), Verdict::Ok, "the running node (pid 7)"),
             (holder(8, "nginx"), fail, "nginx (pid 8)"),
-            (holder(8, "p2p-node"), fail, "p2p-node (pid 8)"),
+            (holder(8, "p2p-node"), fail, "another node on this machine (pid 8)"),
             (PortState::NoSuchAddress, fail, "no interface"),
             (PortState::NotAllowed, fail, "not allowed"),
             (PortState::Failed("odd".into()), fail, "odd"),

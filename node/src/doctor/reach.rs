@@ -2,7 +2,7 @@
 //!
 //! Addresses and the node's credentials enter, what each address answered leaves. Each is dialled from a port
 //! of its own, as far as the peer's verdict on our certificate and not a step farther: there is no hello, so
-//! no connection of the running node is replaced, and the peer notes nothing.
+//! no connection of the running node is replaced. A peer that refuses notes it, as it does for every dial.
 
 mod knock;
 
@@ -193,7 +193,7 @@ fn judge_target(reached: &Reached, around: &Around) -> Finding {
             format!("look for a path that drops large packets: `ping -M do -s 1200 {}`", address.ip()),
         ),
         Answer::Nobody => fail(
-            format!("nothing listens on UDP {port} there"),
+            format!("nothing listens on UDP {port} there, or a firewall rejects it"),
             "start p2p-node there (`p2p-node doctor` there says why it does not run), or check the port"
                 .into(),
         ),

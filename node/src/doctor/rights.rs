@@ -1,7 +1,5 @@
 //! What the node may do for operators: of the running one, else of one that this user would start.
 
-use std::path::PathBuf;
-
 use super::finding::Finding;
 use super::running::Running;
 use crate::host::Roots;
@@ -38,13 +36,11 @@ pub fn judge(facts: &RightsFacts) -> Finding {
         return Finding::ok(CHECK, format!("{who}: can do all that operators ask for"));
     }
     let found = format!("{who} cannot: {}", abilities::list(&lacking));
-    let restricted: PathBuf = "/etc/systemd/system/p2p-node.service.d".into();
     let action = match facts.pid {
-        Some(_) => format!(
-            "nothing, if that is what you want; else run it as root: look into {} for User= and CapabilityBoundingSet=",
-            restricted.display()
-        ),
-        None => "nothing, if that is what you want; else start it as root, or as the service does".into(),
+        Some(_) => {
+            "nothing, if it is to be restricted; else run it as root: under systemd without the drop-in that sets User="
+        }
+        None => "nothing, if it is to be restricted; else start it as root, or as the service does",
     };
     Finding::warn(CHECK, found, action)
 }

@@ -23,7 +23,7 @@ use crate::host::Roots;
 use crate::host::occupant::{self, Occupant, Protocol};
 
 const CHECK: &str = "running node";
-const PROGRAM: &str = "p2p-node";
+pub(super) const PROGRAM: &str = "p2p-node";
 /// How long it may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 const ANSWER_BYTES_MAX: u64 = 64 << 10;

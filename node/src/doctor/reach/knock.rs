@@ -32,7 +32,7 @@ const PACKET_EVERY: Duration = Duration::from_millis(500);
 /// How often it is looked whether the peer has taken our certificate.
 const CONFIRMED_EVERY: Duration = Duration::from_millis(2);
 /// How long the good-byes may take.
-const CLOSE_MAX: Duration = Duration::from_millis(500);
+const CLOSE_MAX: Duration = Duration::from_millis(100);
 
 /// Knocks at addresses, with one endpoint for all.
 #[derive(Debug)]
