@@ -60,8 +60,11 @@ async fn look(given: &Given, facts: &Facts) -> Report {
     let reached = reach::all(&plan.bootstrap, credentials.as_deref());
     let unit_state = unit::state(&unit);
     let kernel = clock::synchronised();
-    let (certificate, store, running, reached, unit_state, synchronised) =
+    let (certificate, store, mut running, reached, unit_state, synchronised) =
         tokio::join!(certificate, store, running, reached, unit_state, kernel);
+    if plan.service {
+        running.learn(&roots, unit_state.as_ref().and_then(|state| state.main_pid));
+    }
     let ports = ports::look(&roots, &plan);
     let clock = clock::ClockFacts::new(synchronised, certificate.facts(), store.facts());
     let own = credentials.as_ref().map(|credentials: &Arc<Credentials>| credentials.identity().clone());
@@ -73,6 +76,7 @@ async fn look(given: &Given, facts: &Facts) -> Report {
     findings.extend(address::judge(&address::Addresses::look(&plan)));
     let around = reach::Around {
         own: own.map(|own| own.id),
+        hidden: plan.hidden,
         runs_here: running.is_alive(),
         members_alive: running.members_alive(),
         remembered: store.facts().and_then(|store| store.contacts),
@@ -81,7 +85,11 @@ async fn look(given: &Given, facts: &Facts) -> Report {
     findings.extend(store::judge(&plan, &store));
     findings.push(running::judge(&running, &plan));
     findings.push(unit::judge(&unit, unit_state.as_ref()));
-    findings.push(rights::judge(&rights::look(&roots, &running)));
+    findings.push(rights::judge(&rights::look(
+        &roots,
+        &running,
+        unit.installed.as_ref().filter(|_| plan.service),
+    )));
     Report { findings }
 }
 

@@ -58,8 +58,10 @@ pub struct Leaf {
 pub struct Complaint {
     /// How the node would end.
     pub exit: Exit,
-    /// What it would say: with what to do behind the last semicolon or colon.
+    /// What it would say.
     pub message: String,
+    /// What it would say is to be done, if it knows.
+    pub action: Option<String>,
     /// Whether only the system forbids to look.
     pub hidden: bool,
 }
@@ -94,7 +96,29 @@ impl Complaint {
     fn of(error: &CredentialsError) -> Self {
         let hidden = matches!(&error.problem, CredentialsProblem::Unreadable(source)
             if source.kind() == std::io::ErrorKind::PermissionDenied);
-        Self { exit: error.exit(), message: error.to_string(), hidden }
+        let problem = error.problem.to_string();
+        let (problem, action) = match split(&error.problem).and_then(|mark| problem.rsplit_once(mark)) {
+            Some((problem, action)) => (problem, Some(action.to_owned())),
+            None => (problem.as_str(), None),
+        };
+        let message = format!("{}: {problem}", error.file.display());
+        Self { exit: error.exit(), message, action, hidden }
+    }
+}
+
+/// What stands before the advice in the text of a problem; `None` if it gives none.
+const fn split(problem: &CredentialsProblem) -> Option<&'static str> {
+    match problem {
+        CredentialsProblem::Missing | CredentialsProblem::Unreadable(_) | CredentialsProblem::Refused(_) => {
+            Some("; ")
+        }
+        CredentialsProblem::OthersCanRead { .. }
+        | CredentialsProblem::NotACertificate
+        | CredentialsProblem::ForeignSection(_)
+        | CredentialsProblem::NotAKey
+        | CredentialsProblem::KeyType
+        | CredentialsProblem::KeyMismatch => Some(": "),
+        _ => None,
     }
 }
 
@@ -120,13 +144,15 @@ fn http_leaf(directory: &Path) -> Result<Leaf, Complaint> {
     let failed = |path: &Path, error: &dyn std::fmt::Display| Complaint {
         exit: Exit::Config,
         message: format!("{}: {error}", path.display()),
+        action: None,
         hidden: false,
     };
     let chain = certificates_file(&certificate).map_err(|error| Complaint::of(&error))?;
     if let Ok(metadata) = fs::metadata(&key)
         && metadata.permissions().mode() & 0o077 != 0
     {
-        return Err(failed(&key, &"others can read this key: chmod 600 it"));
+        let action = Some(format!("chmod 600 {}", key.display()));
+        return Err(Complaint { action, ..failed(&key, &"others can read this key") });
     }
     let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| failed(&key, &error))?;
     let (from, until) = dates(&chain[0]).ok_or_else(|| failed(&certificate, &"it is no certificate"))?;
@@ -175,13 +201,11 @@ fn judge_leaf(
     let Leaf { holder, from, until } = match leaf {
         Ok(leaf) => leaf,
         Err(complaint) if complaint.hidden && plan.service && plan.uid != 0 => {
-            let found = format!("{}: not to be looked at as user {}", complaint.message, plan.uid);
-            return Finding::warn(check, found, "sudo p2p-node doctor");
+            return Finding::warn(check, &complaint.message, "sudo p2p-node doctor");
         }
         Err(complaint) => {
-            // The complaint ends with what to do, where the loader knows it.
-            let (found, action) = complaint.message.rsplit_once("; ").unwrap_or((&complaint.message, renew));
-            return Finding::fail(check, complaint.exit, found, action);
+            let action = complaint.action.as_deref().unwrap_or(renew);
+            return Finding::fail(check, complaint.exit, &complaint.message, action);
         }
     };
     if now > *until {
@@ -208,7 +232,7 @@ mod tests {
     }
 
     fn complaint(message: &str, hidden: bool) -> Result<Leaf, Complaint> {
-        Err(Complaint { exit: Exit::Config, message: message.into(), hidden })
+        Err(Complaint { exit: Exit::Config, message: message.into(), action: None, hidden })
     }
 
     fn facts(node: Result<Leaf, Complaint>, http: Option<Result<Leaf, Complaint>>) -> CertificateFacts {

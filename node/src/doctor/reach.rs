@@ -73,6 +73,8 @@ pub struct Met {
 pub struct Around {
     /// Our own identity.
     pub own: Option<NodeId>,
+    /// Whether the configuration cannot be read by who looks.
+    pub hidden: bool,
     /// Whether this node runs on this machine.
     pub runs_here: bool,
     /// Others that it sees alive, if it says so.
@@ -143,6 +145,11 @@ pub fn judge(reached: &[Reached], around: &Around) -> Vec<Finding> {
 
 fn judge_alone(around: &Around) -> Finding {
     match (around.members_alive, around.remembered) {
+        _ if around.hidden => Finding::warn(
+            CHECK,
+            "whom this node joins through is not to be read by this user",
+            "sudo p2p-node doctor",
+        ),
         (Some(members), _) if members > 0 => {
             Finding::ok(CHECK, format!("no bootstrap address; connected with {members} members all the same"))
         }

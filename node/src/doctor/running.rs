@@ -140,6 +140,13 @@ impl Running {
         self.stats = if loopback { get(address, "/api/stats").await.ok() } else { None };
     }
 
+    /// The service manager knows the process of a node whose note is hidden from us.
+    pub(super) fn learn(&mut self, roots: &Roots, main_pid: Option<u32>) {
+        if self.process.is_none() {
+            self.process = main_pid.and_then(|pid| occupant::process(roots, pid));
+        }
+    }
+
     /// Whether it lives.
     pub const fn is_alive(&self) -> bool {
         self.process.is_some() || self.info.is_some()

@@ -164,7 +164,6 @@ impl Directory {
 impl Disk {
     fn look(path: &Path) -> Option<Self> {
         let (space, found) = (statvfs(path).ok()?, statfs(path).ok()?);
-        #[expect(clippy::unnecessary_cast, reason = "f_type is i64 here and narrower elsewhere")]
         let magic = found.f_type as u64 & 0xffff_ffff;
         let known = FILE_SYSTEMS.iter().find(|(number, ..)| *number == magic);
         Some(Self {
@@ -197,8 +196,8 @@ fn database(roots: &Roots, path: &Path) -> (DatabaseState, Option<Store>) {
     let hidden = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
     let file = path.join("node.redb");
     match fs::File::open(&file).and_then(|file| file.metadata()) {
-        Err(error) if hidden(&error) => return (DatabaseState::Hidden, None),
-        Err(_) => return (DatabaseState::None, None),
+        Err(error) if hidden(&error) => (DatabaseState::Hidden, None),
+        Err(_) => (DatabaseState::None, None),
         Ok(metadata) => match Store::copy_of(path) {
             Ok(None) => (DatabaseState::None, None),
             Ok(Some(copy)) => (DatabaseState::Good(metadata.len()), Some(copy)),

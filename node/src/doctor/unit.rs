@@ -53,6 +53,8 @@ pub struct UnitState {
     pub exit_code: String,
     /// Starts after failures.
     pub restarts: String,
+    /// The program's process, while it runs.
+    pub main_pid: Option<u32>,
 }
 
 impl Unit {
@@ -133,7 +135,7 @@ pub(super) async fn state(unit: &Unit) -> Option<UnitState> {
     if !unit.systemd || unit.installed.is_none() {
         return None;
     }
-    let properties = "--property=ActiveState,UnitFileState,ExecMainStatus,NRestarts";
+    let properties = "--property=ActiveState,UnitFileState,ExecMainStatus,NRestarts,MainPID";
     Some(parse(&command::ask("systemctl", &["show", properties, UNIT]).await?))
 }
 
@@ -147,6 +149,7 @@ fn parse(text: &str) -> UnitState {
         enabled: property("UnitFileState"),
         exit_code: property("ExecMainStatus"),
         restarts: property("NRestarts"),
+        main_pid: property("MainPID").parse().ok().filter(|&pid| pid != 0),
     }
 }
 
@@ -172,7 +175,7 @@ pub fn judge(unit: &Unit, state: Option<&UnitState>) -> Finding {
             format!("see `systemctl status {UNIT}`"),
         );
     };
-    let UnitState { active, enabled, exit_code, restarts } = state;
+    let UnitState { active, enabled, exit_code, restarts, .. } = state;
     let about = format!("{about}; {active}, {enabled}");
     match active.as_str() {
         "active" | "reloading" if enabled.starts_with("enabled") => Finding::ok(CHECK, about),
@@ -238,6 +241,7 @@ mod tests {
             enabled: enabled.into(),
             exit_code: "69".into(),
             restarts: restarts.into(),
+            main_pid: None,
         };
         for (state, verdict, step) in [
             (Some(state("active", "enabled", "0")), Verdict::Ok, ""),
@@ -259,8 +263,9 @@ mod tests {
 
     #[test]
     fn the_answer_of_systemctl_is_read() {
-        let text = "ActiveState=failed\nUnitFileState=enabled\nExecMainStatus=78\nNRestarts=0\n";
-        assert_eq!(parse(text).exit_code, "78");
+        let text = "ActiveState=failed\nUnitFileState=enabled\nExecMainStatus=78\nNRestarts=0\nMainPID=0\n";
+        assert_eq!((parse(text).exit_code.as_str(), parse(text).main_pid), ("78", None));
+        assert_eq!(parse("MainPID=7\n").main_pid, Some(7));
         assert_eq!(parse("nonsense"), UnitState::default());
     }
 }

@@ -125,16 +125,12 @@ impl HostError {
 /// The missing right, or what the kernel says although none is missing.
 fn why(missing: Option<Capability>, source: Errno) -> String {
     match missing {
-        Some(Capability::SysNice) => {
-            let needs = "another user's process, or a lower value";
-            format!("this node lacks CAP_SYS_NICE, which {needs} needs: see `p2p-node doctor`")
-        }
         Some(capability) => {
-            format!("this node lacks {capability}, which another user's process needs: see `p2p-node doctor`")
+            let also = if capability == Capability::SysNice { " or a lower value" } else { "" };
+            let takes = format!("which it takes for another user's process{also}");
+            format!("this node lacks {capability}, {takes}: see `p2p-node doctor` there")
         }
-        None => {
-            format!("{source}: this node has the right, and the host's kernel or a security module says no")
-        }
+        None => format!("{source}: no capability is missing; a security module or a namespace forbids it"),
     }
 }
 
