@@ -80,8 +80,11 @@ impl Node {
         let Settings { credentials, data, .. } = &settings;
         let identity = credentials.identity().clone();
         let data = data.clone();
-        let opened = spawn_blocking(move || Store::open(&data)).await;
-        let store = opened.map_err(|error| StartError::Task(error.to_string()))??;
+        // The one waits for the disk and the other, which the first hello needs, computes.
+        let opening = spawn_blocking(move || Store::open(&data));
+        let hashing = spawn_blocking(services::schema_hashes);
+        let store = opening.await.map_err(|error| StartError::Task(error.to_string()))??;
+        hashing.await.map_err(|error| StartError::Task(error.to_string()))?;
         let listen = transport::Settings { listen: settings.listen, peers_max: settings.peers_max };
         let transport = Transport::bind(&listen, credentials, runtimes.mesh.clone())
             .map_err(|source| StartError::Bind { address: settings.listen, source })?;

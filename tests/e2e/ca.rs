@@ -51,7 +51,8 @@ impl TestCa {
         self.node_files_at(name, now())
     }
 
-    fn node_files_at(&self, name: &str, then: UnixMillis) -> PathBuf {
+    /// The same, issued at `then`.
+    pub fn node_files_at(&self, name: &str, then: UnixMillis) -> PathBuf {
         let request = NodeRequest { name: name.parse().unwrap(), addresses: Vec::new(), days: 90 };
         self.authority.issue_node(&request, then).unwrap().directory
     }

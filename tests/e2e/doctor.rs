@@ -1,19 +1,26 @@
 //! `p2p-node doctor` on real sockets: what each kind of address answers, and that nobody is disturbed.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Display;
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::SystemTime;
 
+use p2p_node::config::Given;
 use p2p_node::doctor::reach::{Answer, Knocker};
+use p2p_node::{doctor, program};
 use p2p_shared::access::Role;
+use p2p_shared::config::Flag;
+use p2p_shared::error::Exit;
 use p2p_shared::mesh::failure::{LinkError, RefusedBy};
 use p2p_shared::services::Services;
 use p2p_shared::services::node::{Peer, PeerRole};
 use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::{Credentials, RefusalReason};
 use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::spawn_blocking;
 
 use crate::binary::World;
 use crate::ca::{DAY, TestCa, now};
@@ -80,6 +87,31 @@ async fn a_node_that_refuses_says_why() {
         let answer = soon("the answer", knock(Some(&credentials), server.address)).await;
         assert_eq!(refusal(&answer), Some((RefusedBy::Peer, reason)), "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_node_whose_certificate_has_ended_hears_it_from_itself_and_from_its_peers() {
+    let ca = TestCa::since("home", UnixMillis(now().0 - 200 * DAY.0));
+    let server = Server::start(&ca.node("web-1"));
+    let (certs, data) =
+        (ca.node_files_at("web-2", UnixMillis(now().0 - 100 * DAY.0)), TempDir::new().unwrap());
+    let flag = |key, text: &dyn Display| Flag { key, name: key, text: text.to_string() };
+    let flags = vec![
+        flag("certs", &certs.display()),
+        flag("data", &data.path().display()),
+        flag("host", &"127.0.0.1"),
+        flag("quic.port", &0),
+        flag("http.port", &0),
+        flag("bootstrap", &server.address),
+    ];
+    let given = Given { flags, ..Given::default() };
+    let examined = spawn_blocking(move || doctor::examine(&given, &program::facts()));
+    let report = soon("the report", examined).await.unwrap().unwrap();
+    assert_eq!(report.exit(), Exit::Config);
+    let found = |check| report.findings.iter().find(|finding| finding.check == check).unwrap();
+    let (own, peer) = (found("certificate"), found("peer"));
+    assert!(own.found.contains("expired") && own.action.as_ref().unwrap().contains("renew"), "{own:?}");
+    assert!(peer.found.contains("it refuses our certificate: expired"), "{peer:?}");
 }
 
 #[tokio::test]

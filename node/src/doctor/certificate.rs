@@ -263,11 +263,18 @@ mod tests {
 
     #[test]
     fn what_a_start_would_complain_of_is_a_failure_with_its_step() {
-        let expired =
-            complaint("/pki/node.crt: every peer would refuse it: expired; `ca.sh renew` it", false);
-        let finding = judge(&Plan::default(), &Looked::At(facts(expired, None)), NOW).remove(0);
-        assert_eq!(finding.verdict, Verdict::Fail(Exit::Config));
-        assert_eq!(finding.action.as_deref(), Some("`ca.sh renew` it"));
+        let pki = tempfile::tempdir().unwrap();
+        let facts = CertificateFacts::look(pki.path(), Some("0.0.0.0:8000".parse().unwrap()));
+        let findings = judge(&Plan::default(), &Looked::At(facts), NOW);
+        for finding in &findings {
+            assert_eq!(finding.verdict, Verdict::Fail(Exit::Config));
+            assert!(finding.found.ends_with(".crt: there is no such file"), "{finding:?}");
+            assert!(finding.action.as_ref().unwrap().starts_with("`ca.sh issue` makes it"), "{finding:?}");
+        }
+        assert_eq!(findings.len(), 2);
+        let expired = complaint("/pki/node.crt: expired", false);
+        let finding = judge(&Plan::default(), &Looked::At(self::facts(expired, None)), NOW).remove(0);
+        assert!(finding.action.unwrap().contains("renew NAME"));
         assert_eq!(judge(&Plan::default(), &Looked::Nowhere, NOW)[0].verdict, Verdict::Fail(Exit::Config));
         assert_eq!(judge(&Plan::default(), &Looked::Hung, NOW)[0].verdict, Verdict::Fail(Exit::Config));
     }
