@@ -20,10 +20,8 @@ pub mod unit;
 mod command;
 mod words;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use p2p_shared::tls::Credentials;
 use tokio::runtime::Builder;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -32,10 +30,17 @@ use crate::config::Given;
 use crate::config::paths::Facts;
 use crate::host::Roots;
 
+use address::Addresses;
+use certificate::CertificateFacts;
+use clock::ClockFacts;
 pub use finding::{Finding, Report, Verdict};
 use plan::Plan;
+use ports::Port;
+use reach::{Around, Reached};
+use rights::RightsFacts;
 use running::Running;
-use unit::Unit;
+use store::StoreFacts;
+use unit::{Unit, UnitState};
 
 /// How long what may hang (a disk, a child) is waited for. With the dialling it all stays under ten seconds.
 const LOOK_MAX: Duration = Duration::from_secs(4);
@@ -43,54 +48,84 @@ const LOOK_MAX: Duration = Duration::from_secs(4);
 /// Runs every check. `None` if the system has not even a thread for it.
 pub fn examine(given: &Given, facts: &Facts) -> Option<Report> {
     let runtime = Builder::new_current_thread().enable_all().build().ok()?;
-    let report = runtime.block_on(look(given, facts));
+    let examined = runtime.block_on(look(given, facts));
     // A name server or a disk that hangs holds a thread; nobody waits for it.
     runtime.shutdown_background();
-    Some(report)
+    Some(examined.judge())
 }
 
-async fn look(given: &Given, facts: &Facts) -> Report {
-    let roots = Roots::default();
-    let unit = Unit::read(&roots);
-    let plan = Plan::new(given, facts, unit.installed.as_ref());
-    let credentials = plan.certs.as_deref().and_then(certificate::for_dialling).map(Arc::new);
+/// Everything that was looked at: plain facts, which the judgement needs nothing beside.
+#[derive(Clone, Debug)]
+struct Examined {
+    plan: Plan,
+    certificate: Looked<CertificateFacts>,
+    clock: ClockFacts,
+    ports: Vec<Port>,
+    addresses: Addresses,
+    reached: Vec<Reached>,
+    around: Around,
+    store: Looked<StoreFacts>,
+    running: Running,
+    unit: Unit,
+    unit_state: Option<UnitState>,
+    rights: RightsFacts,
+}
 
-    let (certificate, store) = (off_thread(certificate_facts(&plan)), off_thread(store_facts(&plan)));
-    let running = Running::look(&roots, &plan);
-    let reached = reach::all(&plan.bootstrap, credentials.as_deref());
-    let unit_state = unit::state(&unit);
-    let kernel = clock::synchronised();
-    let (certificate, store, mut running, reached, unit_state, synchronised) =
-        tokio::join!(certificate, store, running, reached, unit_state, kernel);
+async fn look(given: &Given, facts: &Facts) -> Examined {
+    let roots = Roots::default();
+    let unit = Unit::read();
+    let plan = Plan::new(given, facts, unit.installed.as_ref());
+    let credentials = plan.certs.as_deref().and_then(certificate::for_dialling);
+    let (certificate, store, mut running, reached, unit_state, synchronised) = tokio::join!(
+        off_thread(certificate_facts(&plan)),
+        off_thread(store_facts(&plan)),
+        Running::look(&roots, &plan),
+        reach::all(&plan.bootstrap, credentials.as_ref()),
+        unit::state(&unit),
+        clock::synchronised(),
+    );
     if plan.service {
         running.learn(&roots, unit_state.as_ref().and_then(|state| state.main_pid));
     }
-    let ports = ports::look(&roots, &plan);
-    let clock = clock::ClockFacts::new(synchronised, certificate.facts(), store.facts());
-    let own = credentials.as_ref().map(|credentials: &Arc<Credentials>| credentials.identity().clone());
-
-    let mut findings = plan.judge();
-    findings.extend(certificate::judge(&plan, &certificate, clock.now));
-    findings.push(clock::judge(&clock));
-    findings.extend(ports::judge(&ports, &running));
-    findings.extend(address::judge(&address::Addresses::look(&plan)));
-    let around = reach::Around {
-        own: own.map(|own| own.id),
+    let addresses = Addresses::look(&plan);
+    let around = Around {
+        own: credentials.map(|credentials| credentials.identity().id),
         hidden: plan.hidden,
+        here: addresses.with_port(plan.quic),
         runs_here: running.is_alive(),
         members_alive: running.members_alive(),
         remembered: store.facts().and_then(|store| store.contacts),
     };
-    findings.extend(reach::judge(&reached, &around));
-    findings.extend(store::judge(&plan, &store));
-    findings.push(running::judge(&running, &plan));
-    findings.push(unit::judge(&unit, unit_state.as_ref()));
-    findings.push(rights::judge(&rights::look(
-        &roots,
-        &running,
-        unit.installed.as_ref().filter(|_| plan.service),
-    )));
-    Report { findings }
+    Examined {
+        clock: ClockFacts::new(synchronised, certificate.facts(), store.facts()),
+        ports: ports::look(&roots, &plan),
+        rights: rights::look(&roots, &running, unit.installed.as_ref().filter(|_| plan.service)),
+        plan,
+        certificate,
+        addresses,
+        reached,
+        around,
+        store,
+        running,
+        unit,
+        unit_state,
+    }
+}
+
+impl Examined {
+    fn judge(&self) -> Report {
+        let mut findings = self.plan.judge();
+        findings.extend(certificate::judge(&self.plan, &self.certificate, self.clock.now));
+        findings.push(clock::judge(&self.clock));
+        findings.extend(ports::judge(&self.ports, &self.running));
+        findings.extend(address::judge(&self.addresses));
+        findings.extend(reach::judge(&self.reached, &self.around));
+        findings.extend(store::judge(&self.plan, &self.store));
+        findings.push(running::judge(&self.running, &self.plan));
+        findings.push(unit::judge(&self.unit, self.unit_state.as_ref()));
+        findings.push(rights::judge(&self.rights));
+        Report { findings }
+    }
 }
 
 /// What came of looking at a directory.
@@ -123,12 +158,12 @@ async fn off_thread<T: Send + 'static>(look: impl FnOnce() -> Option<T> + Send +
     }
 }
 
-fn certificate_facts(plan: &Plan) -> impl FnOnce() -> Option<certificate::CertificateFacts> + Send + 'static {
+fn certificate_facts(plan: &Plan) -> impl FnOnce() -> Option<CertificateFacts> + Send + 'static {
     let (certs, http) = (plan.certs.clone(), plan.http);
-    move || certs.map(|certs| certificate::CertificateFacts::look(&certs, http))
+    move || certs.map(|certs| CertificateFacts::look(&certs, http))
 }
 
-fn store_facts(plan: &Plan) -> impl FnOnce() -> Option<store::StoreFacts> + Send + 'static {
+fn store_facts(plan: &Plan) -> impl FnOnce() -> Option<StoreFacts> + Send + 'static {
     let data = plan.data.clone();
-    move || data.map(|data| store::StoreFacts::look(&Roots::default(), &data))
+    move || data.map(|data| StoreFacts::look(&Roots::default(), &data))
 }

@@ -53,6 +53,12 @@ impl Addresses {
         let others = plan.bootstrap.iter().filter_map(literal).collect();
         Self { own, others, source }
     }
+
+    /// Where this node is or would be dialled.
+    pub(super) fn with_port(&self, quic: Option<SocketAddr>) -> Vec<SocketAddr> {
+        let port = quic.map(|quic| quic.port());
+        port.into_iter().flat_map(|port| self.own.iter().map(move |&ip| (ip, port).into())).collect()
+    }
 }
 
 fn reach(ip: &IpAddr) -> Reach {

@@ -69,12 +69,14 @@ pub struct Met {
 }
 
 /// What the judgement of addresses depends on besides them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Around {
     /// Our own identity.
     pub own: Option<NodeId>,
     /// Whether the configuration cannot be read by who looks.
     pub hidden: bool,
+    /// Where this node is or would be reached.
+    pub here: Vec<SocketAddr>,
     /// Whether this node runs on this machine.
     pub runs_here: bool,
     /// Others that it sees alive, if it says so.
@@ -188,6 +190,9 @@ fn judge_target(reached: &Reached, around: &Around) -> Finding {
     };
     let port = address.port();
     match answer {
+        Answer::Nobody | Answer::Silent if around.here.contains(address) && !around.runs_here => {
+            Finding::ok(CHECK, format!("{target}: this node's own address, where it does not run now"))
+        }
         Answer::Accepted(met) => judge_met(target, met, around),
         Answer::Turned(error) => judge_turned(target, error),
         Answer::Quic => Finding::warn(

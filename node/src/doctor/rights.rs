@@ -4,7 +4,7 @@ use super::finding::Finding;
 use super::running::Running;
 use super::unit::Installed;
 use crate::host::Roots;
-use crate::host::abilities::{self, Rights};
+use crate::host::abilities::{self, Ability, Rights};
 
 const CHECK: &str = "rights";
 
@@ -57,6 +57,9 @@ pub fn judge(facts: &RightsFacts) -> Finding {
         return Finding::ok(CHECK, format!("{who}, can do all that operators ask for"));
     }
     let found = format!("{who}, cannot: {}", abilities::list(&lacking));
+    if facts.whose == Whose::Node && lacking.iter().all(|ability| Ability::ROOTS_ALONE.contains(ability)) {
+        return Finding::ok(CHECK, format!("{found}: as the restricted profile has it"));
+    }
     let action = match facts.whose {
         Whose::Node => {
             "nothing, if it is to be restricted; else run it as root: under systemd without the drop-in that sets User="
@@ -82,6 +85,10 @@ mod tests {
             assert!(finding.found.contains("as user 990") || finding.found.contains("by user 990"));
             assert!(finding.found.contains("signal processes of other users (CAP_KILL)"), "{finding:?}");
         }
+        let six = [2, 5, 10, 13, 19, 23].iter().fold(0, |bits, bit| bits | 1 << bit);
+        let restricted = Rights { capabilities: six, no_new_privileges: true, polkit_rule: true, ..few };
+        let finding = judge(&RightsFacts { rights: restricted, whose: Whose::Node });
+        assert!(finding.verdict == Verdict::Ok && finding.found.contains("CAP_DAC_OVERRIDE"), "{finding:?}");
         // Who looks at a service that does not run is not the service.
         for (user, words) in [(None, "as root"), (Some("p2p-admin".into()), "as user p2p-admin")] {
             let finding = judge(&RightsFacts { rights: few, whose: Whose::Service(user) });

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use super::command;
 use super::finding::Finding;
-use crate::host::Roots;
 
 /// The name of the unit.
 pub const UNIT: &str = "p2p-node.service";
@@ -59,7 +58,7 @@ pub struct UnitState {
 
 impl Unit {
     /// Reads the files.
-    pub fn read(_roots: &Roots) -> Self {
+    pub fn read() -> Self {
         Self { systemd: Path::new("/run/systemd/system").is_dir(), installed: Installed::find(&DIRECTORIES) }
     }
 }

@@ -61,28 +61,36 @@ pub enum Ability {
     Details,
     /// The content of every file.
     ReadFiles,
+    /// Changing every file.
+    WriteFiles,
     /// Start, stop and enable systemd units.
     Units,
     /// Listen on a port below 1024.
     LowPorts,
     /// Ping, with a raw socket.
     Ping,
+    /// Start programs in units of their own, which go on when the node ends.
+    Outlive,
     /// Run what gains rights, such as sudo.
     GainRights,
 }
 
 impl Ability {
     /// Every one, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Signal,
         Self::Renice,
         Self::Details,
         Self::ReadFiles,
+        Self::WriteFiles,
         Self::Units,
         Self::LowPorts,
         Self::Ping,
+        Self::Outlive,
         Self::GainRights,
     ];
+    /// What the restricted profile does without on purpose.
+    pub const ROOTS_ALONE: [Self; 3] = [Self::WriteFiles, Self::Outlive, Self::GainRights];
 
     /// Completes "this node cannot ...".
     pub const fn words(self) -> &'static str {
@@ -91,9 +99,11 @@ impl Ability {
             Self::Renice => "renice processes of other users",
             Self::Details => "look into processes of other users",
             Self::ReadFiles => "read every file",
+            Self::WriteFiles => "change every file",
             Self::Units => "manage systemd units",
             Self::LowPorts => "listen on ports below 1024",
             Self::Ping => "ping with raw sockets",
+            Self::Outlive => "start programs that outlive it",
             Self::GainRights => "run sudo and other set-user-id programs",
         }
     }
@@ -105,7 +115,9 @@ impl Ability {
             Self::Renice => Capability::SysNice.as_str(),
             Self::Details => Capability::SysPtrace.as_str(),
             Self::ReadFiles => Capability::DacReadSearch.as_str(),
+            Self::WriteFiles => Capability::DacOverride.as_str(),
             Self::Units => "root or its polkit rule",
+            Self::Outlive => "root",
             Self::LowPorts => Capability::NetBindService.as_str(),
             Self::Ping => Capability::NetRaw.as_str(),
             Self::GainRights => "no_new_privs unset",
@@ -171,7 +183,9 @@ impl Rights {
             Ability::Renice => self.has(Capability::SysNice),
             Ability::Details => self.has(Capability::SysPtrace),
             Ability::ReadFiles => self.has(Capability::DacReadSearch) || self.has(Capability::DacOverride),
+            Ability::WriteFiles => self.has(Capability::DacOverride),
             Ability::Units => self.uid == 0 || self.polkit_rule,
+            Ability::Outlive => self.uid == 0,
             Ability::LowPorts => self.has(Capability::NetBindService),
             Ability::Ping => self.has(Capability::NetRaw),
             Ability::GainRights => !self.no_new_privileges,
@@ -250,6 +264,7 @@ mod tests {
             (Ability::Details, 19),
             (Ability::ReadFiles, 2),
             (Ability::ReadFiles, 1),
+            (Ability::WriteFiles, 1),
             (Ability::LowPorts, 10),
             (Ability::Ping, 13),
         ];

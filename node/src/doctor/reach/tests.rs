@@ -75,6 +75,10 @@ fn an_address_that_leads_back_is_no_peer() {
     let findings = judge(&[reached(accepted(OWN))], &here);
     let verdicts: Vec<Verdict> = findings.iter().map(|finding| finding.verdict).collect();
     assert_eq!(verdicts, [Verdict::Ok, Verdict::Warn], "{findings:?}");
+    // Before it runs, nobody answers at its own address.
+    let own = Around { here: vec!["10.0.0.1:5678".parse().unwrap()], ..around() };
+    assert_eq!(judge(&[reached(Answer::Nobody)], &own)[0].verdict, Verdict::Ok);
+    assert_eq!(judge(&[reached(Answer::Nobody)], &Around { runs_here: true, ..own })[0].verdict, FAIL);
     let both = [reached(accepted(OWN)), reached(accepted(OTHER))];
     assert!(judge(&both, &here).iter().all(|finding| finding.verdict == Verdict::Ok));
 }
