@@ -91,6 +91,7 @@ async fn look(given: &Given, facts: &Facts) -> Examined {
     let around = Around {
         own: credentials.map(|credentials| credentials.identity().id),
         hidden: plan.hidden,
+        blind: plan.blind && !plan.hidden,
         here: addresses.with_port(plan.quic),
         runs_here: running.is_alive(),
         members_alive: running.members_alive(),

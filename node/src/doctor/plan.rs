@@ -32,6 +32,8 @@ pub struct Plan {
     pub problems: Vec<String>,
     /// Whether that is for want of rights alone: the service's own user may see more.
     pub hidden: bool,
+    /// Whether a single value is wrong, and so none can be told but those of flags.
+    pub blind: bool,
     /// The node's name.
     pub name: Option<NodeName>,
     /// Directory of the certificate.
@@ -82,7 +84,7 @@ impl Plan {
             Ok(inspected) => plan.with_rest_of(&inspected, given, facts),
             Err(problems) => {
                 let problems = problems.iter().map(ToString::to_string).collect();
-                Self { problems, ..plan }.with_defaults(given, facts)
+                Self { problems, blind: true, ..plan }.with_defaults(given, facts)
             }
         }
     }
@@ -144,7 +146,9 @@ impl Plan {
             (None, Some(name)) => Some(facts.data_dir(None, name)),
             (None, None) => facts.systemd.then(|| facts.var.clone()),
         };
-        Self { certs, data, name, ..self }
+        let bootstrap =
+            flag("bootstrap").into_iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
+        Self { certs, data, name, bootstrap, ..self }
     }
 
     /// What is to be said of the configuration.
@@ -235,7 +239,7 @@ mod tests {
         assert_eq!(plan.judge().len(), 2, "{plan:?}");
         assert_eq!(plan.data, Some(root.path().join("d")));
         assert_eq!(plan.certs, Some(root.path().join("c")));
-        assert_eq!(plan.quic, None);
+        assert!(plan.blind && plan.quic.is_none());
     }
 
     #[test]

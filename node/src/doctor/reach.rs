@@ -18,6 +18,7 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::finding::Finding;
+use super::words::count;
 pub use knock::Knocker;
 
 const CHECK: &str = "peer";
@@ -75,6 +76,8 @@ pub struct Around {
     pub own: Option<NodeId>,
     /// Whether the configuration cannot be read by who looks.
     pub hidden: bool,
+    /// Whether it is too wrong to say anything.
+    pub blind: bool,
     /// Where this node is or would be reached.
     pub here: Vec<SocketAddr>,
     /// Whether this node runs on this machine.
@@ -147,17 +150,24 @@ pub fn judge(reached: &[Reached], around: &Around) -> Vec<Finding> {
 
 fn judge_alone(around: &Around) -> Finding {
     match (around.members_alive, around.remembered) {
+        _ if around.blind => Finding::warn(
+            CHECK,
+            "whom this node joins through is not known: the configuration is wrong",
+            "mend the configuration first",
+        ),
         _ if around.hidden => Finding::warn(
             CHECK,
             "whom this node joins through is not to be read by this user",
             "sudo p2p-node doctor",
         ),
-        (Some(members), _) if members > 0 => {
-            Finding::ok(CHECK, format!("no bootstrap address; connected with {members} members all the same"))
-        }
-        (_, Some(remembered)) if remembered > 0 => {
-            Finding::ok(CHECK, format!("no bootstrap address; {remembered} peers are remembered"))
-        }
+        (Some(members), _) if members > 0 => Finding::ok(
+            CHECK,
+            format!("no bootstrap address; connected with {} all the same", count(members, "member")),
+        ),
+        (_, Some(remembered)) if remembered > 0 => Finding::ok(
+            CHECK,
+            format!("no bootstrap address; {} remembered", count(remembered as u64, "peer")),
+        ),
         (None, None) => Finding::warn(
             CHECK,
             "no bootstrap address; whether peers are remembered cannot be told here",

@@ -16,7 +16,7 @@ use rustix::fs::{Access, StatVfsMountFlags, access, statfs, statvfs};
 use super::Looked;
 use super::finding::Finding;
 use super::plan::Plan;
-use super::words::size;
+use super::words::{count, size};
 use crate::host::Roots;
 use crate::host::occupant::{self, Occupant};
 use crate::store::Store;
@@ -279,8 +279,8 @@ fn judge_database(facts: &StoreFacts) -> Finding {
             Finding::ok(CHECK, format!("{path}: in use by {program} (pid {pid}){disk}"))
         }
         DatabaseState::Good(bytes) => {
-            let remembered = facts.contacts.unwrap_or_default();
-            Finding::ok(CHECK, format!("{path}: {} kB, {remembered} peers remembered{disk}", bytes >> 10))
+            let remembered = count(facts.contacts.unwrap_or_default() as u64, "peer");
+            Finding::ok(CHECK, format!("{path}: {} kB, {remembered} remembered{disk}", bytes >> 10))
         }
         DatabaseState::Bad(error, exit) => {
             let (found, action) = error.rsplit_once("; ").unwrap_or((error, "look at the disk: `dmesg`"));

@@ -24,6 +24,14 @@ pub(super) fn size(bytes: u64) -> String {
     if bytes >= 10 << 30 { format!("{} GiB", bytes >> 30) } else { format!("{} MiB", bytes >> 20) }
 }
 
+/// A number of things, one of which is a `noun`.
+pub(super) fn count(number: impl Into<u64>, noun: &str) -> String {
+    match number.into() {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +43,7 @@ mod tests {
         assert_eq!(span(Millis(90_000)), "90 seconds");
         assert_eq!(span(Millis::ZERO), "0 seconds");
         assert_eq!((size(63 << 20), size(20 << 30)), ("63 MiB".into(), "20 GiB".into()));
+        assert_eq!((count(1_u64, "peer"), count(0_u64, "peer")), ("1 peer".into(), "0 peers".into()));
         assert_eq!(utc(UnixMillis(1_795_404_123_456)), "2026-11-23T03:22:03Z");
     }
 }

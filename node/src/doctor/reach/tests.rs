@@ -90,6 +90,7 @@ fn a_node_that_knows_nobody_is_alone() {
         (Around { members_alive: Some(0), ..around() }, Verdict::Warn),
         (around(), Verdict::Warn),
         (Around { hidden: true, ..around() }, Verdict::Warn),
+        (Around { blind: true, remembered: Some(2), ..around() }, Verdict::Warn),
         (Around { remembered: Some(2), ..around() }, Verdict::Ok),
         (Around { members_alive: Some(2), ..around() }, Verdict::Ok),
     ] {
