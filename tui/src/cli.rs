@@ -190,7 +190,6 @@ async fn dispatch(
     streams: &mut Streams<'_>,
 ) -> Result<Exit, CliError> {
     match command {
-        Command::Completions { shell } => completions(*shell, streams),
         Command::Completions { shell, program } => completions(*shell, program, streams),
         Command::Import(args) => import::run(args, &options.entrance, surroundings, streams),
         Command::Manuals { directory } => write_manuals(directory),
