@@ -79,9 +79,13 @@ pub fn bind(address: SocketAddr, certs: &Path, limits: Limits) -> Result<Listene
 
 fn refusal(address: SocketAddr, error: &io::Error) -> impl fmt::Display {
     let what = match error.kind() {
-        io::ErrorKind::AddrInUse => "is in use: stop the other program, or choose another port".to_owned(),
+        io::ErrorKind::AddrInUse => {
+            "is in use: stop the other program, or choose another port with --port or http.port".to_owned()
+        }
         io::ErrorKind::AddrNotAvailable => "is no address of this host: see `ip address`".to_owned(),
-        io::ErrorKind::PermissionDenied => "may not be bound: choose a port above 1023".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "may not be bound: choose a port above 1023 with --port or http.port".to_owned()
+        }
         _ => error.to_string(),
     };
     format!("HTTP: {address}: {what}")

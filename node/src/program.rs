@@ -209,7 +209,8 @@ impl Keeper<'_> {
     ) -> Result<Exit, StartError> {
         let listening = node.listening();
         let announced = data.announce(&listening)?;
-        tracing::info!(name = %listening.name, quic = %listening.quic_address, http = ?listening.http_address, "ready");
+        let http = listening.http_address.map(tracing::field::display);
+        tracing::info!(name = %listening.name, quic = %listening.quic_address, http, "ready");
         self.manager.ready(&node.status());
         self.watch(&node, &mut signals).await;
         tracing::info!("stopping");

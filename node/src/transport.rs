@@ -310,8 +310,7 @@ impl Inner {
     fn adopt(self: &Arc<Self>, link: Link, target: &Target) -> Result<Link, DialError> {
         if link.peer().id == self.own.id {
             link.close(CloseCode::Done, "a connection with oneself");
-            let error = LinkError::Failed("this address leads back to this node".into());
-            let failures = vec![DialFailure { address: link.address(), error }];
+            let failures = vec![DialFailure { address: link.address(), error: LinkError::Oneself }];
             return Err(DialError { target: target.to_string(), failures });
         }
         let placed = lock(&self.table).place(link.clone());

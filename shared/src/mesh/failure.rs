@@ -94,6 +94,8 @@ pub enum LinkError {
     Reset,
     /// This process closed it.
     Local,
+    /// The address leads back to this very node.
+    Oneself,
     /// It could not even be tried, or the peer broke QUIC.
     Failed(String),
 }
@@ -128,6 +130,7 @@ impl fmt::Display for LinkError {
             Self::Closed { detail, .. } => write!(f, "closed by the other side: {detail}"),
             Self::TimedOut => f.write_str("no answer: the machine, its network or a firewall is silent"),
             Self::Reset => f.write_str("the node was restarted"),
+            Self::Oneself => f.write_str("this address leads back to this node"),
             Self::Local => f.write_str("closed here"),
             Self::Failed(detail) => f.write_str(detail),
         }
