@@ -15,7 +15,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use engine::{Engine, Machine, eventually, output};
+use engine::{Engine, Machine, output};
+
+use crate::host::{base_tree, eventually};
+use crate::packages::Packages;
 
 const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
 /// What an engine with nothing to pull takes, several times over.
@@ -29,10 +32,11 @@ const CRASH: &str = r#"for process in /proc/[0-9]*; do
     [ "$(cat "$process/comm")" = p2p-node ] && kill -KILL "${process#/proc/}"
 done"#;
 
-/// `binaries` is the directory of p2p-node and p2p-tui, `base_tree` a `debootstrap` of Debian 12.
-pub fn compose_brings_three_nodes_that_see_each_other(binaries: &Path, base_tree: &Path) -> Result<()> {
+/// The programs are those of the packages, the base is the tree of the lab's hosts.
+pub fn compose() -> Result<()> {
+    let programs = Packages::find()?.unpacked()?;
     let before = Machine::look()?;
-    let outcome = in_an_engine(binaries, base_tree);
+    let outcome = in_an_engine(&programs.path().join("usr/bin"), &base_tree()?);
     let left = before.left(&Machine::look()?);
     if left.is_empty() {
         return outcome;
@@ -69,17 +73,18 @@ impl Mesh<'_> {
     /// Every node is healthy, and the console sees all three.
     fn is_whole(&self) -> Result<BTreeMap<String, String>> {
         for node in NODES {
-            let state = || self.inspect(node, "{{.State.Health.Status}}");
-            eventually(
-                HEALTHY_MAX,
-                &format!("{node} healthy"),
-                || Ok((state()? == "healthy").then_some(())),
-            )?;
+            let look = || match self.inspect(node, "{{.State.Health.Status}}")?.as_str() {
+                "healthy" => Ok(()),
+                state => bail!("{node} is {state}"),
+            };
+            eventually("the nodes are healthy", HEALTHY_MAX, look)?;
         }
-        eventually(HEALTHY_MAX, "three nodes alive", || {
+        let look = || {
             let alive = self.alive()?;
-            Ok((alive.len() == NODES.len()).then_some(alive))
-        })
+            ensure!(alive.len() == NODES.len(), "alive are {alive:?}");
+            Ok(alive)
+        };
+        Ok(eventually("three nodes alive", HEALTHY_MAX, look)?.0)
     }
 
     /// Who is alive, and labelled as .env says.
@@ -124,8 +129,11 @@ impl Mesh<'_> {
         self.0.compose(&["restart", "node-2"])?;
         ensure!(self.is_whole()? == *ids, "node-2 came back as another");
         self.0.compose(&["exec", "-T", "node-3", "bash", "-c", CRASH]).ok();
-        let restarted = || self.inspect("node-3", "{{.RestartCount}}");
-        eventually(HEALTHY_MAX, "node-3 restarted", || Ok((restarted()? == "1").then_some(())))?;
+        let restarted = || match self.inspect("node-3", "{{.RestartCount}}")?.as_str() {
+            "1" => Ok(()),
+            count => bail!("restarted {count} times"),
+        };
+        eventually("node-3 is started anew", HEALTHY_MAX, restarted)?;
         ensure!(self.is_whole()? == *ids, "node-3 came back as another");
         // SIGTERM is a way to leave, not to be killed: the log says so, and the exit code.
         self.0.compose(&["stop", "node-1"])?;

@@ -9,17 +9,16 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
+use crate::host::eventually;
+
 const KEEPER: &str = include_str!("keeper.sh");
 /// Debian's programs, before any other docker of this machine.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
-/// How often a condition is looked at.
-const POLL: Duration = Duration::from_millis(100);
 const START_MAX: Duration = Duration::from_secs(30);
 /// Most of it is the deletion of some hundred MB.
 const STOP_MAX: Duration = Duration::from_secs(120);
@@ -53,8 +52,8 @@ impl Engine {
             .spawn()
             .context("bash")?;
         let engine = Self { directory, keeper };
-        let answers = || Ok(output(engine.command("docker").arg("version")).ok());
-        eventually(START_MAX, "an engine that answers", answers).with_context(|| engine.log())?;
+        let answers = || output(engine.command("docker").arg("version"));
+        eventually("the engine answers", START_MAX, answers).with_context(|| engine.log())?;
         Ok(engine)
     }
 
@@ -82,7 +81,8 @@ impl Engine {
 
     fn end(&mut self) -> Result<()> {
         drop(self.keeper.stdin.take());
-        let status = eventually(STOP_MAX, "the engine's end", || Ok(self.keeper.try_wait()?))?;
+        let ended = || self.keeper.try_wait()?.context("it still runs");
+        let (status, _) = eventually("the engine has ended", STOP_MAX, ended)?;
         ensure!(status.success(), "{} is not wholly gone: {status}", self.directory.display());
         Ok(())
     }
@@ -134,20 +134,4 @@ pub(super) fn output(command: &mut Command) -> Result<String> {
         bail!("{:?} {:?}: {}\n{out}{err}", command.get_program(), command.get_args(), done.status);
     }
     Ok(text(&done.stdout))
-}
-
-/// Looks until there is something, and says for what it waited in vain.
-pub(super) fn eventually<T>(
-    limit: Duration,
-    what: &str,
-    mut look: impl FnMut() -> Result<Option<T>>,
-) -> Result<T> {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(found) = look().with_context(|| what.to_owned())? {
-            return Ok(found);
-        }
-        ensure!(Instant::now() < deadline, "not within {} s: {what}", limit.as_secs());
-        thread::sleep(POLL);
-    }
 }

@@ -1,0 +1,78 @@
+//! Tests on hosts with a systemd, a disk, a network and packages of their own: what an administrator installs.
+//!
+//! They need root, Debian packages and minutes, so `cargo test` lists them as skipped, with the reason, and
+//! `scripts/check.sh --lab` runs them. Each makes its hosts by `scripts/lab.sh` and leaves nothing behind.
+
+mod docker;
+mod fleet;
+mod host;
+mod install;
+mod mesh;
+mod packages;
+mod readme;
+mod service;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Set to 1 where the tests may make hosts of this machine.
+const SWITCH: &str = "P2P_LAB";
+/// Set to 1 where what takes minutes more may run too.
+const FULL: &str = "P2P_FULL";
+
+type Test = fn() -> anyhow::Result<()>;
+
+/// The tests, in the order in which they run: one at a time, as they all use the machine's network.
+const TESTS: [(&str, Test); 13] = [
+    ("five_hosts_are_set_up_by_the_commands_of_the_readme", fleet::the_readme),
+    ("a_host_that_reboots_freezes_or_is_cut_off_comes_back", fleet::comes_back),
+    ("with_every_bootstrap_address_dead_a_node_remembers", fleet::remembers),
+    ("the_service_manager_and_the_journal_are_told", service::systemd_is_told),
+    ("the_restricted_profile_works_and_is_tight", service::restricted),
+    ("a_stuck_node_is_started_anew_by_the_watchdog", service::watchdog),
+    ("a_bad_certificate_is_named_and_nothing_starts", install::bad_certificates),
+    ("installing_again_interrupted_or_wrongly_is_harmless", install::again_and_wrongly),
+    ("an_upgrade_keeps_everything_and_restarts_the_node", install::upgrade),
+    ("a_disk_that_fills_during_an_upgrade_breaks_nothing", install::full_disk),
+    ("removal_stops_and_purge_deletes", install::removal),
+    ("a_package_without_a_certificate_says_what_to_do", install::without_certificate),
+    ("compose_brings_three_nodes_that_see_each_other", docker::compose),
+];
+
+/// Those that only `--full` has time for.
+const LONG_TESTS: [(&str, Test); 0] = [];
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let missing = missing();
+    let hurried = (!is_set(FULL)).then(|| "takes minutes more: scripts/check.sh --full".to_owned());
+    let missing_time = missing.clone().or(hurried);
+    let trials = TESTS.into_iter().map(|(name, test)| trial(name, test, missing.as_deref()));
+    let long = LONG_TESTS.into_iter().map(|(name, test)| trial(name, test, missing_time.as_deref()));
+    libtest_mimic::run(&arguments, trials.chain(long).collect()).exit();
+}
+
+fn trial(name: &str, test: Test, missing: Option<&str>) -> Trial {
+    let run = move || test().map_err(|error| Failed::from(format!("{error:#}")));
+    match missing {
+        Some(reason) => {
+            Trial::test(name, run).with_kind(format!("skipped: {reason}")).with_ignored_flag(true)
+        }
+        None => Trial::test(name, run),
+    }
+}
+
+/// Why hosts cannot be made here.
+fn missing() -> Option<String> {
+    if !is_set(SWITCH) {
+        return Some("needs root and Debian packages: scripts/check.sh --lab".into());
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Some("needs root".into());
+    }
+    packages::Packages::find().err().map(|error| format!("{error:#}"))
+}
+
+fn is_set(switch: &str) -> bool {
+    std::env::var_os(switch).is_some_and(|value| value == "1")
+}
