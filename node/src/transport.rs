@@ -309,8 +309,9 @@ impl Inner {
     /// Puts a new connection in its place, and serves it unless another one stays instead.
     fn adopt(self: &Arc<Self>, link: Link, target: &Target) -> Result<Link, DialError> {
         if link.peer().id == self.own.id {
-            link.close(CloseCode::Done, "a connection with oneself");
-            let failures = vec![DialFailure { address: link.address(), error: LinkError::Oneself }];
+            link.close(CloseCode::Oneself, "");
+            let error = LinkError::Closed { code: Some(CloseCode::Oneself), detail: String::new() };
+            let failures = vec![DialFailure { address: link.address(), error }];
             return Err(DialError { target: target.to_string(), failures });
         }
         let placed = lock(&self.table).place(link.clone());

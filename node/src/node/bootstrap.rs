@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures::future::join_all;
 use p2p_shared::id::NodeId;
 use p2p_shared::mesh::backoff::Backoff;
-use p2p_shared::mesh::failure::LinkError;
 use p2p_shared::mesh::link::Link;
 use p2p_shared::mesh::{Dial, Target};
 use p2p_shared::tls::PeerKind;
@@ -108,7 +107,7 @@ impl Bootstrap {
                 Ok(link) if link.peer().kind == PeerKind::Node => links.push(link),
                 Ok(_) => {}
                 // One list for all nodes names each of them to itself too.
-                Err(error) if error.failures.iter().any(|failure| failure.error == LinkError::Oneself) => {}
+                Err(error) if error.failures.iter().any(|failure| failure.error.is_oneself()) => {}
                 Err(error) => tracing::info!(target, "not joined through it: {error}"),
             }
         }

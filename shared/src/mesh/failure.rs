@@ -28,10 +28,12 @@ pub enum CloseCode {
     Limit,
     /// The peer's key was revoked.
     Revoked,
+    /// The address led a node back to itself.
+    Oneself,
 }
 
 impl CloseCode {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Done,
         Self::Refused,
         Self::Replaced,
@@ -39,6 +41,7 @@ impl CloseCode {
         Self::Protocol,
         Self::Limit,
         Self::Revoked,
+        Self::Oneself,
     ];
 
     /// The number on the wire.
@@ -51,6 +54,7 @@ impl CloseCode {
             Self::Protocol => 4,
             Self::Limit => 5,
             Self::Revoked => 6,
+            Self::Oneself => 7,
         })
     }
 
@@ -94,8 +98,6 @@ pub enum LinkError {
     Reset,
     /// This process closed it.
     Local,
-    /// The address leads back to this very node.
-    Oneself,
     /// It could not even be tried, or the peer broke QUIC.
     Failed(String),
 }
@@ -104,6 +106,11 @@ impl LinkError {
     /// A refusal by this process.
     pub fn refused(refusal: &Refusal) -> Self {
         Self::Refused { by: RefusedBy::Us, reason: refusal.reason(), detail: refusal.to_string() }
+    }
+
+    /// Whether the address led back to this very node, whichever end of the connection said so first.
+    pub const fn is_oneself(&self) -> bool {
+        matches!(self, Self::Closed { code: Some(CloseCode::Oneself), .. })
     }
 
     /// The refusal's word, if it is one.
@@ -126,11 +133,13 @@ impl fmt::Display for LinkError {
             Self::Closed { code: Some(CloseCode::Replaced), .. } => {
                 f.write_str("a newer connection took the place of this one")
             }
+            Self::Closed { code: Some(CloseCode::Oneself), .. } => {
+                f.write_str("this address leads back to this node")
+            }
             Self::Closed { detail, .. } if detail.is_empty() => f.write_str("closed by the other side"),
             Self::Closed { detail, .. } => write!(f, "closed by the other side: {detail}"),
             Self::TimedOut => f.write_str("no answer: the machine, its network or a firewall is silent"),
             Self::Reset => f.write_str("the node was restarted"),
-            Self::Oneself => f.write_str("this address leads back to this node"),
             Self::Local => f.write_str("closed here"),
             Self::Failed(detail) => f.write_str(detail),
         }
