@@ -149,6 +149,8 @@ furnish() {
     { printf '127.0.0.1 localhost\n'; awk '{ print $2, $1 }' "$state/hosts"; } >"$etc/hosts"
     printf '[Match]\nName=host0\n[Network]\nAddress=%s/24\nLinkLocalAddressing=ipv6\nIPv6AcceptRA=no\n' "$(address_of "$host")" \
         >"$etc/systemd/network/10-lab.network"
+    # This much is on the disk whatever comes.
+    sync -f "$etc"
 }
 
 start_host() {
@@ -164,7 +166,7 @@ make_host() {
     mkdir -p "$dir"/{disk,root}
     printf '%s\n' "$tree" >"$dir/tree"
     truncate -s "$disk" "$dir/disk.img"
-    mkfs.ext4 -q "$dir/disk.img"
+    mkfs.ext4 -q -m 0 "$dir/disk.img"
 }
 
 wait_for() {
