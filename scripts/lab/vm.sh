@@ -6,7 +6,7 @@
 #       arguments, under systemd; power off. Its stdout is our stdout, its stderr our stderr, its exit code ours.
 #
 # Debian 12 as on the lab's hosts, with Debian's cloud kernel and its modules; cgroup v2; no network but loopback.
-# The processor is emulated by qemu, several times slower than this one. Nothing that SCRIPT changes is kept.
+# The processor is emulated by qemu, and much slower than this one. Nothing that SCRIPT changes is kept.
 #
 # Exit codes of ours: 2 wrong usage; 69 it cannot be made; 70 the machine ended before SCRIPT did; 77 not root;
 # 124 out of time. The log of the last boot is vm-console.log in P2P_LAB_CACHE [default: /var/cache/p2p-lab].
@@ -38,7 +38,7 @@ usage() { sed -n '2,17s/^# \{0,1\}//p' "$self"; }
 usage_error() { fail 2 "$*; see lab.sh vm --help"; }
 
 need() {
-    [ "$(id -u)" = 0 ] || fail 77 "only root can make the machine: sudo $lab vm ..."
+    [ "$(id -u)" = 0 ] || fail 77 "only root can make the machine"
     local program
     for program in qemu-system-x86_64 mkfs.ext4 apt-get dpkg-deb setpriv; do
         command -v "$program" >/dev/null ||
@@ -235,7 +235,7 @@ emulate() {
 }
 
 run() {
-    local machine word value status=0 code=70
+    local machine word value status=0 code=
     machine=$(machine)
     sweep
     trap cleanup EXIT
@@ -262,9 +262,9 @@ run() {
     wait "$emulator" || status=$?
     emulator=''
     wait
-    say "power off after $SECONDS s"
     [ "$status" != 124 ] || fail 124 "out of time: P2P_LAB_VM_SECONDS is $seconds; the log of the boot: $console"
-    [ "$code" != 70 ] || say "the machine ended before the script did; the log of the boot: $console"
+    [ -n "$code" ] || fail 70 "the machine ended before the script did; the log of the boot: $console"
+    say "power off after $SECONDS s"
     exit "$code"
 }
 
