@@ -146,7 +146,7 @@ pub fn comes_back() -> Result<()> {
         mesh.becomes("three", &["lost"], &others)?;
         // Silence beyond the idle limit of a connection: it has to be made anew.
         let ask =
-            "exec 3<>/dev/tcp/127.0.0.1/8000; printf 'GET /api/stats HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
+            "exec 3<>/dev/tcp/127.0.0.1/8000; printf 'GET /api/stats HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3; cat <&3";
         let none = || match lab.run("three", ask)? {
             text if text.contains("\"connections\":0") => Ok(()),
             text => bail!("{text}"),

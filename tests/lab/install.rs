@@ -164,7 +164,7 @@ pub fn full_disk() -> Result<()> {
         let mesh = Mesh::new(lab, &["one"], &packages)?;
         lab.push(&[&new], "one", "/root/versions")?;
         let pid = main_pid(lab, "one")?;
-        lab.run("one", "sync; fallocate -l $(($(stat -fc '%f * %S' /) - (6 << 20))) /filler; df -h /")?;
+        lab.run("one", "sync; fallocate -l $(($(stat -fc '%a * %S' /) - (6 << 20))) /filler; df -h /")?;
         let answer = install(lab, "--package /root/versions/p2p-node_99.0.0_*.deb")?;
         println!("{answer}");
         ensure!(answer.code == 1 && answer.text().contains("No space left"), "{answer}");

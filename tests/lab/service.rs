@@ -109,7 +109,7 @@ pub fn restricted() -> Result<()> {
         };
         eventually("a process of somebody else is seen", SOON, seen)?;
         let victim = lab.run("two", "systemctl show -P MainPID victim")?;
-        lab.run("one", &format!("p2p-tui kill {} --on two", victim.trim()))?;
+        lab.run("one", &format!("p2p-tui kill {} --on two --yes", victim.trim()))?;
         let gone = || lab.attempt("two", "systemctl is-active victim")?.expect(3, &[]);
         eventually("it is ended", SOON, gone)?;
 
