@@ -111,10 +111,14 @@ cat >&2 <<'END'
 
 The demo is over and nothing of it is left. For a mesh of your own:
 
-  scripts/ca.sh init --mesh home                      # once, on the machine that keeps the CA
-  scripts/ca.sh issue node web-1                      # for each machine
-  scripts/ca.sh issue operator "$USER" --role admin   # for yourself
-  p2p-node run                                        # on each machine, with its certificates
-  p2p-tui --node web-1:5678                           # anywhere
+  scripts/package.sh                                          # the packages, once
+  scripts/ca.sh init --mesh home                              # once, on the machine that keeps the CA
+  scripts/ca.sh issue operator "$USER" --role admin           # yourself
+  scripts/ca.sh issue node web-1 --address web-1              # each machine
+  scripts/ca.sh bundle node web-1 --bootstrap web-1:5678 > web-1.tar
+  ./install.sh --bundle web-1.tar                             # there, with the package beside it
+  p2p-tui --node web-1:5678                                   # anywhere
+
+README says the same at length: "Production: five machines in ten minutes".
 END
 exit "$status"

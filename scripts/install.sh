@@ -84,11 +84,15 @@ if [ "$uninstall" = yes ]; then
 fi
 
 newest_package() {
-    local arch place
+    local arch place found
     arch=$(dpkg --print-architecture)
     for place in "$here" "$PWD" "$here/../target/debian"; do
-        find "$place" -maxdepth 1 -name "p2p-node_*_$arch.deb" 2>/dev/null || true
-    done | sort -V | tail -1
+        found=$(find "$place" -maxdepth 1 -name "p2p-node_*_$arch.deb" 2>/dev/null | sort -V | tail -1 || true)
+        if [ -n "$found" ]; then
+            printf '%s\n' "$found"
+            return
+        fi
+    done
 }
 [ -n "$package" ] || package=$(newest_package)
 installed=$(installed_version)
@@ -111,8 +115,6 @@ else
     die 1 "there is no package p2p-node_*_$(dpkg --print-architecture).deb beside this script: make one with scripts/package.sh, or give --package"
 fi
 
-fingerprint() { { cat "$pki"/* 2>/dev/null || true; } | sha256sum; }
-before=$(fingerprint)
 if [ -n "$bundle" ]; then
     "$program" import "${replace[@]}" "$bundle" || exit
 elif [ ! -e "$pki/node.crt" ]; then
@@ -134,16 +136,29 @@ case $profile in
         ;;
 esac
 
+# Whether the node runs since before its certificate was put in place, perhaps by a run that was interrupted.
+is_stale() {
+    local started
+    started=$(systemctl show -P ExecMainStartTimestamp --timestamp=us p2p-node)
+    [ -n "$started" ] && [ "$(date -d "$started" +%s%N)" -lt "$(date -r "$pki/node.crt" +%s%N)" ]
+}
+
 if [ "$installed" != "$version" ]; then
     # An interrupted run may have left it unpacked and not configured: dpkg then goes on from there. The package
     # starts the node, or starts it anew. A changed node.toml stays as it is.
     dpkg --force-confdef --force-confold -i "$package" || die 1 "the package is not installed whole; what ran before still runs. Mend what dpkg says, then run this again"
-elif [ -n "$profile" ] || [ "$(fingerprint)" != "$before" ]; then
+elif [ -n "$profile" ] || is_stale; then
     systemctl daemon-reload
     systemctl restart p2p-node.service || true
 fi
-systemctl enable --quiet p2p-node.service
-systemctl start p2p-node.service || true
+# An upgrade leaves alone what an administrator has stopped.
+if [ -n "$bundle" ] || [ -z "$installed" ]; then
+    systemctl enable --quiet p2p-node.service
+    systemctl start p2p-node.service || true
+elif ! systemctl --quiet is-enabled p2p-node && ! systemctl --quiet is-active p2p-node; then
+    say "p2p-node $version is installed; its service was stopped and disabled, and stays so"
+    exit 0
+fi
 if ! systemctl --quiet is-active p2p-node; then
     say "p2p-node $version is installed and does not start:"
     journalctl -u p2p-node -n 20 --no-pager -o cat >&2 || true

@@ -152,6 +152,9 @@ pub fn upgrade() -> Result<()> {
         )?;
         mesh.all_alive(&["one"])?;
         install(lab, "")?.expect(1, &["99.0.0 is installed and newer"])?;
+        lab.run("one", "systemctl disable --now p2p-node")?;
+        install(lab, "--package /root/versions/p2p-node_99.0.0_*.deb")?.expect(0, &["stays so"])?;
+        lab.attempt("one", "systemctl is-active p2p-node")?.expect(3, &[])?;
         Ok(())
     })
 }
