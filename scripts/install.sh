@@ -165,5 +165,5 @@ if ! systemctl --quiet is-active p2p-node; then
     p2p-node doctor >&2 || true
     exit 1
 fi
-say "p2p-node $version runs: $(systemctl show -P StatusText p2p-node)"
+say "p2p-node $version runs"
 p2p-node doctor >&2 || say "it runs, and doctor found what is to be mended: see above"

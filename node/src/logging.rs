@@ -4,6 +4,8 @@
 //! for people. Text of peers is part of events, so control characters and bidirectional overrides are
 //! escaped in every line. `LOG_LEVEL` alone decides what is logged; `RUST_LOG` is not read.
 
+mod journal;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -17,6 +19,8 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::values::LogLevel;
+
+use journal::Journal;
 
 /// The running log: its level can be changed.
 #[derive(Clone, Debug)]
@@ -33,9 +37,8 @@ impl Log {
 /// Starts logging for the whole process. Fails when it was started before.
 pub fn start(level: LogLevel, journal_stream: Option<&str>) -> Result<Log, TryInitError> {
     let (filter, handle) = reload::Layer::new(targets(level));
-    let journal = if is_journal(journal_stream) { tracing_journald::layer().ok() } else { None };
+    let journal = if is_journal(journal_stream) { Journal::open().ok() } else { None };
     let lines = journal.is_none().then(|| lines(Escaping(io::stderr)));
-    let journal = journal.map(|layer| layer.with_syslog_identifier("p2p-node".to_owned()));
     tracing_subscriber::registry().with(filter).with(journal).with(lines).try_init()?;
     Ok(Log(handle))
 }
