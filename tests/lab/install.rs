@@ -169,7 +169,6 @@ pub fn full_disk() -> Result<()> {
         let pid = main_pid(lab, "one")?;
         lab.run("one", "sync; fallocate -l $(($(stat -fc '%a * %S' /) - (6 << 20))) /filler; df -h /")?;
         let answer = install(lab, "--package /root/versions/p2p-node_99.0.0_*.deb")?;
-        println!("{answer}");
         ensure!(answer.code == 1 && answer.text().contains("No space left"), "{answer}");
         ensure!(main_pid(lab, "one")? == pid, "the old node goes on");
         lab.run("one", "test \"$(dpkg-query -W -f '${Version} ${db:Status-Status}' p2p-node)\" != '99.0.0 installed'; p2p-node --version")?;
@@ -206,8 +205,7 @@ pub fn removal() -> Result<()> {
 pub fn without_certificate() -> Result<()> {
     let packages = Packages::find()?;
     workshop(&packages)?.test(|lab| {
-        let said = lab.attempt("one", "dpkg -i ~/p2p/p2p-node_*.deb")?.expect(0, &["p2p-node import"])?;
-        println!("{said}");
+        lab.attempt("one", "dpkg -i ~/p2p/p2p-node_*.deb")?.expect(0, &["p2p-node import"])?;
         lab.attempt("one", "systemctl is-active p2p-node")?.expect(3, &[])?;
         lab.attempt("one", "systemctl start p2p-node")?.expect(1, &["ssert"])?;
         lab.attempt("one", "p2p-node run")?.expect(78, &["no certificate"])?;
