@@ -16,7 +16,7 @@
 #
 # Needs root and the Debian packages systemd-container, debootstrap, nftables and xfsprogs. Hosts reach one another and
 # nothing else. P2P_LAB_NAME names the lab [default: lab], P2P_LAB_NET its network [default: 10.86.0],
-# P2P_LAB_DISK the size of a host's disk [default: 2G].
+# P2P_LAB_DISK the size of a host's disk [default: 2G]. With P2P_LAB_OWNER=PID the lab ends when that process does.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 self=$here/lab.sh
@@ -210,7 +210,19 @@ up() {
     done
     wait_for "${names[@]}"
     trap - EXIT
+    if [ -n "${P2P_LAB_OWNER:-}" ]; then
+        setsid "$self" guard "$P2P_LAB_OWNER" </dev/null >/dev/null 2>&1 9>&- &
+        echo $! >"$state/guard"
+        disown
+    fi
     exec 9>&-
+}
+
+# Ends the lab after the process that it was made for, however that ended.
+guard() {
+    tail --pid="$1" -f /dev/null
+    rm -f "$state/guard"
+    down
 }
 
 # Ends the host at once. From the first line on nothing reaches its disk any more, not even its journal.
@@ -238,6 +250,7 @@ is_dead() { grep -q '^State:[[:space:]]*[ZX]' "/proc/$1/status" 2>/dev/null; }
 down() {
     local host
     trap - EXIT
+    if [ -f "$state/guard" ]; then pkill -P "$(cat "$state/guard")" tail || true; kill "$(cat "$state/guard")" 2>/dev/null || true; fi
     for host in $(hosts); do
         end_host "$host"
     done
@@ -319,6 +332,7 @@ case $verb in
     base) base ;;
     up) [ "$#" -ge 1 ] || usage_error "up needs a number or names"; up "$@" ;;
     keep) keep "$1" ;;
+    guard) guard "$1" ;;
     exec) [ "$#" -ge 2 ] || usage_error "exec needs a host and a command"; known "$1"; inside "$@" ;;
     push) push "$@" ;;
     cut) [ "$#" -ge 1 ] || usage_error "cut needs a host"; for host in "$@"; do known "$host"; done; cut_off "$@" ;;

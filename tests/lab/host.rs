@@ -141,7 +141,8 @@ pub fn top() -> PathBuf {
 
 fn script<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Result<Answer> {
     let script = top().join("scripts/lab.sh");
-    let output = Command::new(&script).args(arguments).output();
+    let owner = std::process::id().to_string();
+    let output = Command::new(&script).args(arguments).env("P2P_LAB_OWNER", owner).output();
     Ok(output.with_context(|| format!("{} cannot be run", script.display()))?.into())
 }
 
