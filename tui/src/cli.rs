@@ -17,6 +17,7 @@ pub mod output;
 pub mod ps;
 pub mod session;
 pub mod top;
+pub mod why;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -112,6 +113,8 @@ pub enum MeshCommand {
     Call(call::CallArgs),
     /// Send a signal to a process
     Kill(kill::KillArgs),
+    /// Say what started a process
+    Why(why::WhyArgs),
     /// Set and remove labels of nodes
     Label(label::LabelArgs),
     /// Forget a member that is lost or has left
@@ -223,7 +226,7 @@ impl MeshCommand {
     /// Whether it changes something; an error if it cannot be done at all.
     fn acts(&self) -> Result<bool, CliError> {
         Ok(match self {
-            Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } => false,
+            Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } | Self::Why(_) => false,
             Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
             Self::Call(args) => args.request()?.acts(),
         })
@@ -236,6 +239,7 @@ impl MeshCommand {
             Self::Top { list, .. } => top::run(session, list, streams).await,
             Self::Call(args) => call::run(session, args, streams).await,
             Self::Kill(args) => kill::run(session, args, streams).await,
+            Self::Why(args) => why::run(session, args, streams).await,
             Self::Label(args) => label::run(session, args, streams).await,
             Self::Forget(args) => label::forget(session, args, streams).await,
         }

@@ -25,6 +25,7 @@ pub(super) mod files;
 pub(super) mod sockets;
 
 mod environment;
+mod origin;
 
 /// Most arguments, and most bytes of them.
 const ARGUMENTS_MAX: usize = 4_096;
@@ -55,14 +56,16 @@ pub fn inspect(
     verify_start(&dir, target)?;
     let row = row(roots, &proc_dir, &dir, target, latest)?;
     let files = files::open_files(&dir);
+    let (cgroup, ancestors) = (cgroup(&dir), ancestors(&proc_dir, row.identity.ppid));
     let details = ProcessDetails {
-        ancestors: ancestors(&proc_dir, row.identity.ppid),
+        origin: Some(origin::origin(target.pid, cgroup.as_deref(), &ancestors)),
+        ancestors,
         info: row.to_info(),
         arguments: arguments(&dir),
         environment_names: environment::names(&dir),
         executable: link(&dir, "exe"),
         working_directory: link(&dir, "cwd"),
-        cgroup: cgroup(&dir),
+        cgroup,
         sockets: sockets::of_files(&dir, files.as_deref().unwrap_or_default()),
         files,
         threads: threads(&dir),
@@ -121,11 +124,19 @@ fn link(dir: &OwnedFd, name: &str) -> Option<String> {
     Some(text::lossy(target.as_bytes(), PATH_BYTES_MAX))
 }
 
-/// The line of version 2: `0::/path`.
+/// The line of version 2, `0::/path`, else that of systemd, `N:name=systemd:/path` (cgroups(7)).
 fn cgroup(dir: &OwnedFd) -> Option<String> {
     let mut bytes = Vec::new();
     read_at(dir, "cgroup", &mut bytes, 64 * 1_024).ok()?;
-    let path = bytes.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
+    let lines = || bytes.split(|&byte| byte == b'\n');
+    let second = lines().find_map(|line| line.strip_prefix(b"0::"));
+    let named = || {
+        lines().find_map(|line| {
+            let start = line.iter().position(|&byte| byte == b':')? + 1;
+            line[start..].strip_prefix(b"name=systemd:")
+        })
+    };
+    let path = second.filter(|path| path != b"/").or_else(named).or(second)?;
     Some(text::lossy(path, PATH_BYTES_MAX))
 }
 

@@ -136,7 +136,7 @@ pub struct ProcessDetails {
     pub executable: Option<String>,
     /// The working directory, if it can be read.
     pub working_directory: Option<String>,
-    /// Its cgroup (version 2 path), if there is one.
+    /// Its cgroup: the path of version 2, else that of systemd's own hierarchy.
     pub cgroup: Option<String>,
     /// Open files, at most 1,024; `None` if the node may not read them.
     pub files: Option<Vec<OpenFile>>,
@@ -150,6 +150,56 @@ pub struct ProcessDetails {
     pub read_bytes: Option<u64>,
     /// Bytes it had written to storage, if the node may know.
     pub written_bytes: Option<u64>,
+    /// What it belongs to; `None` from a node that is older than the question.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+}
+
+/// What a process belongs to, and so what started it in the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Origin {
+    /// What kind of thing.
+    pub kind: OriginKind,
+    /// The unit, the session's scope, the container's name or short id, or the shell and its pid; empty for the
+    /// kernel, and where nothing is known.
+    pub name: String,
+}
+
+/// Kinds of origins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OriginKind {
+    /// A unit of systemd, of the system or of a user.
+    Unit,
+    /// A container.
+    Container,
+    /// Somebody who logged in over SSH.
+    Ssh,
+    /// Somebody who logged in on this machine.
+    Session,
+    /// A shell, where there is no session to name.
+    Shell,
+    /// The kernel itself.
+    Kernel,
+    /// Nothing tells, or a kind of a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Origin {
+    /// As people say it.
+    pub fn sentence(&self) -> String {
+        let name = &self.name;
+        match self.kind {
+            OriginKind::Unit => format!("unit {name}"),
+            OriginKind::Container => format!("container {name}"),
+            OriginKind::Ssh => format!("SSH login, {name}"),
+            OriginKind::Session => format!("login on the machine, {name}"),
+            OriginKind::Shell => format!("shell {name}"),
+            OriginKind::Kernel => "the kernel".to_owned(),
+            OriginKind::Unknown => "not known".to_owned(),
+        }
+    }
 }
 
 /// One open descriptor.

@@ -5,6 +5,7 @@
 
 use clap::Args;
 use p2p_shared::error::Exit;
+use p2p_shared::mesh::NodeHandle;
 use p2p_shared::services::Services;
 use p2p_shared::services::node::Member;
 use p2p_shared::services::process::{ProcessInfo, ProcessRef, Signal};
@@ -57,23 +58,41 @@ fn signal(text: &str) -> Result<Signal, String> {
 /// Finds the process, asks, and sends.
 pub async fn run(session: &Session, args: &KillArgs, streams: &mut Streams<'_>) -> Result<Exit, CliError> {
     let targets = session.writable(&args.on, streams)?;
-    let [target] = targets.as_slice() else {
+    let (target, Found { node, boot_id, info }) = find(session, &targets, args.pid).await?;
+    if !args.yes {
+        agreed(args, target, &info, streams)?;
+    }
+    let exactly = ProcessRef { boot_id, pid: info.key.pid, start_ticks: info.key.start_ticks };
+    node.process().signal(exactly, args.signal).await?;
+    Ok(Exit::Ok)
+}
+
+/// The process that has a pid on a node now.
+pub(super) struct Found {
+    /// The node.
+    pub node: NodeHandle,
+    /// Its boot.
+    pub boot_id: String,
+    /// The process.
+    pub info: ProcessInfo,
+}
+
+/// Looks a pid up on the one node that is meant.
+pub(super) async fn find<'a>(
+    session: &Session,
+    targets: &'a [Member],
+    pid: u32,
+) -> Result<(&'a Member, Found), CliError> {
+    let [target] = targets else {
         let text = format!("a pid means something on one node only, and --on fits {} nodes", targets.len());
         return Err(CliError::usage(text));
     };
     let node = session.reach(target).await?;
     let list = node.process().list(None).await?;
-    let found = list.processes.into_iter().find(|info| info.key.pid == args.pid);
-    let missing =
-        || CliError::new(Exit::Failed, format!("{}: there is no process {}", target.name, args.pid));
-    let found = found.ok_or_else(missing)?;
-    if !args.yes {
-        agreed(args, target, &found, streams)?;
-    }
-    let key = found.key;
-    let exactly = ProcessRef { boot_id: list.boot_id, pid: key.pid, start_ticks: key.start_ticks };
-    node.process().signal(exactly, args.signal).await?;
-    Ok(Exit::Ok)
+    let found = list.processes.into_iter().find(|info| info.key.pid == pid);
+    let info = found
+        .ok_or_else(|| CliError::new(Exit::Failed, format!("{}: there is no process {pid}", target.name)))?;
+    Ok((target, Found { node, boot_id: list.boot_id, info }))
 }
 
 /// Asks the person at the terminal. Where there is none, only `--yes` will do.

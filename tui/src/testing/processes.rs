@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use p2p_shared::error::RpcError;
-use p2p_shared::services::process::{Ancestor, OpenFile, ProcessChange, ProcessDelta, ProcessDetails};
+use p2p_shared::services::process::{
+    Ancestor, OpenFile, Origin, OriginKind, ProcessChange, ProcessDelta, ProcessDetails,
+};
 use p2p_shared::services::process::{ProcessInfo, ProcessKey, ProcessRef, ProcessSocket, ProcessState};
 use p2p_shared::services::process::{ProcessUsage, Signal, Thread};
 use p2p_shared::time::UnixMillis;
@@ -250,6 +252,7 @@ impl Table {
             ancestors: self.ancestors(&info),
             read_bytes: own.then_some(info.usage.rss_bytes / 3),
             written_bytes: own.then_some(info.usage.rss_bytes / 7),
+            origin: Some(Origin { kind: OriginKind::Unit, name: format!("{}.service", info.name) }),
             info,
         })
     }

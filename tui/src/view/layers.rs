@@ -1,6 +1,6 @@
 //! Help, palette, menu, questions, dialogs, outcomes and details, drawn over the view.
 
-use p2p_shared::services::process::ProcessDetails;
+use p2p_shared::services::process::{Origin, ProcessDetails};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -358,6 +358,7 @@ fn process_lines(process: &ProcessDetails) -> Vec<Line> {
         fact("memory", bytes(info.usage.rss_bytes)),
         fact("program", process.executable.clone().unwrap_or_else(unknown)),
         fact("directory", process.working_directory.clone().unwrap_or_else(unknown)),
+        fact("belongs to", process.origin.as_ref().map_or_else(unknown, Origin::sentence)),
         fact("cgroup", process.cgroup.clone().unwrap_or_else(unknown)),
         fact(
             "storage",
