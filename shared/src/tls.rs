@@ -14,6 +14,7 @@ mod install;
 mod key;
 mod profile;
 mod refusal;
+mod revoked;
 mod trust;
 mod verifier;
 
@@ -33,5 +34,8 @@ pub use profile::{
     CERT_LIFE_MAX, PeerIdentity, PeerKind, ProfileRule, ROLE_EXTENSION_OID, identity, node_id,
 };
 pub use refusal::{Refusal, RefusalReason, TEXT_BYTES_MAX, clean_text};
+pub use revoked::{
+    REVOKED_BYTES_MAX, REVOKED_KEYS_MAX, RevokedError, RevokedKey, RevokedList, RevokedReason, SignedRevoked,
+};
 pub use trust::{Signed, Trust, TrustError};
 pub use verifier::Verifier;
