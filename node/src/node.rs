@@ -36,12 +36,14 @@ use crate::membership::core::record::{Facts, SharedFacts, SignedFacts};
 use crate::membership::driver::{self as membership_driver, MembershipEvent, Portrayal, Sign, Verify};
 use crate::membership::facts;
 use crate::membership::handle::{Directory, MembershipHandle};
+use crate::membership::revoked::Revocations;
 use crate::naming::{self, Naming};
 use crate::portrait::Portrait;
 use crate::program::Runtimes;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
 use crate::services::process::ProcessService;
+use crate::services::revocation::RevocationService;
 use crate::store::{Store, StoreWriter};
 use crate::transport::{self, Inbound, Routes, Transport};
 use p2p_shared::rpc::codec::{self, Encoding};
@@ -85,6 +87,8 @@ impl Node {
         let hashing = spawn_blocking(services::schema_hashes);
         let store = opening.await.map_err(|error| StartError::Task(error.to_string()))??;
         hashing.await.map_err(|error| StartError::Task(error.to_string()))?;
+        // In force before the first connection.
+        let revocations = Arc::new(keeping::revocations(&store, credentials)?);
         let listen = transport::Settings { listen: settings.listen, peers_max: settings.peers_max };
         let transport = Transport::bind(&listen, credentials, runtimes.mesh.clone())
             .map_err(|source| StartError::Bind { address: settings.listen, source })?;
@@ -103,6 +107,7 @@ impl Node {
             transport: transport.clone(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            revocations: Arc::clone(&revocations),
         };
         let (membership, own, inbound_membership, told) = parts.membership(own, known, sign, &verify);
         let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
@@ -113,6 +118,7 @@ impl Node {
             started: (Instant::now(), clock::wall()),
             transport: transport.clone(),
             membership: membership.clone(),
+            revocations: Arc::clone(&revocations),
             dht: counts,
             calls: registry.counters(),
             http: OnceLock::new(),
@@ -130,7 +136,11 @@ impl Node {
             registry
                 .mount(services::node::mount(service))
                 .mount(services::process::mount(ProcessService::new(sampler.clone())))
-                .mount(services::monitor::mount(MonitorService::new(&sampler))),
+                .mount(services::monitor::mount(MonitorService::new(&sampler)))
+                .mount(services::revocation::mount(RevocationService {
+                    revocations,
+                    membership: membership.clone(),
+                })),
         );
         transport.serve(Routes {
             registry: Arc::clone(&registry),
@@ -212,6 +222,7 @@ struct Parts {
     transport: Transport,
     tasks: TaskTracker,
     stopping: CancellationToken,
+    revocations: Arc<Revocations>,
 }
 
 /// What the drivers find, for the chores.
@@ -247,6 +258,7 @@ impl Parts {
             findings,
             sign,
             verify: Arc::clone(verify),
+            revocations: Arc::clone(&self.revocations),
             stopping: self.stopping.clone(),
         };
         let driver = membership_driver::Driver::new(own, known, seed(), wiring);
@@ -277,6 +289,7 @@ impl Parts {
             findings,
             counts: Arc::clone(&counts),
             judge,
+            revoked: self.revocations.watch(),
             stopping: self.stopping.clone(),
         };
         self.tasks.spawn_on(dht_driver::Driver::new(core, wiring).run(), &self.handle);
@@ -292,10 +305,13 @@ impl Parts {
         (naming, membership): (Naming, MembershipHandle),
     ) -> Result<(), StartError> {
         let Findings { found, told, own } = findings;
-        let contacts = keeping::contacts(&store)?;
+        let contacts = keeping::contacts(&store, &settings.credentials.trust())?;
+        let kept = keeping::keep_revoked(Arc::clone(&self.revocations), store.clone());
+        self.tasks.spawn_on(until(&self.stopping, kept), &self.handle);
         let (writer, writing) = StoreWriter::new(store);
         self.tasks.spawn_on(writing, &self.handle);
-        let bootstrap = Bootstrap::new(self.transport.clone(), naming.dht().clone(), settings, contacts);
+        let through = (self.transport.clone(), naming.dht().clone(), Arc::clone(&self.revocations));
+        let bootstrap = Bootstrap::new(through, settings, contacts);
         let keeper = Keeper { found, told, writer, isolated: bootstrap.isolated() };
         let stopping = &self.stopping;
         self.tasks.spawn_on(until(stopping, keeper.run()), &self.handle);

@@ -6,6 +6,7 @@
 pub mod monitor;
 pub mod node;
 pub mod process;
+pub mod revocation;
 mod routing;
 
 #[cfg(test)]

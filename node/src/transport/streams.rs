@@ -101,6 +101,11 @@ async fn route(
     reader: FrameReader,
 ) -> Served {
     let Some(routes) = inner.routes.get().and_then(Weak::upgrade) else { return Served::Well };
+    if inner.is_out(link.peer()) {
+        // Its connection is about to be closed, with the reason.
+        let _ = send.reset(UNSUPPORTED);
+        return Served::Well;
+    }
     let is_node = link.peer().kind == PeerKind::Node;
     match kind {
         Some(StreamKind::Rpc) => rpc::serve(&routes.registry, caller(link.peer()), send, reader).await,

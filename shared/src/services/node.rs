@@ -81,6 +81,13 @@ pub struct NodeStats {
     pub dht_contacts: u32,
     /// Records kept for the mesh.
     pub dht_records: u32,
+    /// Epoch of the revocation list in force; 0 for none.
+    pub revocation_epoch: u64,
+    /// How long since a member last showed that it knows no higher epoch, in milliseconds; `None` if none
+    /// did since the start.
+    pub revocation_heard_ms: Option<u64>,
+    /// Whether this node's own key is revoked: every member refuses it.
+    pub revoked: bool,
 }
 
 /// What the directory thinks of a member.

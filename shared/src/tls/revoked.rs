@@ -249,7 +249,8 @@ impl Reader<'_> {
         let mesh = self.slice(length.into())?;
         let mesh = std::str::from_utf8(mesh).ok().and_then(|text| text.parse().ok());
         let mesh = mesh.ok_or(RevokedError::Malformed("its mesh has no name"))?;
-        let (epoch, issued) = (u64::from_be_bytes(self.take()?), UnixMillis(u64::from_be_bytes(self.take()?)));
+        let (epoch, issued) =
+            (u64::from_be_bytes(self.take()?), UnixMillis(u64::from_be_bytes(self.take()?)));
         let previous = self.take()?;
         let count = usize::from(u16::from_be_bytes(self.take()?));
         if count > REVOKED_KEYS_MAX {

@@ -53,8 +53,14 @@ struct Bench {
 impl Bench {
     /// A node that has heard the facts, with sequence 10, of members 1 to `members`.
     fn new(members: u8) -> Self {
-        let start =
-            Start { config: Config::default(), seed: 1, now: START, own: facts(0, 10), known: Vec::new() };
+        let start = Start {
+            config: Config::default(),
+            seed: 1,
+            now: START,
+            own: facts(0, 10),
+            known: Vec::new(),
+            revoked: None,
+        };
         let mut bench = Self { core: Membership::new(start), now: START, outputs: Vec::new() };
         for member in 1..=members {
             bench.tell(member, Gossip::default(), vec![facts(member, 10)]);
@@ -71,8 +77,8 @@ impl Bench {
     }
 
     fn received(from: u8, body: Body, gossip: Gossip, facts: Vec<SharedFacts>) -> (NodeId, Received) {
-        let view = View { sequence: 10, fingerprint: 0 };
-        (id(from), Received { message: Message { view, body, gossip }, facts })
+        let view = View { sequence: 10, fingerprint: 0, revoked: 0 };
+        (id(from), Received { message: Message { view, body, gossip }, facts, revoked: None })
     }
 
     fn tell(&mut self, from: u8, gossip: Gossip, facts: Vec<SharedFacts>) {

@@ -89,7 +89,8 @@ fn a_full_list_fits_and_one_more_does_not() {
             bytes[..8].copy_from_slice(&(index as u64).to_be_bytes());
             NodeId::new(bytes)
         };
-        let of = |index| RevokedKey { id: id(index), at: UnixMillis(u64::MAX), reason: RevokedReason::Superseded };
+        let of =
+            |index| RevokedKey { id: id(index), at: UnixMillis(u64::MAX), reason: RevokedReason::Superseded };
         list((0..count).map(of).collect())
     };
     let full = sign(&ca, &many(REVOKED_KEYS_MAX));
