@@ -32,6 +32,7 @@ pub fn bundle(
         return Err(PkiError::TooManyEndpoints);
     }
     let directory = kind.path(ca, name);
+    record::refuse_revoked(ca, kind, name)?;
     let names = match kind {
         Kind::Node => BundleKind::Node,
         Kind::Operator => BundleKind::Operator,

@@ -175,21 +175,16 @@ impl RevokedList {
         self.keys.binary_search_by(|key| key.id.cmp(id)).ok().and_then(|index| self.keys.get(index))
     }
 
-    /// Has the CA sign it: `sign` makes a DER signature of ECDSA P-256 with SHA-256.
-    ///
-    /// # Errors
-    /// [`RevokedError::TooMany`], and what `sign` says.
-    pub fn sign<E: From<RevokedError>>(
-        &self,
-        sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
-    ) -> Result<Vec<u8>, E> {
-        let mut bytes = self.payload()?;
-        let signature = sign(&signing_input(DOMAIN, &bytes))?;
-        bytes.extend_from_slice(&signature);
-        Ok(bytes)
+    /// What the CA signs of a payload, by ECDSA P-256 with SHA-256; payload and DER signature are the list.
+    pub fn signing_input(payload: &[u8]) -> Vec<u8> {
+        signing_input(DOMAIN, payload)
     }
 
-    fn payload(&self) -> Result<Vec<u8>, RevokedError> {
+    /// Its bytes, without the signature.
+    ///
+    /// # Errors
+    /// [`RevokedError::TooMany`].
+    pub fn payload(&self) -> Result<Vec<u8>, RevokedError> {
         if self.keys.len() > REVOKED_KEYS_MAX {
             return Err(RevokedError::TooMany);
         }
