@@ -120,6 +120,9 @@ impl RunningNode for Running {
     }
 
     fn status(&self) -> String {
+        if self.node.portrait().revocations.own_revoked().is_some() {
+            return "REVOKED: every member refuses the key of this node".to_owned();
+        }
         let members = self.node.membership().members();
         let alive = members.iter().filter(|member| member.state == MemberState::Alive).count();
         format!("{alive} of {} members alive", members.len())
@@ -150,7 +153,11 @@ impl Status for PortraitStatus {
     }
 
     fn checks(&self) -> Vec<(&'static str, Result<(), String>)> {
-        vec![("certificate", self.certificate()), ("membership", self.membership())]
+        vec![
+            ("certificate", self.certificate()),
+            ("membership", self.membership()),
+            ("revocation", self.revocation()),
+        ]
     }
 }
 
@@ -158,6 +165,15 @@ impl PortraitStatus {
     fn certificate(&self) -> Result<(), String> {
         let ends = self.0.identity.not_after;
         if clock::wall() < ends { Ok(()) } else { Err("the certificate has ended: `ca.sh renew`".into()) }
+    }
+
+    fn revocation(&self) -> Result<(), String> {
+        match self.0.revocations.own_revoked() {
+            None => Ok(()),
+            Some(key) => {
+                Err(format!("the key of this node is revoked ({}): `ca.sh issue` a new one", key.reason))
+            }
+        }
     }
 
     fn membership(&self) -> Result<(), String> {

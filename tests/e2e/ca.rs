@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use p2p_node::pki::{
-    Authority, Endpoint, Kind, NewCa, NodeRequest, OperatorRequest, Renewal, Sealing, bundle,
+    Authority, Endpoint, Kind, NewCa, NodeRequest, OperatorRequest, Renewal, Revocation, Sealing, bundle,
 };
 use p2p_shared::access::Role;
 use p2p_shared::time::{Millis, UnixMillis};
-use p2p_shared::tls::Credentials;
+use p2p_shared::tls::{Credentials, RevokedReason, SignedRevoked};
 use tempfile::TempDir;
 
 pub const DAY: Millis = Millis::from_secs(86_400);
@@ -63,6 +63,17 @@ impl TestCa {
         let mut tar = Vec::new();
         bundle(self.directory.path(), (kind, &name.parse().unwrap()), &endpoints, &mut tar).unwrap();
         tar
+    }
+
+    /// Revokes the key that `name` has; the list that says so.
+    pub fn revoke(&self, name: &str) -> SignedRevoked {
+        let revocation = Revocation { name: name.parse().unwrap(), reason: RevokedReason::KeyCompromise };
+        self.authority.revoke(&revocation, now()).unwrap().list
+    }
+
+    /// Credentials for handing a list over.
+    pub fn courier(&self) -> Credentials {
+        self.authority.courier(now()).unwrap()
     }
 
     /// A new certificate for the key that `name` has.

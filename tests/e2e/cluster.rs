@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use p2p_node::membership::handle::{Directory, MembershipHandle};
 use p2p_node::node::{Node, Settings};
+use p2p_node::portrait::Portrait;
 use p2p_node::program::Runtimes;
+use p2p_node::transport::Transport;
 use p2p_shared::access::Role;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::mesh::endpoint::ClientEndpoint;
@@ -54,6 +56,8 @@ struct Seat {
 struct Running {
     id: NodeId,
     membership: MembershipHandle,
+    transport: Transport,
+    portrait: Arc<Portrait>,
     end: oneshot::Sender<End>,
     thread: JoinHandle<()>,
 }
@@ -70,6 +74,8 @@ struct Started {
     id: NodeId,
     address: SocketAddr,
     membership: MembershipHandle,
+    transport: Transport,
+    portrait: Arc<Portrait>,
 }
 
 impl Cluster {
@@ -114,9 +120,10 @@ impl Cluster {
         let (started_tx, started) = oneshot::channel();
         let thread = std::thread::Builder::new().name(node.name.to_string());
         let thread = thread.spawn(move || live(settings, started_tx, ended)).unwrap();
-        let Started { id, address, membership } = started.await.expect("the node starts");
+        let Started { id, address, membership, transport, portrait } =
+            started.await.expect("the node starts");
         self.addresses.lock().unwrap().insert(node.name.clone(), address);
-        node.running = Some(Running { id, membership, end, thread });
+        node.running = Some(Running { id, membership, transport, portrait, end, thread });
     }
 
     /// The node falls silent.
@@ -139,6 +146,21 @@ impl Cluster {
     pub async fn restart(&mut self, index: usize) {
         assert!(self.nodes[index].running.is_none(), "it runs already");
         self.run(index, Vec::new()).await;
+    }
+
+    /// The node runs with these credentials from its next start on.
+    pub fn give(&mut self, index: usize, credentials: Arc<Credentials>) {
+        self.nodes[index].credentials = credentials;
+    }
+
+    /// The endpoint of a running node.
+    pub fn transport(&self, index: usize) -> &Transport {
+        &self.nodes[index].running.as_ref().expect("it runs").transport
+    }
+
+    /// What a running node says of itself.
+    pub fn portrait(&self, index: usize) -> &Portrait {
+        &self.nodes[index].running.as_ref().expect("it runs").portrait
     }
 
     pub fn name(&self, index: usize) -> &NodeName {
@@ -215,7 +237,9 @@ fn live(settings: Settings, started: oneshot::Sender<Started>, ended: oneshot::R
     runtime.block_on(async {
         let node = Node::start(settings, runtimes).await.unwrap();
         let (id, address) = (node.id(), node.address().unwrap());
-        let _ = started.send(Started { id, address, membership: node.membership().clone() });
+        let (transport, portrait) = (node.transport().clone(), node.portrait());
+        let membership = node.membership().clone();
+        let _ = started.send(Started { id, address, membership, transport, portrait });
         if let Ok(End::Stop) = ended.await {
             node.shutdown().await;
         }

@@ -136,10 +136,7 @@ async fn push_all(courier: &Credentials, list: &SignedRevoked, to: &[Endpoint]) 
     if failures.is_empty() {
         return Ok(());
     }
-    let text = format!(
-        "the list is signed, and not everywhere handed over: {}; any other node will do: ca.sh push HOST:PORT",
-        failures.join("; ")
-    );
+    let text = format!("the list is signed, and not everywhere handed over: {}", failures.join("; "));
     Err(CliError::new(Exit::Unavailable, text).into())
 }
 
@@ -151,7 +148,7 @@ async fn hand_over(courier: &Credentials, list: &SignedRevoked, to: &Endpoint) -
     let mesh = Mesh::new(Whoever(addresses), endpoint.clone());
     let asked = mesh.node(&courier.identity().name).revocation().adopt(list.bytes.clone()).await;
     drop(mesh);
-    let adopted = asked.map_err(|error| error.to_string());
+    let adopted = asked.map_err(|error| format!("{error}; any other node will do: ca.sh push HOST:PORT"));
     endpoint.close().await;
     judged(&adopted?, list.list.epoch)
 }
