@@ -62,12 +62,15 @@ impl Revocations {
     /// The same of a message of a peer, which is told nothing.
     pub(super) fn verify_news(&self, bytes: &[u8]) -> Option<SharedRevoked> {
         let judged = self.verify(bytes);
-        judged.inspect_err(|error| tracing::warn!(%error, "a peer sent a revocation list that is none")).ok()
+        judged.inspect_err(|error| tracing::debug!(%error, "a peer sent a revocation list that is none")).ok()
     }
 
     /// Every key of the list is refused from now on.
     pub(super) fn enforce(&self, signed: &SharedRevoked) {
         let list = &signed.list;
+        if let Some(before) = self.in_force() {
+            check_sequel(&before, signed);
+        }
         self.trust.replace_revoked(list.keys.iter().map(|key| key.id).collect());
         tracing::info!(epoch = list.epoch, keys = list.keys.len(), "revocation list in force");
         self.in_force.send_replace(Some(Arc::clone(signed)));
@@ -129,5 +132,21 @@ impl Revocations {
     pub fn heard_ms(&self) -> Option<u64> {
         let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         heard.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The higher epoch is in force in any case. But a list that does not follow from the one before is an alarm: a
+/// second copy of the CA signs, and may have let a revoked key back in.
+fn check_sequel(before: &SharedRevoked, signed: &SharedRevoked) {
+    let (old, new) = (&before.list, &signed.list);
+    let back = old.keys.iter().filter(|key| new.get(&key.id).is_none()).count();
+    let follows = new.epoch != old.epoch.saturating_add(1) || new.previous == before.digest;
+    if back > 0 || !follows {
+        tracing::error!(
+            epoch = new.epoch,
+            back,
+            "ALARM: this revocation list is not the sequel of the one before: there are two copies of the CA; \
+             keys that it left out are let in again"
+        );
     }
 }

@@ -22,11 +22,13 @@ pub(super) struct Revoked {
     list: Option<SharedRevoked>,
     /// Nodes with which a connection stands; the transport bounds them.
     connected: BTreeSet<NodeId>,
+    /// The last list that was another one of our epoch: each is reported once.
+    fork: Option<[u8; 32]>,
 }
 
 impl Revoked {
     pub(super) fn of(list: Option<SharedRevoked>) -> Self {
-        Self { list, connected: BTreeSet::new() }
+        Self { list, ..Self::default() }
     }
 
     /// Zero before the first list.
@@ -58,8 +60,10 @@ impl Membership {
         match ours {
             Some((epoch, _)) if list.list.epoch < epoch => Adoption::Older,
             Some((epoch, digest)) if list.list.epoch == epoch && list.digest != digest => {
-                self.counts.forks += 1;
-                self.outputs.push_back(Output::RevokedFork(list));
+                if self.revoked.fork.replace(list.digest) != Some(list.digest) {
+                    self.counts.forks += 1;
+                    self.outputs.push_back(Output::RevokedFork(list));
+                }
                 Adoption::Fork
             }
             Some((epoch, _)) if list.list.epoch == epoch => Adoption::Known,
