@@ -3,14 +3,16 @@
 //! A [`Config`] enters; a running node with both faces leaves. The order of the start is the order in which
 //! things can be wrong: certificate, HTTP address, then the mesh.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use p2p_shared::error::Exit;
 use p2p_shared::services::node::{Label, MemberState, NodeInfo, NodeStats};
-use p2p_shared::tls::Credentials;
+use p2p_shared::tls::{Credentials, REVOKED_BYTES_MAX, REVOKED_FILE};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
@@ -87,11 +89,27 @@ fn settings(config: &Config, credentials: Credentials) -> Settings {
         credentials: Arc::new(credentials),
         listen: config.quic_address,
         data: config.data.clone(),
+        revoked: revoked(&config.certs.join(REVOKED_FILE)),
         bootstrap: config.bootstrap.iter().map(ToString::to_string).collect(),
         advertise: config.advertise.iter().map(|address| address.with_port(port)).collect(),
         labels: config.labels.clone(),
         peers_max: config.max_peers as usize,
         peer_timeout: config.peer_timeout,
+    }
+}
+
+/// The list of revoked keys that a bundle brought; the node judges it.
+fn revoked(file: &Path) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read =
+        File::open(file).and_then(|open| open.take(REVOKED_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Some(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            tracing::warn!(file = %file.display(), %error, "the revocation list of the bundle is not read");
+            None
+        }
     }
 }
 

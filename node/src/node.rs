@@ -88,7 +88,7 @@ impl Node {
         let store = opening.await.map_err(|error| StartError::Task(error.to_string()))??;
         hashing.await.map_err(|error| StartError::Task(error.to_string()))?;
         // In force before the first connection.
-        let revocations = Arc::new(keeping::revocations(&store, credentials)?);
+        let revocations = Arc::new(keeping::revocations(&store, &settings)?);
         let listen = transport::Settings { listen: settings.listen, peers_max: settings.peers_max };
         let transport = Transport::bind(&listen, credentials, runtimes.mesh.clone())
             .map_err(|source| StartError::Bind { address: settings.listen, source })?;

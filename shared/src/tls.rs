@@ -24,7 +24,8 @@ pub(crate) mod testing;
 mod tests;
 
 pub use bundle::{
-    BOOTSTRAP_FILE, BOOTSTRAP_MAX, BootstrapError, Bundle, BundleError, BundleKind, bootstrap_addresses,
+    BOOTSTRAP_FILE, BOOTSTRAP_MAX, BootstrapError, Bundle, BundleError, BundleKind, REVOKED_FILE,
+    bootstrap_addresses,
 };
 pub use config::{client_config, server_config};
 pub use credentials::{Credentials, CredentialsError, CredentialsProblem, certificates_file};

@@ -49,6 +49,8 @@ pub struct Cluster {
 struct Seat {
     name: NodeName,
     credentials: Arc<Credentials>,
+    /// What came in its bundle.
+    revoked: Option<Vec<u8>>,
     running: Option<Running>,
 }
 
@@ -87,7 +89,7 @@ impl Cluster {
         for index in 0..count {
             let name: NodeName = format!("web-{}", index + 1).parse().unwrap();
             let credentials = cluster.ca.node(name.as_str());
-            cluster.nodes.push(Seat { name, credentials, running: None });
+            cluster.nodes.push(Seat { name, credentials, revoked: None, running: None });
             let bootstrap = if index == 0 { Vec::new() } else { vec![cluster.address(0).to_string()] };
             cluster.run(index, bootstrap).await;
         }
@@ -110,6 +112,7 @@ impl Cluster {
             credentials: Arc::clone(&node.credentials),
             listen: loopback(),
             data,
+            revoked: node.revoked.clone(),
             bootstrap,
             advertise: Vec::new(),
             labels: Vec::new(),
@@ -151,6 +154,11 @@ impl Cluster {
     /// The node runs with these credentials from its next start on.
     pub fn give(&mut self, index: usize, credentials: Arc<Credentials>) {
         self.nodes[index].credentials = credentials;
+    }
+
+    /// The node finds this list beside its certificate from its next start on.
+    pub fn give_list(&mut self, index: usize, list: Vec<u8>) {
+        self.nodes[index].revoked = Some(list);
     }
 
     /// The endpoint of a running node.

@@ -124,4 +124,11 @@ async fn a_stranger_is_refused_and_a_renewal_is_not() {
     let (code, said) = import(&world, &packed(&world, &root, (Kind::Node, "web-1"), &[]), &certs).await;
     assert!(code == Some(0) && said.starts_with("Renewed in "), "{said}");
     assert!(said.contains("It joins through 192.0.2.1:5678."), "{said}");
+
+    // Once anything was revoked, the list comes along.
+    world.ca.operator("eve", Role::Viewer);
+    let list = world.ca.revoke("eve");
+    let (code, said) = import(&world, &packed(&world, &root, (Kind::Node, "web-1"), &[]), &certs).await;
+    assert!(code == Some(0) && said.starts_with("Renewed in "), "{said}");
+    assert_eq!(fs::read(certs.join("revoked.bin")).unwrap(), list.bytes);
 }

@@ -149,6 +149,21 @@ async fn a_restarted_node_has_the_list_before_anybody_can_come_in() {
 }
 
 #[tokio::test]
+async fn a_new_node_has_the_list_of_its_bundle_and_an_old_bundle_rolls_nothing_back() {
+    let mut cluster = Cluster::whole(1).await;
+    cluster.ca.operator("eve", Role::Admin);
+    cluster.ca.operator("bob", Role::Viewer);
+    let (old, new) = (cluster.ca.revoke("eve"), cluster.ca.revoke("bob"));
+    for (list, epoch) in [(&new, 2), (&old, 2)] {
+        cluster.stop(0).await;
+        cluster.give_list(0, list.bytes.clone());
+        cluster.restart(0).await;
+        let state = cluster.admin(0).revocation().state().await.unwrap();
+        assert_eq!((state.epoch, state.keys.len()), (epoch, 2));
+    }
+}
+
+#[tokio::test]
 async fn an_older_list_and_a_forged_one_change_nothing() {
     let cluster = Cluster::whole(2).await;
     cluster.ca.operator("eve", Role::Admin);

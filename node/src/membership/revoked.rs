@@ -49,6 +49,20 @@ impl Revocations {
         (this, outcome)
     }
 
+    /// At the start: a list that came with the certificate, in force if it is newer than what was kept. Whether
+    /// it was.
+    ///
+    /// # Errors
+    /// If it is no list of this mesh's CA.
+    pub fn offer(&self, bytes: &[u8]) -> Result<bool, RevokedError> {
+        let offered = self.verify(bytes)?;
+        let is_newer = offered.list.epoch > self.epoch();
+        if is_newer {
+            self.enforce(&offered);
+        }
+        Ok(is_newer)
+    }
+
     /// Judges bytes that somebody handed over.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use p2p_shared::rpc::codec::{self, Encoding};
-use p2p_shared::tls::{Credentials, Trust};
+use p2p_shared::tls::Trust;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{interval, sleep};
@@ -85,13 +85,17 @@ pub(super) fn contacts(store: &Store, trust: &Trust) -> Result<Vec<Contact>, Sta
     Ok(contacts.filter(|contact| !trust.is_revoked(&contact.id)).collect())
 }
 
-/// The list of revoked keys that an earlier run kept, in force again.
-pub(super) fn revocations(store: &Store, credentials: &Credentials) -> Result<Revocations, StartError> {
+/// The list of revoked keys that an earlier run kept, or the one beside the certificate if that is newer.
+pub(super) fn revocations(store: &Store, settings: &Settings) -> Result<Revocations, StartError> {
+    let credentials = &settings.credentials;
     let kept = store.meta(REVOKED_KEY)?;
     let own = credentials.identity().id;
     let (revocations, outcome) = Revocations::restore(own, credentials.trust(), kept.as_deref());
     if let Err(error) = outcome {
         tracing::error!(%error, "the revocation list on disk is none of this mesh; the mesh tells it again");
+    }
+    if let Some(Err(error)) = settings.revoked.as_deref().map(|bytes| revocations.offer(bytes)) {
+        tracing::error!(%error, "the revocation list beside the certificate is not in force");
     }
     Ok(revocations)
 }

@@ -27,6 +27,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where its database lies.
     pub data: PathBuf,
+    /// The list of revoked keys that lay beside the certificate.
+    pub revoked: Option<Vec<u8>>,
     /// `HOST:PORT` of nodes through which it joins.
     pub bootstrap: Vec<String>,
     /// What it says where it is reached; empty to find out.

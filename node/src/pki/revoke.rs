@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::{
-    REVOKED_BYTES_MAX, REVOKED_KEYS_MAX, RevokedKey, RevokedList, RevokedReason, SignedRevoked,
+    REVOKED_BYTES_MAX, REVOKED_FILE, REVOKED_KEYS_MAX, RevokedKey, RevokedList, RevokedReason, SignedRevoked,
 };
 use rustix::fs::{FlockOperation, flock};
 
@@ -22,7 +22,7 @@ use super::issue::public;
 use super::record::{self, Kind};
 
 /// The list, in the CA's directory.
-pub const REVOKED: &str = "revoked.bin";
+pub const REVOKED: &str = REVOKED_FILE;
 /// Below the CA's directory: what is left of keys that were replaced, by id.
 const ARCHIVE: &str = "revoked";
 /// What a holder's private keys are called.
