@@ -215,15 +215,19 @@ fn init(dir: &Path, args: InitArgs) -> anyhow::Result<()> {
 }
 
 fn issue_node(dir: &Path, args: IssueNodeArgs) -> anyhow::Result<()> {
-    let authority = authority_for(dir, &args.name, args.replace.then_some(Kind::Node))?;
+    let replaced = revoke::replaced(dir, &args.name, args.replace.then_some(Kind::Node))?;
+    let authority = open(dir)?;
+    revoke::replace(&authority, replaced)?;
     let request = NodeRequest { name: args.name, addresses: args.addresses, days: args.days };
     tell(&authority.issue_node(&request, now())?, "Issued");
     Ok(())
 }
 
 fn issue_operator(dir: &Path, args: IssueOperatorArgs) -> anyhow::Result<()> {
+    let replaced = revoke::replaced(dir, &args.name, args.replace.then_some(Kind::Operator))?;
+    let authority = open(dir)?;
     let sealing = if args.no_passphrase { Sealing::Plain } else { passphrase::chosen(OPERATOR_KEY)? };
-    let authority = authority_for(dir, &args.name, args.replace.then_some(Kind::Operator))?;
+    revoke::replace(&authority, replaced)?;
     let request = OperatorRequest { name: args.name, role: args.role, days: args.days };
     tell(&authority.issue_operator(&request, &sealing, now())?, "Issued");
     Ok(())
@@ -298,18 +302,6 @@ fn bundle(dir: &Path, args: &BundleArgs) -> anyhow::Result<()> {
     eprintln!("The bundle holds a private key: carry it safely, and delete it when it is in place.");
     eprintln!("{there}");
     Ok(())
-}
-
-/// The CA, with `name` free for a new key: the key of that name is revoked first if `replace` says of what
-/// kind it is to be.
-fn authority_for(dir: &Path, name: &NodeName, replace: Option<Kind>) -> anyhow::Result<Authority> {
-    match replace {
-        Some(kind) if pki::refuse_taken(dir, name).is_err() => revoke::replace(dir, name, kind),
-        _ => {
-            pki::refuse_taken(dir, name)?;
-            open(dir)
-        }
-    }
 }
 
 fn open(dir: &Path) -> anyhow::Result<Authority> {

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use futures::future::join_all;
 use p2p_shared::error::Exit;
 use p2p_shared::id::NodeName;
 use p2p_shared::mesh::endpoint::ClientEndpoint;
@@ -28,6 +29,8 @@ use crate::pki::{
 
 /// How long a node has to take a list; dialling included.
 const PUSH_TIMEOUT: Duration = Duration::from_secs(10);
+/// What to do about a node that is not reached.
+const ANY_OTHER: &str = "any other node will do: ca.sh push HOST:PORT";
 /// The longest that tools may use one CRL.
 const CRL_DAYS_MAX: u64 = 398;
 
@@ -95,16 +98,30 @@ pub(super) fn crl(dir: &Path, args: &CrlArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Revokes the key that `name` has, and gives the CA, with which a new one can be issued.
-pub(super) fn replace(dir: &Path, name: &NodeName, kind: Kind) -> anyhow::Result<Authority> {
-    let found = pki::find(dir, name)?;
-    if found != kind {
-        return Err(PkiError::OtherKind { name: name.clone(), found, asked: kind }.into());
+/// Whose key has to go before a new one can be issued under `name`: nobody's if the name is free. A name that is
+/// taken is refused unless its holder, of this kind, is to be replaced.
+pub(super) fn replaced(
+    dir: &Path,
+    name: &NodeName,
+    replace: Option<Kind>,
+) -> Result<Option<NodeName>, PkiError> {
+    match (pki::refuse_taken(dir, name), replace) {
+        (Ok(()), _) => Ok(None),
+        (Err(PkiError::NameTaken { kind, .. }), Some(asked)) if kind == asked => Ok(Some(name.clone())),
+        (Err(PkiError::NameTaken { kind: found, .. }), Some(asked)) => {
+            Err(PkiError::OtherKind { name: name.clone(), found, asked })
+        }
+        (Err(error), _) => Err(error),
     }
-    let authority = open(dir)?;
-    out(&authority, Revocation { name: name.clone(), reason: RevokedReason::Superseded })?;
-    eprintln!("Nodes take the old key until they hear of it: ca.sh push HOST:PORT, to any one of them.");
-    Ok(authority)
+}
+
+/// Revokes the key of a holder that is replaced.
+pub(super) fn replace(authority: &Authority, replaced: Option<NodeName>) -> anyhow::Result<()> {
+    if let Some(name) = replaced {
+        out(authority, Revocation { name, reason: RevokedReason::Superseded })?;
+        eprintln!("Nodes take the old key until they hear of it: ca.sh push HOST:PORT, to any one of them.");
+    }
+    Ok(())
 }
 
 fn out(authority: &Authority, revocation: Revocation) -> anyhow::Result<Revoked> {
@@ -119,16 +136,23 @@ fn out(authority: &Authority, revocation: Revocation) -> anyhow::Result<Revoked>
         let file = authority.certificate().directory().join(REVOKED);
         eprintln!("Revoked {kind} {name}, id {id} ({}).", revocation.reason);
         eprintln!("{} is list {} with {} keys.", file.display(), list.epoch, list.keys.len());
-        authority.write_crl(CRL_DAYS_DEFAULT, now())?;
+        // The mesh does not wait for a file that other tools read.
+        if let Err(error) = authority.write_crl(CRL_DAYS_DEFAULT, now()) {
+            eprintln!("{CRL_PEM} and {CRL_DER} are not written anew: {error}");
+        }
     }
     Ok(revoked)
 }
 
 async fn push_all(courier: &Credentials, list: &SignedRevoked, to: &[Endpoint]) -> anyhow::Result<()> {
-    let mut failures = Vec::new();
-    for endpoint in to {
+    // Side by side: whoever is out of reach does not hold up the others.
+    let pushes = to.iter().map(|endpoint| async move {
         let pushed = timeout(PUSH_TIMEOUT, hand_over(courier, list, endpoint)).await;
-        match pushed.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
+        (endpoint, pushed.unwrap_or_else(|_| Err(format!("no answer in time; {ANY_OTHER}"))))
+    });
+    let mut failures = Vec::new();
+    for (endpoint, pushed) in join_all(pushes).await {
+        match pushed {
             Ok(said) => eprintln!("{endpoint}: {said}"),
             Err(why) => failures.push(format!("{endpoint}: {why}")),
         }
@@ -141,14 +165,15 @@ async fn push_all(courier: &Credentials, list: &SignedRevoked, to: &[Endpoint]) 
 }
 
 async fn hand_over(courier: &Credentials, list: &SignedRevoked, to: &Endpoint) -> Result<String, String> {
-    let addresses = lookup_host(to.to_string()).await.map_err(|error| error.to_string())?.collect();
+    let resolved = lookup_host(to.to_string()).await;
+    let addresses = resolved.map_err(|error| format!("{error}; {ANY_OTHER}"))?.collect();
     let local = Local::new(courier.identity().mesh.clone());
     let endpoint =
         ClientEndpoint::new(courier, local, Handle::current()).map_err(|error| error.to_string())?;
     let mesh = Mesh::new(Whoever(addresses), endpoint.clone());
     let asked = mesh.node(&courier.identity().name).revocation().adopt(list.bytes.clone()).await;
     drop(mesh);
-    let adopted = asked.map_err(|error| format!("{error}; any other node will do: ca.sh push HOST:PORT"));
+    let adopted = asked.map_err(|error| format!("{error}; {ANY_OTHER}"));
     endpoint.close().await;
     judged(&adopted?, list.list.epoch)
 }
