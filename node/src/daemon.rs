@@ -92,6 +92,7 @@ fn settings(config: &Config, credentials: Credentials) -> Settings {
         labels: config.labels.clone(),
         peers_max: config.max_peers as usize,
         peer_timeout: config.peer_timeout,
+        policy: config.policy.clone(),
     }
 }
 
@@ -109,6 +110,10 @@ impl RunningNode for Running {
     }
 
     fn reload(&self, config: Config) -> Result<(), String> {
+        // First, whatever becomes of the rest: it may be there to stop somebody.
+        if self.node.fuse().replace(config.policy) {
+            tracing::warn!("another local policy is in force");
+        }
         self.face.reload(&self.certs).map_err(|error| error.to_string())?;
         let (labels, membership) = (self.node.label_keeper(), self.node.membership().clone());
         let configured: Vec<Label> = config.labels;

@@ -22,11 +22,12 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::Audit;
 use crate::clock;
 use crate::dht::core::{self as dht_core, Dht};
 use crate::dht::driver::{self as dht_driver, Judge};
 use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
-use crate::gate::LogGate;
+use crate::gate::NodeGate;
 use crate::host::Roots;
 use crate::host::machine::Machine;
 use crate::host::sampler::Sampler;
@@ -37,8 +38,10 @@ use crate::membership::driver::{self as membership_driver, MembershipEvent, Port
 use crate::membership::facts;
 use crate::membership::handle::{Directory, MembershipHandle};
 use crate::naming::{self, Naming};
+use crate::policy::Fuse;
 use crate::portrait::Portrait;
 use crate::program::Runtimes;
+use crate::services::audit::AuditService;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
 use crate::services::process::ProcessService;
@@ -55,6 +58,8 @@ pub use settings::{Settings, StartError};
 const INBOUND_QUEUE: usize = 256;
 /// How long the good-bye may take.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the last records may take.
+const AUDIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the node's own tasks have to end after that.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -67,6 +72,8 @@ pub struct Node {
     portrait: Arc<Portrait>,
     labels: LabelKeeper,
     sampler: Sampler,
+    fuse: Fuse,
+    audit: Audit,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -107,7 +114,9 @@ impl Node {
         let (membership, own, inbound_membership, told) = parts.membership(own, known, sign, &verify);
         let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
 
-        let registry = Registry::new(Arc::new(LogGate));
+        let fuse = Fuse::new(settings.policy.clone());
+        let audit = Audit::open(&settings.data, store.clone(), identity.name.as_str(), &runtimes.main);
+        let registry = Registry::new(Arc::new(NodeGate::new(fuse.clone(), audit.clone())));
         let portrait = Arc::new(Portrait {
             machine: Machine::read(&Roots::default()),
             started: (Instant::now(), clock::wall()),
@@ -125,12 +134,14 @@ impl Node {
             membership: membership.clone(),
             naming: naming.clone(),
             labels: labels.clone(),
+            fuse: fuse.clone(),
         };
         let registry = Arc::new(
             registry
                 .mount(services::node::mount(service))
                 .mount(services::process::mount(ProcessService::new(sampler.clone())))
-                .mount(services::monitor::mount(MonitorService::new(&sampler))),
+                .mount(services::monitor::mount(MonitorService::new(&sampler)))
+                .mount(services::audit::mount(AuditService::new(settings.data.clone()))),
         );
         transport.serve(Routes {
             registry: Arc::clone(&registry),
@@ -140,7 +151,7 @@ impl Node {
         let findings = Findings { found, told, own };
         parts.keep(&settings, store, findings, (naming, membership.clone()))?;
         let Parts { tasks, stopping, .. } = parts;
-        Ok(Self { transport, membership, registry, portrait, labels, sampler, tasks, stopping })
+        Ok(Self { transport, membership, registry, portrait, labels, sampler, fuse, audit, tasks, stopping })
     }
 
     /// Where the mesh reaches it.
@@ -186,6 +197,11 @@ impl Node {
         self.labels.clone()
     }
 
+    /// What anybody may do here at most: services ask it, and a reload changes it.
+    pub fn fuse(&self) -> Fuse {
+        self.fuse.clone()
+    }
+
     /// Whether every driver of it still runs.
     pub fn is_serving(&self) -> bool {
         self.membership.is_running()
@@ -199,6 +215,9 @@ impl Node {
         self.transport.close().await;
         self.stopping.cancel();
         self.sampler.stop();
+        if timeout(AUDIT_TIMEOUT, self.audit.flush()).await.is_err() {
+            tracing::error!("the last outcomes did not get into the audit record in time");
+        }
         self.tasks.close();
         if timeout(TASKS_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!(left = self.tasks.len(), "tasks did not end in time");

@@ -24,12 +24,20 @@ pub enum Permission {
     ProcessControl,
     /// Read host figures.
     MonitorRead,
+    /// Read who did what on a node.
+    AuditRead,
 }
 
 impl Permission {
     /// Every permission, in the order of the table in README.
-    pub const ALL: [Self; 5] =
-        [Self::NodeRead, Self::MonitorRead, Self::ProcessRead, Self::ProcessControl, Self::NodeLabel];
+    pub const ALL: [Self; 6] = [
+        Self::NodeRead,
+        Self::MonitorRead,
+        Self::ProcessRead,
+        Self::ProcessControl,
+        Self::NodeLabel,
+        Self::AuditRead,
+    ];
 
     /// The least role that has it.
     pub const fn role(self) -> Role {
@@ -37,6 +45,7 @@ impl Permission {
             Self::NodeRead | Self::ProcessRead | Self::MonitorRead => Role::Viewer,
             Self::ProcessControl => Role::Operator,
             Self::NodeLabel => Role::Admin,
+            Self::AuditRead => Role::Admin,
         }
     }
 
@@ -48,6 +57,7 @@ impl Permission {
             Self::ProcessRead => "process_read",
             Self::ProcessControl => "process_control",
             Self::MonitorRead => "monitor_read",
+            Self::AuditRead => "audit_read",
         }
     }
 }

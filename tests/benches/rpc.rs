@@ -16,7 +16,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use p2p_node::gate::LogGate;
+use p2p_node::audit::Audit;
+use p2p_node::gate::NodeGate;
+use p2p_node::policy::Fuse;
+use p2p_node::store::Store;
 use p2p_node::transport::{Routes, Settings, Transport};
 use p2p_shared::access::Role;
 use p2p_shared::error::RpcError;
@@ -106,7 +109,10 @@ async fn serve_ours(
 ) -> anyhow::Result<()> {
     let settings = Settings { listen: loopback(), peers_max: 100 };
     let transport = Transport::bind(&settings, &credentials, Handle::current())?;
-    let registry = Arc::new(Registry::new(Arc::new(LogGate)).mount(contract::mount(EchoService)));
+    let data = tempfile::tempdir()?;
+    let audit = Audit::open(data.path(), Store::open(data.path())?, "bench", &Handle::current());
+    let gate = Arc::new(NodeGate::new(Fuse::default(), audit));
+    let registry = Arc::new(Registry::new(gate).mount(contract::mount(EchoService)));
     // Nobody sends messages of DHT and membership here.
     let ((dht, _), (membership, _)) = (mpsc::channel(1), mpsc::channel(1));
     transport.serve(Routes { registry, dht, membership });

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use p2p_node::membership::handle::{Directory, MembershipHandle};
 use p2p_node::node::{Node, Settings};
+use p2p_node::policy::{Fuse, Policy};
 use p2p_node::program::Runtimes;
 use p2p_shared::access::Role;
 use p2p_shared::id::{NodeId, NodeName};
@@ -54,6 +55,7 @@ struct Seat {
 struct Running {
     id: NodeId,
     membership: MembershipHandle,
+    fuse: Fuse,
     end: oneshot::Sender<End>,
     thread: JoinHandle<()>,
 }
@@ -70,6 +72,7 @@ struct Started {
     id: NodeId,
     address: SocketAddr,
     membership: MembershipHandle,
+    fuse: Fuse,
 }
 
 impl Cluster {
@@ -98,7 +101,7 @@ impl Cluster {
     }
 
     async fn run(&mut self, index: usize, bootstrap: Vec<String>) {
-        let data: PathBuf = self.directory.path().join(self.nodes[index].name.as_str());
+        let data = self.data(index);
         let node = &mut self.nodes[index];
         let settings = Settings {
             credentials: Arc::clone(&node.credentials),
@@ -109,14 +112,15 @@ impl Cluster {
             labels: Vec::new(),
             peers_max: 100,
             peer_timeout: Duration::from_secs(60),
+            policy: Policy::default(),
         };
         let (end, ended) = oneshot::channel();
         let (started_tx, started) = oneshot::channel();
         let thread = std::thread::Builder::new().name(node.name.to_string());
         let thread = thread.spawn(move || live(settings, started_tx, ended)).unwrap();
-        let Started { id, address, membership } = started.await.expect("the node starts");
+        let Started { id, address, membership, fuse } = started.await.expect("the node starts");
         self.addresses.lock().unwrap().insert(node.name.clone(), address);
-        node.running = Some(Running { id, membership, end, thread });
+        node.running = Some(Running { id, membership, fuse, end, thread });
     }
 
     /// The node falls silent.
@@ -151,6 +155,16 @@ impl Cluster {
 
     pub fn address(&self, index: usize) -> SocketAddr {
         self.addresses.lock().unwrap()[&self.nodes[index].name]
+    }
+
+    /// Where a node keeps its data.
+    pub fn data(&self, index: usize) -> PathBuf {
+        self.directory.path().join(self.nodes[index].name.as_str())
+    }
+
+    /// What may be done on a node at most.
+    pub fn fuse(&self, index: usize) -> &Fuse {
+        &self.nodes[index].running.as_ref().expect("it runs").fuse
     }
 
     /// Waits until the directory of a node is as wanted; it tells what it was if that does not happen.
@@ -215,7 +229,8 @@ fn live(settings: Settings, started: oneshot::Sender<Started>, ended: oneshot::R
     runtime.block_on(async {
         let node = Node::start(settings, runtimes).await.unwrap();
         let (id, address) = (node.id(), node.address().unwrap());
-        let _ = started.send(Started { id, address, membership: node.membership().clone() });
+        let _ =
+            started.send(Started { id, address, membership: node.membership().clone(), fuse: node.fuse() });
         if let Ok(End::Stop) = ended.await {
             node.shutdown().await;
         }

@@ -3,7 +3,9 @@
 //! Arguments enter; data leaves by standard output, words for people by standard error, and an exit code.
 //! Everything is a function of what is handed in, so that tests run commands in their own process.
 
+pub mod audit;
 pub mod call;
+pub mod can_i;
 pub mod console;
 pub mod failure;
 pub mod first_run;
@@ -108,8 +110,12 @@ pub enum MeshCommand {
         #[command(flatten)]
         list: ListArgs,
     },
+    /// Show who did what on nodes, newest first
+    Audit(audit::AuditArgs),
     /// Call any method of any service
     Call(call::CallArgs),
+    /// Ask whether nodes would let you do something, without doing it
+    CanI(can_i::CanIArgs),
     /// Send a signal to a process
     Kill(kill::KillArgs),
     /// Set and remove labels of nodes
@@ -223,7 +229,8 @@ impl MeshCommand {
     /// Whether it changes something; an error if it cannot be done at all.
     fn acts(&self) -> Result<bool, CliError> {
         Ok(match self {
-            Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } => false,
+            Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } | Self::Audit(_) => false,
+            Self::CanI(args) => can_i::check(args).map(|()| false)?,
             Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
             Self::Call(args) => args.request()?.acts(),
         })
@@ -234,7 +241,9 @@ impl MeshCommand {
             Self::Nodes(args) => nodes::run(session, args, streams),
             Self::Ps(args) => ps::run(session, args, streams).await,
             Self::Top { list, .. } => top::run(session, list, streams).await,
+            Self::Audit(args) => audit::run(session, args, streams).await,
             Self::Call(args) => call::run(session, args, streams).await,
+            Self::CanI(args) => can_i::run(session, args, streams).await,
             Self::Kill(args) => kill::run(session, args, streams).await,
             Self::Label(args) => label::run(session, args, streams).await,
             Self::Forget(args) => label::forget(session, args, streams).await,

@@ -12,6 +12,7 @@ use p2p_shared::tls::Credentials;
 
 use crate::host::error::HostError;
 use crate::host::machine;
+use crate::policy::Policy;
 use crate::store::StoreError;
 use crate::transport::Transport;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub peers_max: usize,
     /// A peer silent for so long leaves the routing table.
     pub peer_timeout: Duration,
+    /// What anybody may do here at most.
+    pub policy: Policy,
 }
 
 impl Settings {

@@ -103,7 +103,10 @@ async fn route(
     let Some(routes) = inner.routes.get().and_then(Weak::upgrade) else { return Served::Well };
     let is_node = link.peer().kind == PeerKind::Node;
     match kind {
-        Some(StreamKind::Rpc) => rpc::serve(&routes.registry, caller(link.peer()), send, reader).await,
+        Some(StreamKind::Rpc) => {
+            let from = (caller(link.peer()), link.address());
+            rpc::serve(&routes.registry, from, send, reader).await
+        }
         Some(StreamKind::Dht) if is_node => message(link, &routes.dht, send, reader).await,
         Some(StreamKind::Membership) if is_node => message(link, &routes.membership, send, reader).await,
         Some(StreamKind::Dht | StreamKind::Membership | StreamKind::Relay | StreamKind::Hello) | None => {

@@ -65,7 +65,7 @@ pub struct Request {
 impl CallArgs {
     /// The call that is meant, if there is such a method and the arguments can be its.
     pub fn request(&self) -> Result<Request, CliError> {
-        let method = services::method(&self.method).ok_or_else(|| unknown(&self.method))?;
+        let method = known(&self.method)?;
         if method.verb == Verb::Duplex {
             let text = format!("{}: it streams both ways, which a single call cannot", method.name);
             return Err(CliError::usage(text));
@@ -276,6 +276,11 @@ fn takes(method: &MethodSpec) -> String {
     };
     let each: Vec<String> = method.arguments.iter().map(|name| format!("{name} ({})", kind(name))).collect();
     format!("it takes {}", each.join(", "))
+}
+
+/// The method of a name; a slip of the pen is answered with what is near.
+pub fn known(name: &str) -> Result<&'static MethodSpec, CliError> {
+    services::method(name).ok_or_else(|| unknown(name))
 }
 
 /// Names what is near, or all there is.
