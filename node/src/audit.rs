@@ -28,6 +28,7 @@ use p2p_shared::error::RpcError;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::store::Store;
@@ -68,21 +69,31 @@ pub type Opening<D, H> = Box<dyn FnMut() -> io::Result<(Journal<D, H>, Vec<Strin
 impl Audit {
     /// The record of a data directory, written to by a task on `runtime`. It never fails: what cannot be
     /// opened now is tried again at every call that needs it.
-    pub fn open(data: &Path, store: Store, node: &str, runtime: &Handle) -> Self {
+    /// Once `stopping` it takes no more, and the task writes what waits, and ends.
+    pub fn open(
+        (data, node): (&Path, &str),
+        store: Store,
+        runtime: &Handle,
+        stopping: CancellationToken,
+    ) -> Self {
         let (data, node) = (data.to_owned(), node.to_owned());
         let open = move || {
             let files = (Directory::of(&data), StoredHead(store.clone()));
             Journal::open(files, &node, Limits::default())
         };
-        Self::start(Box::new(open), runtime)
+        Self::start(Box::new(open), runtime, stopping)
     }
 
     /// A record over any files.
-    pub fn start<D: Disk, H: Heads>(open: Opening<D, H>, runtime: &Handle) -> Self {
+    pub fn start<D: Disk, H: Heads>(
+        open: Opening<D, H>,
+        runtime: &Handle,
+        stopping: CancellationToken,
+    ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let writer = Writer { open, journal: None, jobs };
-        // It ends when the last handle is gone and everything is written.
-        drop(runtime.spawn_blocking(move || writer.run()));
+        let writer = Writer { open, journal: None, jobs, stopping };
+        let waits = runtime.clone();
+        drop(runtime.spawn_blocking(move || writer.run(&waits)));
         let refusals = Arc::new(Mutex::new(Quota::new(Instant::now().into_std())));
         Self { queue, refusals, lost: Arc::default() }
     }
@@ -178,14 +189,15 @@ struct Writer<D, H> {
     open: Opening<D, H>,
     journal: Option<Journal<D, H>>,
     jobs: mpsc::Receiver<Job>,
+    stopping: CancellationToken,
 }
 
 impl<D: Disk, H: Heads> Writer<D, H> {
-    fn run(mut self) {
+    fn run(mut self, runtime: &Handle) {
         if let Err(error) = self.opened() {
             tracing::error!(%error, "the audit record cannot be opened: what changes something is refused");
         }
-        while let Some(first) = self.jobs.blocking_recv() {
+        while let Some(first) = runtime.block_on(self.next()) {
             let (mut drafts, mut answers, mut flushed) = (Vec::new(), Vec::new(), Vec::new());
             let mut next = Some(first);
             while let Some(job) = next {
@@ -204,6 +216,16 @@ impl<D: Disk, H: Heads> Writer<D, H> {
                 let _ = done.send(());
             }
         }
+    }
+
+    /// The next job; none once it is to stop and nothing waits any more.
+    async fn next(&mut self) -> Option<Job> {
+        tokio::select! {
+            biased;
+            job = self.jobs.recv() => return job,
+            () = self.stopping.cancelled() => self.jobs.close(),
+        }
+        self.jobs.recv().await
     }
 
     fn write(&mut self, drafts: &[Draft], answers: Vec<Option<oneshot::Sender<Result<u64, String>>>>) {

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
@@ -74,6 +74,8 @@ pub struct Node {
     sampler: Sampler,
     fuse: Fuse,
     audit: Audit,
+    // However the node ends, its record is closed then, and the database behind it.
+    _recording: DropGuard,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -115,7 +117,11 @@ impl Node {
         let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
 
         let fuse = Fuse::new(settings.policy.clone());
-        let audit = Audit::open(&settings.data, store.clone(), identity.name.as_str(), &runtimes.main);
+        let recording = CancellationToken::new();
+        let audit = {
+            let place = (settings.data.as_path(), identity.name.as_str());
+            Audit::open(place, store.clone(), &runtimes.main, recording.clone())
+        };
         let registry = Registry::new(Arc::new(NodeGate::new(fuse.clone(), audit.clone())));
         let portrait = Arc::new(Portrait {
             machine: Machine::read(&Roots::default()),
@@ -150,8 +156,20 @@ impl Node {
         });
         let findings = Findings { found, told, own };
         parts.keep(&settings, store, findings, (naming, membership.clone()))?;
-        let Parts { tasks, stopping, .. } = parts;
-        Ok(Self { transport, membership, registry, portrait, labels, sampler, fuse, audit, tasks, stopping })
+        let (Parts { tasks, stopping, .. }, _recording) = (parts, recording.drop_guard());
+        Ok(Self {
+            transport,
+            membership,
+            registry,
+            portrait,
+            labels,
+            sampler,
+            fuse,
+            audit,
+            _recording,
+            tasks,
+            stopping,
+        })
     }
 
     /// Where the mesh reaches it.

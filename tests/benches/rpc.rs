@@ -30,6 +30,7 @@ use quinn::{Connection, Endpoint, EndpointConfig, TokioRuntime};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use ca::TestCa;
@@ -110,7 +111,12 @@ async fn serve_ours(
     let settings = Settings { listen: loopback(), peers_max: 100 };
     let transport = Transport::bind(&settings, &credentials, Handle::current())?;
     let data = tempfile::tempdir()?;
-    let audit = Audit::open(data.path(), Store::open(data.path())?, "bench", &Handle::current());
+    let audit = Audit::open(
+        (data.path(), "bench"),
+        Store::open(data.path())?,
+        &Handle::current(),
+        CancellationToken::new(),
+    );
     let gate = Arc::new(NodeGate::new(Fuse::default(), audit));
     let registry = Arc::new(Registry::new(gate).mount(contract::mount(EchoService)));
     // Nobody sends messages of DHT and membership here.

@@ -21,9 +21,7 @@ fn harmless(method: &str) -> Value {
     match method {
         "node.find" => json!({ "name": "web-1" }),
         "node.can_i" => json!({ "method": "node.info", "arguments": null }),
-        "audit.list" => {
-            json!({ "since": null, "until": null, "who": null, "method": null, "limit": 10 })
-        }
+        "audit.list" => json!({ "filter": null, "limit": 10 }),
         "node.set_labels" => json!({ "set": [], "remove": [] }),
         "node.forget" => json!({ "id": NodeId::new([0; 32]) }),
         "process.list" => json!({ "filter": null }),

@@ -29,6 +29,28 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// The filter that a text of terms means.
+    ///
+    /// # Errors
+    /// In words for whoever wrote it.
+    pub fn parse(text: &str, limit: usize) -> Result<Self, String> {
+        let mut filter = Self { limit, ..Self::default() };
+        for term in text.split_whitespace() {
+            let point = |value: &str| {
+                let bad = |_| format!("{term:?} is no point in time: milliseconds since 1970");
+                value.parse().map(UnixMillis).map_err(bad)
+            };
+            match term.split_once(':') {
+                Some(("who", name)) => filter.who = Some(name.to_owned()),
+                Some(("method", name)) => filter.method = Some(name.to_owned()),
+                Some(("since", value)) => filter.since = Some(point(value)?),
+                Some(("until", value)) => filter.until = Some(point(value)?),
+                _ => return Err(format!("{term:?} is none of who:, method:, since: and until:")),
+            }
+        }
+        Ok(filter)
+    }
+
     fn fits(&self, entry: &AuditEntry) -> bool {
         let method = |wanted: &String| match wanted.strip_suffix('*') {
             Some(start) => entry.method.starts_with(start),

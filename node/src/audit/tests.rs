@@ -154,7 +154,7 @@ fn a_failed_sync_is_a_record_that_is_not_there() {
 
 fn audit(memory: &Memory) -> Audit {
     let opened = memory.clone();
-    Audit::start(Box::new(move || Ok(opened.journal(1 << 20))), &Handle::current())
+    Audit::start(Box::new(move || Ok(opened.journal(1 << 20))), &Handle::current(), CancellationToken::new())
 }
 
 #[tokio::test]
@@ -208,6 +208,22 @@ async fn what_cannot_be_recorded_is_refused_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_writer_that_is_to_stop_writes_what_waits_and_lets_go() {
+    let (memory, stopping) = (Memory::default(), CancellationToken::new());
+    let opened = memory.clone();
+    let open: Opening<Memory, Memory> = Box::new(move || Ok(opened.journal(1 << 20)));
+    let audit = Audit::start(open, &Handle::current(), stopping.clone());
+    audit.call(asked("a.b")).await.unwrap();
+    audit.outcome(Ended { of: 3, code: "ok".into(), message: String::new(), duration_ms: 1 });
+    stopping.cancel();
+    audit.flush().await;
+    audit.queue.closed().await;
+    assert_eq!(audit.call(asked("a.b")).await.unwrap_err().code, Code::Unavailable);
+    let entries = list(&memory, &Filter { limit: 1, ..Filter::default() }).unwrap();
+    assert_eq!(entries[0].code.as_deref(), Some("ok"));
+}
+
+#[tokio::test]
 async fn files_that_cannot_be_opened_are_tried_again() {
     let memory = Memory::default();
     let (opened, mut fails) = (memory.clone(), 2);
@@ -215,7 +231,7 @@ async fn files_that_cannot_be_opened_are_tried_again() {
         fails -= 1;
         if fails >= 0 { Err(ErrorKind::PermissionDenied.into()) } else { Ok(opened.journal(1 << 20)) }
     };
-    let audit = Audit::start(Box::new(open), &Handle::current());
+    let audit = Audit::start(Box::new(open), &Handle::current(), CancellationToken::new());
     assert_eq!(audit.call(asked("a.b")).await.unwrap_err().code, Code::Unavailable);
     audit.call(asked("a.b")).await.unwrap();
 }
@@ -248,6 +264,9 @@ async fn entries_come_newest_first_with_their_outcomes() {
     assert_eq!(only(Filter { method: Some("node.*".into()), ..Filter::default() }), 1);
     assert_eq!(only(Filter { who: Some("bob".into()), ..Filter::default() }), 0);
     assert_eq!(only(Filter { until: Some(UnixMillis(1)), ..Filter::default() }), 0);
+    let parsed = Filter::parse("who:ann  method:node.* since:1 until:9999999999999", 5).unwrap();
+    assert_eq!(list(&memory, &parsed).unwrap().len(), 1);
+    assert!(Filter::parse("whom:ann", 5).is_err() && Filter::parse("since:now", 5).is_err());
     assert_eq!(list(&memory, &Filter { limit: 2, ..Filter::default() }).unwrap().len(), 2);
 }
 

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use p2p_shared::error::RpcError;
 use p2p_shared::rpc::registry::CallContext;
 use p2p_shared::services::audit::{Audit, AuditEntry, ENTRIES_MAX};
-use p2p_shared::time::UnixMillis;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -33,19 +32,17 @@ impl Audit for AuditService {
     async fn list(
         &self,
         _: &CallContext,
-        since: Option<UnixMillis>,
-        until: Option<UnixMillis>,
-        who: Option<String>,
-        method: Option<String>,
+        filter: Option<String>,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, RpcError> {
         if !(1..=ENTRIES_MAX).contains(&limit) {
             return Err(RpcError::bad_request(format!("limit is 1 to {ENTRIES_MAX}, not {limit}")));
         }
+        let filter = Filter::parse(filter.as_deref().unwrap_or_default(), limit as usize)
+            .map_err(RpcError::bad_request)?;
         let unreadable =
             |why: String| RpcError::unavailable(format!("the audit record cannot be read: {why}"));
         let _turn = self.reading.acquire().await.map_err(|error| unreadable(error.to_string()))?;
-        let filter = Filter { since, until, who, method, limit: limit as usize };
         let data = self.data.clone();
         let read = spawn_blocking(move || list::list(&Directory::of(&data), &filter)).await;
         read.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(error.to_string()))

@@ -60,14 +60,9 @@ pub struct AuditEntry {
 crate::service! {
     /// Who did what on a node: every call that changes something, and every refusal.
     service Audit = "audit" {
-        /// The newest entries first, at most `limit` (1 to 1000), from `since` on and before `until` if they are
-        /// given; `who` is a caller's name, `method` is `service.method` or `service.*`.
-        get list(
-            since: Option<UnixMillis>,
-            until: Option<UnixMillis>,
-            who: Option<String>,
-            method: Option<String>,
-            limit: u32,
-        ) -> Vec<AuditEntry>, needs AuditRead;
+        /// The newest entries first, at most `limit` (1 to 1000). `filter` is terms with spaces between them,
+        /// all of which have to fit: `who:NAME`, `method:SERVICE.METHOD` or `method:SERVICE.*`, and `since:` and
+        /// `until:` with milliseconds since 1970.
+        get list(filter: Option<String>, limit: u32) -> Vec<AuditEntry>, needs AuditRead;
     }
 }

@@ -42,6 +42,21 @@ pub struct AuditArgs {
     pub limit: u32,
 }
 
+impl AuditArgs {
+    /// As the node takes it.
+    fn filter(&self, now: UnixMillis) -> Option<String> {
+        let before = |age: Duration| now.since(UnixMillis(Millis::from(age).0)).0;
+        let terms = [
+            self.who.as_ref().map(|name| format!("who:{name}")),
+            self.method.as_ref().map(|name| format!("method:{name}")),
+            self.since.map(|age| format!("since:{}", before(age))),
+            self.until.map(|age| format!("until:{}", before(age))),
+        ];
+        let terms: Vec<String> = terms.into_iter().flatten().collect();
+        (!terms.is_empty()).then(|| terms.join(" "))
+    }
+}
+
 fn age(text: &str) -> Result<Duration, String> {
     let bad = || "an age is a number with s, m, h or d behind it, such as 12h".to_owned();
     let unit = text.chars().next_back().ok_or_else(bad)?;
@@ -134,12 +149,10 @@ pub async fn run(session: &Session, args: &AuditArgs, streams: &mut Streams<'_>)
     let targets = session.readable(&args.list.on, streams)?;
     let mut account = Account::new(targets.unknown);
     let mut rows = Vec::new();
-    let before =
-        |age: Option<Duration>| age.map(|age| UnixMillis(now().since(UnixMillis(Millis::from(age).0)).0));
-    let (since, until) = (before(args.since), before(args.until));
+    let filter = args.filter(now());
     let question = |node: NodeHandle| {
-        let (who, method) = (args.who.clone(), args.method.clone());
-        async move { node.audit().list(since, until, who, method, args.limit).await }
+        let filter = filter.clone();
+        async move { node.audit().list(filter, args.limit).await }
     };
     let answered = |target: &Member, answer: Result<Vec<AuditEntry>, RpcError>| {
         match answer {
@@ -194,6 +207,17 @@ mod tests {
         for text in ["", "12", "h", "-1h", "1w", "1.5h", "й"] {
             assert!(age(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_filter_is_what_the_node_takes() {
+        let on = "all".parse().unwrap();
+        let list = ListArgs { on, output: Format::Table };
+        let args = AuditArgs { list, since: None, until: None, who: None, method: None, limit: 1 };
+        assert_eq!(args.filter(UnixMillis(5)), None);
+        let since = Some(Duration::from_secs(2));
+        let args = AuditArgs { since, who: Some("ann".into()), method: Some("node.*".into()), ..args };
+        assert_eq!(args.filter(UnixMillis(5_000)).unwrap(), "who:ann method:node.* since:3000");
     }
 
     #[test]
