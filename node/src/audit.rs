@@ -58,7 +58,7 @@ pub struct Audit {
 #[derive(Debug)]
 enum Job {
     /// Write this, and say which number it got, if anybody waits for that.
-    Write(Draft, Option<oneshot::Sender<Result<u64, String>>>),
+    Write(Box<Draft>, Option<oneshot::Sender<Result<u64, String>>>),
     /// Say when all before is written.
     Flush(oneshot::Sender<()>),
 }
@@ -110,7 +110,7 @@ impl Audit {
             ))
         };
         let (answer, written) = oneshot::channel();
-        let job = Job::Write(draft(What::Call(asked)), Some(answer));
+        let job = Job::Write(Box::new(draft(What::Call(asked))), Some(answer));
         let waiting = async {
             self.queue.send(job).await.map_err(|_| "this node is shutting down".to_owned())?;
             written.await.map_err(|_| "this node is shutting down".to_owned())?
@@ -150,7 +150,7 @@ impl Audit {
     }
 
     fn offer(&self, what: What) {
-        if self.queue.try_send(Job::Write(draft(what), None)).is_err() {
+        if self.queue.try_send(Job::Write(Box::new(draft(what)), None)).is_err() {
             self.lost.increment();
             tracing::warn!("the audit record cannot keep up: the outcome of a call is missing in it");
         }
@@ -203,7 +203,7 @@ impl<D: Disk, H: Heads> Writer<D, H> {
             while let Some(job) = next {
                 match job {
                     Job::Write(draft, answer) => {
-                        drafts.push(draft);
+                        drafts.push(*draft);
                         answers.push(answer);
                     }
                     Job::Flush(done) => flushed.push(done),

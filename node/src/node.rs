@@ -8,6 +8,7 @@ mod keeping;
 mod settings;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -72,10 +73,7 @@ pub struct Node {
     portrait: Arc<Portrait>,
     labels: LabelKeeper,
     sampler: Sampler,
-    fuse: Fuse,
-    audit: Audit,
-    // However the node ends, its record is closed then, and the database behind it.
-    _recording: DropGuard,
+    guards: Guards,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -88,12 +86,7 @@ impl Node {
     pub async fn start(settings: Settings, runtimes: Runtimes) -> Result<Self, StartError> {
         let Settings { credentials, data, .. } = &settings;
         let identity = credentials.identity().clone();
-        let data = data.clone();
-        // The one waits for the disk and the other, which the first hello needs, computes.
-        let opening = spawn_blocking(move || Store::open(&data));
-        let hashing = spawn_blocking(services::schema_hashes);
-        let store = opening.await.map_err(|error| StartError::Task(error.to_string()))??;
-        hashing.await.map_err(|error| StartError::Task(error.to_string()))?;
+        let store = opened(data).await?;
         let listen = transport::Settings { listen: settings.listen, peers_max: settings.peers_max };
         let transport = Transport::bind(&listen, credentials, runtimes.mesh.clone())
             .map_err(|source| StartError::Bind { address: settings.listen, source })?;
@@ -116,13 +109,8 @@ impl Node {
         let (membership, own, inbound_membership, told) = parts.membership(own, known, sign, &verify);
         let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
 
-        let fuse = Fuse::new(settings.policy.clone());
-        let recording = CancellationToken::new();
-        let audit = {
-            let place = (settings.data.as_path(), identity.name.as_str());
-            Audit::open(place, store.clone(), &runtimes.main, recording.clone())
-        };
-        let registry = Registry::new(Arc::new(NodeGate::new(fuse.clone(), audit.clone())));
+        let guards = Guards::new(&settings, &store, &runtimes);
+        let registry = Registry::new(Arc::new(NodeGate::new(guards.fuse.clone(), guards.audit.clone())));
         let portrait = Arc::new(Portrait {
             machine: Machine::read(&Roots::default()),
             started: (Instant::now(), clock::wall()),
@@ -140,7 +128,7 @@ impl Node {
             membership: membership.clone(),
             naming: naming.clone(),
             labels: labels.clone(),
-            fuse: fuse.clone(),
+            fuse: guards.fuse.clone(),
         };
         let registry = Arc::new(
             registry
@@ -156,20 +144,8 @@ impl Node {
         });
         let findings = Findings { found, told, own };
         parts.keep(&settings, store, findings, (naming, membership.clone()))?;
-        let (Parts { tasks, stopping, .. }, _recording) = (parts, recording.drop_guard());
-        Ok(Self {
-            transport,
-            membership,
-            registry,
-            portrait,
-            labels,
-            sampler,
-            fuse,
-            audit,
-            _recording,
-            tasks,
-            stopping,
-        })
+        let Parts { tasks, stopping, .. } = parts;
+        Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, tasks, stopping })
     }
 
     /// Where the mesh reaches it.
@@ -217,7 +193,7 @@ impl Node {
 
     /// What anybody may do here at most: services ask it, and a reload changes it.
     pub fn fuse(&self) -> Fuse {
-        self.fuse.clone()
+        self.guards.fuse.clone()
     }
 
     /// Whether every driver of it still runs.
@@ -233,7 +209,7 @@ impl Node {
         self.transport.close().await;
         self.stopping.cancel();
         self.sampler.stop();
-        if timeout(AUDIT_TIMEOUT, self.audit.flush()).await.is_err() {
+        if timeout(AUDIT_TIMEOUT, self.guards.audit.flush()).await.is_err() {
             tracing::error!("the last outcomes did not get into the audit record in time");
         }
         self.tasks.close();
@@ -241,6 +217,37 @@ impl Node {
             tracing::warn!(left = self.tasks.len(), "tasks did not end in time");
         }
     }
+}
+
+/// What stands before every call.
+#[derive(Debug)]
+struct Guards {
+    fuse: Fuse,
+    audit: Audit,
+    // However the node ends, its record is closed then, and the database behind it.
+    _recording: DropGuard,
+}
+
+impl Guards {
+    fn new(settings: &Settings, store: &Store, runtimes: &Runtimes) -> Self {
+        let recording = CancellationToken::new();
+        let place = (settings.data.as_path(), settings.credentials.identity().name.as_str());
+        Self {
+            fuse: Fuse::new(settings.policy.clone()),
+            audit: Audit::open(place, store.clone(), &runtimes.main, recording.clone()),
+            _recording: recording.drop_guard(),
+        }
+    }
+}
+
+/// The database, and what the first hello needs: the one waits for the disk while the other computes.
+async fn opened(data: &Path) -> Result<Store, StartError> {
+    let data = data.to_owned();
+    let opening = spawn_blocking(move || Store::open(&data));
+    let hashing = spawn_blocking(services::schema_hashes);
+    let store = opening.await.map_err(|error| StartError::Task(error.to_string()))??;
+    hashing.await.map_err(|error| StartError::Task(error.to_string()))?;
+    Ok(store)
 }
 
 /// What every task is given.
