@@ -341,7 +341,7 @@ mod tests {
         for (typed, offered) in [
             ("node.inof", "is node.info meant?"),
             ("proces.list", "is process.list meant?"),
-            ("list", "is process.list meant?"),
+            ("list", "is audit.list or process.list meant?"),
             ("zzzzzz", "there are node.info, "),
             ("", "there are node.info, "),
         ] {
