@@ -291,7 +291,11 @@ fn unknown(name: &str) -> CliError {
     let method_part = name.rsplit('.').next().unwrap_or(name);
     let close: Vec<&str> = near
         .iter()
-        .filter(|(steps, found)| *steps <= NEAR_STEPS || found.ends_with(&format!(".{method_part}")))
+        .filter(|(steps, found)| match near.first() {
+            // A slip of the pen; else the right method of another service.
+            Some((least, _)) if *least <= NEAR_STEPS => *steps <= NEAR_STEPS,
+            _ => found.ends_with(&format!(".{method_part}")),
+        })
         .map(|(_, found)| *found)
         .take(OFFERED_MAX)
         .collect();
