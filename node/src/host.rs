@@ -1,4 +1,5 @@
-//! The only code that touches the operating system: processes, signals, processors, memory, disks, network.
+//! The only code that touches the operating system: processes, signals, processors, memory, disks, network,
+//! units, the journal.
 //!
 //! Figures enter from `/proc` and `/sys`; they leave as snapshots through [`sampler::Sampler`], or as the
 //! answer of a function. What stands in those files was often written by somebody hostile (names, command
@@ -13,6 +14,7 @@ pub mod delta;
 pub mod details;
 pub mod error;
 pub mod figures;
+pub mod journal;
 pub mod machine;
 pub mod moment;
 pub mod occupant;
@@ -20,6 +22,7 @@ pub mod processes;
 pub mod rates;
 pub mod sampler;
 pub mod snapshot;
+pub mod systemd;
 
 mod source;
 mod stat;

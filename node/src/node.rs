@@ -30,6 +30,7 @@ use crate::gate::LogGate;
 use crate::host::Roots;
 use crate::host::machine::Machine;
 use crate::host::sampler::Sampler;
+use crate::host::systemd::Systemd;
 use crate::labels::Labels;
 use crate::labels::keeper::{self, LabelKeeper};
 use crate::membership::core::record::{Facts, SharedFacts, SignedFacts};
@@ -39,9 +40,11 @@ use crate::membership::handle::{Directory, MembershipHandle};
 use crate::naming::{self, Naming};
 use crate::portrait::Portrait;
 use crate::program::Runtimes;
+use crate::services::journal::JournalService;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
 use crate::services::process::ProcessService;
+use crate::services::unit::UnitService;
 use crate::store::{Store, StoreWriter};
 use crate::transport::{self, Inbound, Routes, Transport};
 use p2p_shared::rpc::codec::{self, Encoding};
@@ -130,7 +133,9 @@ impl Node {
             registry
                 .mount(services::node::mount(service))
                 .mount(services::process::mount(ProcessService::new(sampler.clone())))
-                .mount(services::monitor::mount(MonitorService::new(&sampler))),
+                .mount(services::monitor::mount(MonitorService::new(&sampler)))
+                .mount(services::journal::mount(JournalService))
+                .mount(services::unit::mount(UnitService::new(Systemd::new()))),
         );
         transport.serve(Routes {
             registry: Arc::clone(&registry),

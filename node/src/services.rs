@@ -3,10 +3,12 @@
 //! Calls enter through the registry, typed and permitted; results and items leave the same way. What depends
 //! on the arguments is checked here. Nothing here knows a transport, HTTP, or the operating system.
 
+pub mod journal;
 pub mod monitor;
 pub mod node;
 pub mod process;
 mod routing;
+pub mod unit;
 
 #[cfg(test)]
 mod testing;

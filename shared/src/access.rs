@@ -24,18 +24,34 @@ pub enum Permission {
     ProcessControl,
     /// Read host figures.
     MonitorRead,
+    /// Read units: rows, details, and the text of their files as far as everybody on that machine may.
+    UnitRead,
+    /// Read the journal.
+    JournalRead,
+    /// Start, stop, restart, reload, enable, disable and mask units.
+    UnitControl,
 }
 
 impl Permission {
     /// Every permission, in the order of the table in README.
-    pub const ALL: [Self; 5] =
-        [Self::NodeRead, Self::MonitorRead, Self::ProcessRead, Self::ProcessControl, Self::NodeLabel];
+    pub const ALL: [Self; 8] = [
+        Self::NodeRead,
+        Self::MonitorRead,
+        Self::ProcessRead,
+        Self::UnitRead,
+        Self::JournalRead,
+        Self::ProcessControl,
+        Self::UnitControl,
+        Self::NodeLabel,
+    ];
 
     /// The least role that has it.
     pub const fn role(self) -> Role {
         match self {
             Self::NodeRead | Self::ProcessRead | Self::MonitorRead => Role::Viewer,
+            Self::UnitRead | Self::JournalRead => Role::Viewer,
             Self::ProcessControl => Role::Operator,
+            Self::UnitControl => Role::Operator,
             Self::NodeLabel => Role::Admin,
         }
     }
@@ -48,6 +64,9 @@ impl Permission {
             Self::ProcessRead => "process_read",
             Self::ProcessControl => "process_control",
             Self::MonitorRead => "monitor_read",
+            Self::UnitRead => "unit_read",
+            Self::JournalRead => "journal_read",
+            Self::UnitControl => "unit_control",
         }
     }
 }

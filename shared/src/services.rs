@@ -9,9 +9,11 @@ use std::sync::LazyLock;
 use crate::rpc::client::Call;
 use crate::rpc::service::{MethodSpec, ServiceSpec};
 
+pub mod journal;
 pub mod monitor;
 pub mod node;
 pub mod process;
+pub mod unit;
 
 macro_rules! services {
     ($($module:ident),+ $(,)?) => {
@@ -30,7 +32,7 @@ macro_rules! services {
     };
 }
 
-services!(node, process, monitor);
+services!(node, process, monitor, unit, journal);
 
 impl<C: Call> Services for C {}
 

@@ -53,7 +53,7 @@ const RULES: &[Rule] = &[
         what: "only host touches the operating system's processes and figures",
         inside: &["shared/src", "node/src", "tui/src"],
         except: &["node/src/host"],
-        never: &["sysinfo::", "procfs::", "\"/proc/", "\"/sys/"],
+        never: &["sysinfo::", "procfs::", "zbus::", "\"/proc/", "\"/sys/"],
     },
     Rule {
         what: "services know no transport and no HTTP",

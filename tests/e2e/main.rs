@@ -18,4 +18,5 @@ mod mesh;
 mod permissions;
 mod processes;
 mod refusals;
+mod units;
 mod wire;

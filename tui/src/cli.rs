@@ -10,6 +10,7 @@ pub mod first_run;
 pub mod import;
 pub mod kill;
 pub mod label;
+pub mod logs;
 pub mod manuals;
 pub mod nodes;
 pub mod open;
@@ -17,6 +18,7 @@ pub mod output;
 pub mod ps;
 pub mod session;
 pub mod top;
+pub mod units;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -108,6 +110,11 @@ pub enum MeshCommand {
         #[command(flatten)]
         list: ListArgs,
     },
+    /// List what systemd runs on nodes, and control it
+    Units(units::UnitsArgs),
+    /// Read the journals of nodes, merged in the order of time
+    #[command(visible_alias = "journal")]
+    Logs(logs::LogsArgs),
     /// Call any method of any service
     Call(call::CallArgs),
     /// Send a signal to a process
@@ -223,7 +230,8 @@ impl MeshCommand {
     /// Whether it changes something; an error if it cannot be done at all.
     fn acts(&self) -> Result<bool, CliError> {
         Ok(match self {
-            Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } => false,
+            Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } | Self::Logs(_) => false,
+            Self::Units(args) => args.acts(),
             Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
             Self::Call(args) => args.request()?.acts(),
         })
@@ -234,6 +242,8 @@ impl MeshCommand {
             Self::Nodes(args) => nodes::run(session, args, streams),
             Self::Ps(args) => ps::run(session, args, streams).await,
             Self::Top { list, .. } => top::run(session, list, streams).await,
+            Self::Units(args) => units::run(session, args, streams).await,
+            Self::Logs(args) => logs::run(session, args, streams).await,
             Self::Call(args) => call::run(session, args, streams).await,
             Self::Kill(args) => kill::run(session, args, streams).await,
             Self::Label(args) => label::run(session, args, streams).await,
