@@ -78,7 +78,7 @@ fn followed(lab: &Lab) -> Result<()> {
     let lines = "timeout -s INT 60 p2p-tui logs -f --on all -n 0 > follow.out 2> follow.err & follow=$!
                  until ssh two pgrep -x journalctl > /dev/null && pgrep -x journalctl > /dev/null; do sleep 0.1; done
                  logger -t here hello-one; ssh two logger -t there hello-two
-                 until grep -q 'one here: hello-one' follow.out && grep -q 'two there: hello-two' follow.out
+                 until grep -q ' one .*here.*: hello-one' follow.out && grep -q ' two .*there.*: hello-two' follow.out
                  do sleep 0.1; done
                  seq 20000 | logger -t flood
                  until grep -q 'left out: too many at once' follow.err; do sleep 0.1; done
