@@ -17,6 +17,7 @@ pub mod machine;
 pub mod moment;
 pub mod occupant;
 pub mod processes;
+pub mod programs;
 pub mod rates;
 pub mod sampler;
 pub mod snapshot;
@@ -35,7 +36,7 @@ pub struct Roots {
     pub proc: PathBuf,
     /// sysfs.
     pub sys: PathBuf,
-    /// System configuration; only `passwd` is read.
+    /// System configuration; only `passwd` and `group` are read.
     pub etc: PathBuf,
 }
 

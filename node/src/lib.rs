@@ -22,4 +22,5 @@ pub mod program;
 pub mod service_manager;
 pub mod services;
 pub mod store;
+pub mod supervise;
 pub mod transport;

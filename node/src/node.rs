@@ -29,6 +29,7 @@ use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
 use crate::gate::LogGate;
 use crate::host::Roots;
 use crate::host::machine::Machine;
+use crate::host::programs::group::GroupRunner;
 use crate::host::sampler::Sampler;
 use crate::labels::Labels;
 use crate::labels::keeper::{self, LabelKeeper};
@@ -42,7 +43,9 @@ use crate::program::Runtimes;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
 use crate::services::process::ProcessService;
+use crate::services::program::ProgramService;
 use crate::store::{Store, StoreWriter};
+use crate::supervise::driver::{self as supervisor, Wiring};
 use crate::transport::{self, Inbound, Routes, Transport};
 use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::services;
@@ -119,6 +122,7 @@ impl Node {
             identity,
         });
         let labels = LabelKeeper::new(labels, store.clone());
+        let programs = supervisor::start(&settings.data, parts.supervision(&store)).await?;
         let service = NodeService {
             portrait: Arc::clone(&portrait),
             transport: transport.clone(),
@@ -130,6 +134,7 @@ impl Node {
             registry
                 .mount(services::node::mount(service))
                 .mount(services::process::mount(ProcessService::new(sampler.clone())))
+                .mount(services::program::mount(ProgramService::new(programs)))
                 .mount(services::monitor::mount(MonitorService::new(&sampler))),
         );
         transport.serve(Routes {
@@ -281,6 +286,17 @@ impl Parts {
         };
         self.tasks.spawn_on(dht_driver::Driver::new(core, wiring).run(), &self.handle);
         (Naming::new(handle, mesh, Arc::clone(verify)), counts, inbound_tx, found)
+    }
+
+    fn supervision(&self, store: &Store) -> Wiring {
+        Wiring {
+            store: store.clone(),
+            runner: Arc::new(GroupRunner::new(Roots::default())),
+            roots: Roots::default(),
+            seed: seed(),
+            tasks: self.tasks.clone(),
+            stopping: self.stopping.clone(),
+        }
     }
 
     /// The tasks that keep, publish and join.

@@ -6,6 +6,7 @@
 pub mod monitor;
 pub mod node;
 pub mod process;
+pub mod program;
 mod routing;
 
 #[cfg(test)]

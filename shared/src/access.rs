@@ -24,19 +24,33 @@ pub enum Permission {
     ProcessControl,
     /// Read host figures.
     MonitorRead,
+    /// Read supervised programs and their output, never the values of their environment.
+    ProgramRead,
+    /// Start, stop and restart the programs that are defined.
+    ProgramControl,
+    /// Run anything: commands, and definitions of programs.
+    Exec,
 }
 
 impl Permission {
     /// Every permission, in the order of the table in README.
-    pub const ALL: [Self; 5] =
-        [Self::NodeRead, Self::MonitorRead, Self::ProcessRead, Self::ProcessControl, Self::NodeLabel];
+    pub const ALL: [Self; 8] = [
+        Self::NodeRead,
+        Self::MonitorRead,
+        Self::ProcessRead,
+        Self::ProgramRead,
+        Self::ProcessControl,
+        Self::ProgramControl,
+        Self::NodeLabel,
+        Self::Exec,
+    ];
 
     /// The least role that has it.
     pub const fn role(self) -> Role {
         match self {
-            Self::NodeRead | Self::ProcessRead | Self::MonitorRead => Role::Viewer,
-            Self::ProcessControl => Role::Operator,
-            Self::NodeLabel => Role::Admin,
+            Self::NodeRead | Self::ProcessRead | Self::MonitorRead | Self::ProgramRead => Role::Viewer,
+            Self::ProcessControl | Self::ProgramControl => Role::Operator,
+            Self::NodeLabel | Self::Exec => Role::Admin,
         }
     }
 
@@ -48,6 +62,9 @@ impl Permission {
             Self::ProcessRead => "process_read",
             Self::ProcessControl => "process_control",
             Self::MonitorRead => "monitor_read",
+            Self::ProgramRead => "program_read",
+            Self::ProgramControl => "program_control",
+            Self::Exec => "exec",
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::rpc::service::{MethodSpec, ServiceSpec};
 pub mod monitor;
 pub mod node;
 pub mod process;
+pub mod program;
 
 macro_rules! services {
     ($($module:ident),+ $(,)?) => {
@@ -30,7 +31,7 @@ macro_rules! services {
     };
 }
 
-services!(node, process, monitor);
+services!(node, process, monitor, program);
 
 impl<C: Call> Services for C {}
 

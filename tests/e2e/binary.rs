@@ -21,6 +21,7 @@ use p2p_shared::mesh::link::Local;
 use p2p_shared::mesh::{Mesh, NodeHandle, Resolve, Target};
 use p2p_shared::services::Services;
 use p2p_shared::services::node::MemberState;
+use p2p_shared::tls::Credentials;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -123,9 +124,13 @@ impl World {
 
     /// An operator's handle to a node.
     pub fn call(&self, name: &str, address: SocketAddr, role: Role) -> NodeHandle {
-        let operator = self.ca.operator(&format!("{}-{name}", role.as_str()), role);
+        self.call_as(&self.ca.operator(&format!("{}-{name}", role.as_str()), role), name, address)
+    }
+
+    /// This operator's handle to a node.
+    pub fn call_as(&self, operator: &Credentials, name: &str, address: SocketAddr) -> NodeHandle {
         let local = Local::new(operator.identity().mesh.clone());
-        let dial = ClientEndpoint::new(&operator, local, Handle::current()).unwrap();
+        let dial = ClientEndpoint::new(operator, local, Handle::current()).unwrap();
         let name: NodeName = name.parse().unwrap();
         Mesh::new(At([(name.clone(), address)].into()), dial).node(&name)
     }

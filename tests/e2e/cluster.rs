@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -173,6 +173,11 @@ impl Cluster {
             panic!("{}: not within {within:?}: {what}: {states:?}", self.name(index));
         }
         began.elapsed()
+    }
+
+    /// Where the data of its nodes lies, by their names.
+    pub fn data(&self) -> &Path {
+        self.directory.path()
     }
 
     /// All nodes, to an operator of this role.

@@ -17,5 +17,6 @@ mod layers;
 mod mesh;
 mod permissions;
 mod processes;
+mod programs;
 mod refusals;
 mod wire;

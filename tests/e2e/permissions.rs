@@ -26,6 +26,10 @@ fn harmless(method: &str) -> Value {
         "process.inspect" => process,
         "process.signal" => json!({ "target": process, "signal": "term" }),
         "process.renice" => json!({ "target": process, "nice": 0 }),
+        "program.define" => json!({ "definition": { "name": "a", "command": "/bin/true" }, "replace": true }),
+        "program.start" => json!({ "name": "nobody", "path": null }),
+        "program.logs" | "program.follow" => json!({ "name": "nobody", "lines": 1 }),
+        name if name.starts_with("program.") && name != "program.list" => json!({ "name": "nobody" }),
         "process.watch" | "monitor.watch" => json!({ "interval_ms": 1_000 }),
         _ => json!({}),
     }

@@ -13,6 +13,7 @@ use p2p_shared::tls::Credentials;
 use crate::host::error::HostError;
 use crate::host::machine;
 use crate::store::StoreError;
+use crate::supervise::driver::SuperviseError;
 use crate::transport::Transport;
 
 /// Most addresses that a node says of itself.
@@ -90,6 +91,15 @@ pub enum StartError {
     /// A task of the start failed.
     #[error("the start was broken off: {0}")]
     Task(String),
+}
+
+impl From<SuperviseError> for StartError {
+    fn from(error: SuperviseError) -> Self {
+        match error {
+            SuperviseError::Store(error) => error.into(),
+            SuperviseError::Host(error) => error.into(),
+        }
+    }
 }
 
 impl StartError {

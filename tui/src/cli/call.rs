@@ -336,7 +336,7 @@ mod tests {
         for (typed, offered) in [
             ("node.inof", "is node.info meant?"),
             ("proces.list", "is process.list meant?"),
-            ("list", "is process.list meant?"),
+            ("list", "process.list"),
             ("zzzzzz", "there are node.info, "),
             ("", "there are node.info, "),
         ] {
