@@ -14,6 +14,7 @@ pub mod manuals;
 pub mod nodes;
 pub mod open;
 pub mod output;
+pub mod programs;
 pub mod ps;
 pub mod session;
 pub mod top;
@@ -99,6 +100,8 @@ pub enum MeshCommand {
     Nodes(ListArgs),
     /// List the processes of nodes
     Ps(ListArgs),
+    /// List the programs that nodes keep running, and start, stop and define them
+    Programs(programs::ProgramsArgs),
     /// Show the figures of nodes
     Top {
         /// Print them once
@@ -225,6 +228,7 @@ impl MeshCommand {
         Ok(match self {
             Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } => false,
             Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
+            Self::Programs(args) => args.acts(),
             Self::Call(args) => args.request()?.acts(),
         })
     }
@@ -233,6 +237,7 @@ impl MeshCommand {
         match self {
             Self::Nodes(args) => nodes::run(session, args, streams),
             Self::Ps(args) => ps::run(session, args, streams).await,
+            Self::Programs(args) => programs::run(session, args, streams).await,
             Self::Top { list, .. } => top::run(session, list, streams).await,
             Self::Call(args) => call::run(session, args, streams).await,
             Self::Kill(args) => kill::run(session, args, streams).await,
