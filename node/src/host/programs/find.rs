@@ -3,6 +3,9 @@
 
 use std::fs;
 use std::io::Read;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use rustix::process::{Pid, getpgid};
 
@@ -14,26 +17,54 @@ pub(super) const MARK: &str = "P2P_ADMIN_RUN";
 /// More of an environment is not read; the mark stands at its beginning or soon after.
 const ENVIRONMENT_BYTES_MAX: u64 = 256 << 10;
 
+/// How often it is looked for one that is just becoming another program, and how long is waited in between.
+const LOOKS_MAX: usize = 100;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
 /// The value of the mark.
 pub(super) fn mark(run: u64) -> String {
     format!("{run:016x}")
 }
 
-/// The first process of a run: of those with its mark the one that leads its group.
-pub(super) fn leader(roots: &Roots, run: u64) -> Option<u32> {
+/// The first process of a run: of those with its mark the one that leads its group. It blocks.
+///
+/// While a process becomes another program the kernel shows no environment of it. One that writes to the
+/// pipes in `directory` meanwhile is looked at again.
+pub(super) fn leader(roots: &Roots, run: u64, directory: &Path) -> Option<u32> {
     let wanted = format!("{MARK}={}", mark(run)).into_bytes();
-    let entries = fs::read_dir(&roots.proc).ok()?.flatten();
-    let mut pids =
-        entries.filter_map(|entry| u32::try_from(number(entry.file_name().as_encoded_bytes())?).ok());
-    pids.find(|&pid| leads(pid) && has(roots, pid, &wanted))
+    for _ in 0..LOOKS_MAX {
+        let entries = fs::read_dir(&roots.proc).ok()?.flatten();
+        let pids =
+            entries.filter_map(|entry| u32::try_from(number(entry.file_name().as_encoded_bytes())?).ok());
+        let mut changes = false;
+        for pid in pids.filter(|&pid| leads(pid)) {
+            let process = roots.proc.join(pid.to_string());
+            let environment = environment(&process);
+            if environment.split(|&byte| byte == 0).any(|variable| variable == wanted) {
+                return Some(pid);
+            }
+            changes |= environment.is_empty() && writes_to(&process, directory);
+        }
+        if !changes {
+            return None;
+        }
+        sleep(BETWEEN_LOOKS);
+    }
+    None
 }
 
-/// Whether the process bears the mark of the run.
-fn has(roots: &Roots, pid: u32, wanted: &[u8]) -> bool {
-    let Ok(file) = fs::File::open(roots.proc.join(pid.to_string()).join("environ")) else { return false };
+/// The environment of a process; empty if it cannot be read.
+fn environment(process: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let read = file.take(ENVIRONMENT_BYTES_MAX).read_to_end(&mut bytes);
-    read.is_ok() && bytes.split(|&byte| byte == 0).any(|variable| variable == wanted)
+    let file = fs::File::open(process.join("environ"));
+    let read = file.and_then(|file| file.take(ENVIRONMENT_BYTES_MAX).read_to_end(&mut bytes));
+    if read.is_ok() { bytes } else { Vec::new() }
+}
+
+/// Whether its output goes to a pipe in `directory`.
+fn writes_to(process: &Path, directory: &Path) -> bool {
+    let leads_there = |link| fs::read_link(process.join(link)).is_ok_and(|file| file.starts_with(directory));
+    ["fd/1", "fd/2"].into_iter().any(leads_there)
 }
 
 fn leads(pid: u32) -> bool {

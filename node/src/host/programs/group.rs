@@ -123,9 +123,11 @@ fn hold(mut child: Child, process: ProcessRef, outputs: Outputs) -> Result<Runni
 
 /// A run of an earlier life that goes on.
 fn look(roots: &Roots, launch: &Launch, known: Option<ProcessRef>) -> Option<(ProcessRef, Outputs)> {
+    // As the kernel writes it, where the data directory is reached over a link.
+    let directory = fs::canonicalize(&launch.directory).unwrap_or_else(|_| launch.directory.clone());
     let process = match known {
         Some(process) => process,
-        None => identify(roots, find::leader(roots, launch.run)?)?,
+        None => identify(roots, find::leader(roots, launch.run, &directory)?)?,
     };
     let same_boot = boot_id(roots).is_ok_and(|boot| *boot == *process.boot_id);
     let lives = same_boot && start_ticks(roots, process.pid) == Some(process.start_ticks);

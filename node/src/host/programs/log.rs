@@ -110,7 +110,7 @@ impl LogFile {
     pub fn tail(&self, lines: u32) -> io::Result<Vec<u8>> {
         let mut bytes = end_of(&self.path, TAIL_BYTES_MAX)?;
         let room = TAIL_BYTES_MAX.saturating_sub(bytes.len() as u64);
-        if room > 0 && count(&bytes) < lines as usize {
+        if room > 0 && count(&bytes) <= lines as usize {
             let mut earlier = end_of(&self.before, room)?;
             earlier.append(&mut bytes);
             bytes = earlier;

@@ -225,6 +225,7 @@ impl Program {
             });
             let health = ProgramState::Running;
             self.enter(Phase::Running { run, since: now.at, health, probing }, "", now);
+            self.since = self.run_started.unwrap_or(now.wall);
         }
     }
 
