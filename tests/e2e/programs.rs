@@ -358,7 +358,7 @@ async fn a_node_killed_at_any_moment_of_a_start_leaves_one_instance_or_none() {
         (program, node) = machine.start().await;
         node.program().start("a".into(), None).await.unwrap();
         let status = until(&node, "a", ProgramState::Running).await;
-        assert_eq!(instances(&marker), [status.info.process.unwrap().pid], "{moment:?}");
+        assert_eq!(instances(&marker), [status.info.process.unwrap().pid], "{moment:?}: {}", program.said());
         node.program().stop("a".into()).await.unwrap();
         assert!(instances(&marker).is_empty(), "{moment:?}");
     }

@@ -7,8 +7,6 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use rustix::process::{Pid, getpgid};
-
 use crate::host::Roots;
 use crate::host::stat::number;
 
@@ -37,8 +35,11 @@ pub(super) fn leader(roots: &Roots, run: u64, directory: &Path) -> Option<u32> {
         let pids =
             entries.filter_map(|entry| u32::try_from(number(entry.file_name().as_encoded_bytes())?).ok());
         let mut changes = false;
-        for pid in pids.filter(|&pid| leads(pid)) {
+        for pid in pids {
             let process = roots.proc.join(pid.to_string());
+            if !leads(&process, pid) {
+                continue;
+            }
             let environment = environment(&process);
             if environment.split(|&byte| byte == 0).any(|variable| variable == wanted) {
                 return Some(pid);
@@ -67,7 +68,11 @@ fn writes_to(process: &Path, directory: &Path) -> bool {
     ["fd/1", "fd/2"].into_iter().any(leads_there)
 }
 
-fn leads(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| getpgid(Some(pid)) == Ok(pid))
+/// Whether a process leads its group: behind its name stand its state, its parent and its group. (rustix's
+/// `getpgid` panics on the 0 of a thread of the kernel.)
+fn leads(process: &Path, pid: u32) -> bool {
+    let stat = fs::read(process.join("stat")).unwrap_or_default();
+    let behind = stat.iter().rposition(|&byte| byte == b')').and_then(|at| stat.get(at + 2..));
+    let group = behind.and_then(|rest| rest.split(|&byte| byte == b' ').nth(2));
+    group.and_then(number) == Some(pid.into())
 }
