@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 pub mod abilities;
+pub mod command;
 pub mod control;
 pub mod delta;
 pub mod details;

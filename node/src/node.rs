@@ -28,6 +28,7 @@ use crate::dht::driver::{self as dht_driver, Judge};
 use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
 use crate::gate::LogGate;
 use crate::host::Roots;
+use crate::host::command::group::GroupRunner;
 use crate::host::machine::Machine;
 use crate::host::sampler::Sampler;
 use crate::labels::Labels;
@@ -39,6 +40,7 @@ use crate::membership::handle::{Directory, MembershipHandle};
 use crate::naming::{self, Naming};
 use crate::portrait::Portrait;
 use crate::program::Runtimes;
+use crate::services::exec::ExecService;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
 use crate::services::process::ProcessService;
@@ -126,8 +128,13 @@ impl Node {
             naming: naming.clone(),
             labels: labels.clone(),
         };
+        let exec = ExecService::new(
+            Arc::new(GroupRunner),
+            (runtimes.main.clone(), parts.tasks.clone(), parts.stopping.clone()),
+        );
         let registry = Arc::new(
             registry
+                .mount(services::exec::mount(exec))
                 .mount(services::node::mount(service))
                 .mount(services::process::mount(ProcessService::new(sampler.clone())))
                 .mount(services::monitor::mount(MonitorService::new(&sampler))),

@@ -24,19 +24,27 @@ pub enum Permission {
     ProcessControl,
     /// Read host figures.
     MonitorRead,
+    /// Run commands, as any user that the node can become.
+    Exec,
 }
 
 impl Permission {
     /// Every permission, in the order of the table in README.
-    pub const ALL: [Self; 5] =
-        [Self::NodeRead, Self::MonitorRead, Self::ProcessRead, Self::ProcessControl, Self::NodeLabel];
+    pub const ALL: [Self; 6] = [
+        Self::NodeRead,
+        Self::MonitorRead,
+        Self::ProcessRead,
+        Self::ProcessControl,
+        Self::NodeLabel,
+        Self::Exec,
+    ];
 
     /// The least role that has it.
     pub const fn role(self) -> Role {
         match self {
             Self::NodeRead | Self::ProcessRead | Self::MonitorRead => Role::Viewer,
             Self::ProcessControl => Role::Operator,
-            Self::NodeLabel => Role::Admin,
+            Self::NodeLabel | Self::Exec => Role::Admin,
         }
     }
 
@@ -48,6 +56,7 @@ impl Permission {
             Self::ProcessRead => "process_read",
             Self::ProcessControl => "process_control",
             Self::MonitorRead => "monitor_read",
+            Self::Exec => "exec",
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use crate::rpc::client::Call;
 use crate::rpc::service::{MethodSpec, ServiceSpec};
 
+pub mod exec;
 pub mod monitor;
 pub mod node;
 pub mod process;
@@ -30,7 +31,7 @@ macro_rules! services {
     };
 }
 
-services!(node, process, monitor);
+services!(node, process, monitor, exec);
 
 impl<C: Call> Services for C {}
 

@@ -10,6 +10,7 @@ mod ca;
 mod cluster;
 mod doctor;
 mod echo;
+mod exec;
 mod golden;
 mod hostile;
 mod import;

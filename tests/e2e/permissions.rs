@@ -27,6 +27,9 @@ fn harmless(method: &str) -> Value {
         "process.signal" => json!({ "target": process, "signal": "term" }),
         "process.renice" => json!({ "target": process, "nice": 0 }),
         "process.watch" | "monitor.watch" => json!({ "interval_ms": 1_000 }),
+        "exec.run" => {
+            json!({ "request": { "command": { "program": { "program": "true", "arguments": [] } } } })
+        }
         _ => json!({}),
     }
 }
