@@ -186,7 +186,7 @@ impl Program {
     async fn refuses(mut self, exit: Exit, words: &[&str]) {
         let status = self.ended().await;
         let said = fs::read_to_string(&self.log).unwrap();
-        assert_eq!(status.code(), Some(exit as i32), "{said}");
+        assert_eq!(status.code(), Some(exit.code().into()), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.starts_with("p2p-node: "), "{said}");
         for word in words {

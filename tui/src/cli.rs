@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod console;
+pub mod exec;
 pub mod failure;
 pub mod first_run;
 pub mod import;
@@ -14,7 +15,9 @@ pub mod manuals;
 pub mod nodes;
 pub mod open;
 pub mod output;
+pub mod pace;
 pub mod ps;
+pub mod reboot;
 pub mod session;
 pub mod top;
 
@@ -110,12 +113,16 @@ pub enum MeshCommand {
     },
     /// Call any method of any service
     Call(call::CallArgs),
+    /// Run a command on nodes
+    Exec(Box<exec::ExecArgs>),
     /// Send a signal to a process
     Kill(kill::KillArgs),
     /// Set and remove labels of nodes
     Label(label::LabelArgs),
     /// Forget a member that is lost or has left
     Forget(label::ForgetArgs),
+    /// Start machines anew, and wait until they are back
+    Reboot(Box<reboot::RebootArgs>),
 }
 
 /// Which nodes, and how to print.
@@ -199,7 +206,8 @@ async fn dispatch(
                 let text = "refused here: --readonly, or readonly in tui.toml, is set";
                 return Err(CliError::new(Exit::Permission, text));
             }
-            let session = Session::open(&options.entrance, surroundings).await?;
+            let session = Session::open(&options.entrance, surroundings).await;
+            let session = session.map_err(|error| command.not_reached(error))?;
             let ended = command.run(&session, streams).await;
             session.close().await;
             ended
@@ -226,7 +234,17 @@ impl MeshCommand {
             Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } => false,
             Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
             Self::Call(args) => args.request()?.acts(),
+            Self::Exec(args) => args.acts()?,
+            Self::Reboot(args) => !args.pace.dry_run,
         })
+    }
+
+    /// What it means for this command that there is no way into the mesh.
+    fn not_reached(&self, error: CliError) -> CliError {
+        match self {
+            Self::Exec(args) if error.exit() == Exit::Unavailable => args.not_reached(error),
+            _ => error,
+        }
     }
 
     async fn run(&self, session: &Session, streams: &mut Streams<'_>) -> Result<Exit, CliError> {
@@ -238,6 +256,8 @@ impl MeshCommand {
             Self::Kill(args) => kill::run(session, args, streams).await,
             Self::Label(args) => label::run(session, args, streams).await,
             Self::Forget(args) => label::forget(session, args, streams).await,
+            Self::Exec(args) => exec::run(session, args, streams).await,
+            Self::Reboot(args) => reboot::run(session, args, streams).await,
         }
     }
 }

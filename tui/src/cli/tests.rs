@@ -52,6 +52,16 @@ fn a_wrong_command_line_is_a_usage_error_without_data() {
         &["forget"],
         &["import"],
         &["import", "a.tar", "b.tar"],
+        &["exec", "--on", "a"],
+        &["exec", "--on", "", "--", "true"],
+        &["exec", "--on", "a", "--", ""],
+        &["exec", "--on", "a", "--shell", "--", "a", "b"],
+        &["exec", "--on", "a", "--batch", "0", "--", "true"],
+        &["exec", "--on", "a", "--batch", "101%", "--", "true"],
+        &["exec", "--on", "a", "--timeout", "0", "--", "true"],
+        &["exec", "--on", "a", "--env", "=x", "--", "true"],
+        &["exec", "--on", "a", "--normalize", "--", "true"],
+        &["reboot"],
     ] {
         let ran = ran(line);
         assert_eq!(ran.exit, Exit::Usage, "{line:?}: {}", ran.err);
