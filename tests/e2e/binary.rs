@@ -43,7 +43,7 @@ const LOST: Duration = Duration::from_secs(10);
 fn program_under_test() {
     let Ok(args) = std::env::var(ARGS) else { return };
     let args = std::iter::once("p2p-node").chain(args.lines()).map(OsString::from);
-    std::process::exit(p2p_node::cli::main(args, Daemon) as i32);
+    std::process::exit(p2p_node::cli::main(args, Daemon).code().into());
 }
 
 /// A mesh on disk: a CA, and a directory for every node.

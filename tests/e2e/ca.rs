@@ -75,6 +75,12 @@ impl TestCa {
         self.operator_at(name, role, now())
     }
 
+    /// The directory of an operator's certificate and key, issued now.
+    pub fn operator_files(&self, name: &str, role: Role) -> PathBuf {
+        let request = OperatorRequest { name: name.parse().unwrap(), role, days: 30 };
+        self.authority.issue_operator(&request, &Sealing::Plain, now()).unwrap().directory
+    }
+
     /// An operator's credentials, issued and loaded at `then`, good for 30 days.
     pub fn operator_at(&self, name: &str, role: Role, then: UnixMillis) -> Arc<Credentials> {
         let request = OperatorRequest { name: name.parse().unwrap(), role, days: 30 };

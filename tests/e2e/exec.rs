@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use p2p_shared::access::Role;
@@ -11,8 +13,15 @@ use p2p_shared::rpc::client::Duplex;
 use p2p_shared::services::Services;
 use p2p_shared::services::exec::{CommandLine, ExecExit, ExecInput, ExecItem, ExecRequest, Variable};
 
+use p2p_tui::cli::output::Streams;
+use p2p_tui::cli::run_line;
+use p2p_tui::effects::settings::Surroundings;
+
 use crate::cluster::{Cluster, LONG, eventually};
 use crate::echo::soon;
+
+/// So that each command line has an operator of its own.
+static COMMANDS: AtomicUsize = AtomicUsize::new(0);
 
 type Call = Duplex<ExecInput, ExecItem, NodeHandle>;
 
@@ -296,4 +305,62 @@ async fn many_commands_leave_nothing_behind() {
         lines.filter(|line| line.contains(&marker)).count()
     };
     eventually("no command is left", LONG, async || (ours() == 0).then_some(())).await;
+}
+
+/// `p2p-tui` through the first node; its exit code and what it wrote.
+async fn tui(cluster: &Cluster, line: &[&str]) -> (u8, String, String) {
+    let empty = tempfile::tempdir().unwrap();
+    let certs = cluster.ca.operator_files(&format!("cli-{}", COMMANDS.fetch_add(1, Relaxed)), Role::Admin);
+    let surroundings = Surroundings {
+        config: Some(empty.path().join("config")),
+        here: empty.path().to_owned(),
+        ..Surroundings::default()
+    };
+    let entrance = cluster.address(0).to_string();
+    let all = ["p2p-tui", "--node", &entrance, "--certs", certs.to_str().unwrap()];
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut streams = Streams { out: &mut out, err: &mut err, answers: None, width: None };
+    let exit = soon("a command line", run_line(all.iter().chain(line), &surroundings, &mut streams)).await;
+    (exit.code(), String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+#[tokio::test]
+async fn every_node_is_accounted_for_also_one_that_is_dead() {
+    let mut cluster = Cluster::whole(3).await;
+    cluster.kill(2);
+    let line = ["exec", "--on", "all", "-o", "json", "--", "echo", "up"];
+    let (code, out, _) = tui(&cluster, &line).await;
+    assert_eq!(code, 1);
+    let said: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&said["counts"]["ok"], &said["counts"]["unreachable"]), (&2.into(), &1.into()));
+    let total: u64 = said["counts"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!((total, said["targets"].as_array().unwrap().len()), (3, 3));
+    assert_eq!(said["targets"][0]["stdout"], "up\n");
+    let (code, ..) = tui(&cluster, &["exec", "--on", "web-3", "-o", "json", "--", "true"]).await;
+    assert_eq!(code, 255, "as ssh");
+    let (code, ..) =
+        tui(&cluster, &["exec", "--on", "web-2", "-o", "json", "--", "sh", "-c", "exit 9"]).await;
+    assert_eq!(code, 9, "the remote one");
+}
+
+#[tokio::test]
+async fn several_nodes_say_whose_a_line_is_and_alike_ones_are_put_together() {
+    let cluster = Cluster::whole(2).await;
+    let (code, out, err) = tui(&cluster, &["exec", "--on", "all", "--", "printf", "a\\nb"]).await;
+    let mut lines: Vec<&str> = out.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["web-1: a", "web-1: b", "web-2: a", "web-2: b"]);
+    assert_eq!((code, err.as_str()), (0, "2 ok\n"));
+    let (_, out, err) = tui(&cluster, &["exec", "--on", "all", "--group", "--", "echo", "x"]).await;
+    assert_eq!((out.as_str(), err.as_str()), ("== 2 ok: web-1,web-2\nx\n", "2 alike\n2 ok\n"));
+    let stop = ["exec", "--on", "all", "--batch", "1", "--max-fail", "0", "-o", "json", "--", "false"];
+    let (_, out, _) = tui(&cluster, &stop).await;
+    let said: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&said["counts"]["failed"], &said["counts"]["skipped"]), (&1.into(), &1.into()));
+    let (code, out, _) =
+        tui(&cluster, &["reboot", "--on", "web-1", "--yes", "--timeout", "1s", "--", "true"]).await;
+    assert_eq!(code, 1);
+    assert!(out.starts_with("web-1: timed out"), "the boot is the same: {out}");
+    let (code, ..) = tui(&cluster, &["reboot", "--on", "all"]).await;
+    assert_eq!(code, 2, "nobody is there to ask");
 }
