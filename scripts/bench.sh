@@ -5,13 +5,14 @@
 #   scripts/bench.sh rpc idle        only these benches (the names of tests/benches)
 #
 # Goals are ratios against a floor or a peer in the same run; a line ends in PASS or FAIL, and the exit code
-# is 1 if one failed. `ps` is the only peer needed from the system; as root on Debian it is installed if it is missing.
+# is 1 if one failed. Peers from the system are `ps`, and `parallel-ssh` with `sshd` for fanout; as root on Debian
+# they are installed if they are missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case "${1:-}" in
     --help | -h)
-        sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
     -*)
@@ -29,11 +30,17 @@ for bench in "${wanted[@]}"; do
     grep -qx -- "$bench" <<<"$known" || { say "bench.sh: no bench $bench; there are: ${known//$'\n'/ }"; exit 2; }
 done
 
-if ! command -v ps >/dev/null; then
+packages=()
+command -v ps >/dev/null || packages+=(procps)
+if printf '%s\n' "${wanted[@]}" | grep -qx fanout; then
+    command -v parallel-ssh >/dev/null || packages+=(pssh)
+    [ -x /usr/sbin/sshd ] || packages+=(openssh-server)
+fi
+if [ "${#packages[@]}" -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        apt-get install -y --no-install-recommends procps >&2
+        apt-get install -y --no-install-recommends "${packages[@]}" >&2
     else
-        say "bench.sh: ps is missing: install procps"
+        say "bench.sh: a peer is missing: install ${packages[*]}"
         exit 69
     fi
 fi

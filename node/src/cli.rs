@@ -3,6 +3,7 @@
 //! Arguments enter; data leaves by stdout, sentences for people by stderr, one line each. It decides nothing
 //! that a command does.
 
+mod audit;
 mod ca;
 mod config;
 mod doctor;
@@ -55,6 +56,8 @@ pub enum Command {
     Ca(ca::CaArgs),
     /// Puts the bundle that `ca.sh bundle node NAME` made in place.
     Import(import::ImportArgs),
+    /// Looks at the audit record: who did what on this machine.
+    Audit(audit::AuditArgs),
     /// Checks, shows or explains the configuration.
     Config(config::ConfigArgs),
     /// Prints completions for a shell.
@@ -87,6 +90,7 @@ fn dispatch<S: Start>(cli: Cli, start: S) -> Exit {
         Command::Run(args) => run::run(args, start),
         Command::Ca(args) => ended(ca::run(args)),
         Command::Import(args) => ended(import::run(&args)),
+        Command::Audit(args) => ended(audit::run(args)),
         Command::Config(args) => config::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Completions { shell } => {

@@ -18,6 +18,7 @@ use p2p_shared::config::{self as layers, Document, Flag, Origin, Problem, Secret
 use p2p_shared::id::NodeName;
 use p2p_shared::services::node::Label;
 
+use crate::policy::Policy;
 use paths::Facts;
 pub use settings::Settings;
 use values::{Advertise, HostPort, LogLevel};
@@ -49,6 +50,8 @@ pub struct Config {
     pub log_level: LogLevel,
     /// Labels from the configuration.
     pub labels: Vec<Label>,
+    /// The local fuse, from `policy.toml`.
+    pub policy: Policy,
     /// Life of access tokens.
     pub token_lifetime: Duration,
     /// Secret that token keys are derived from; `None`: one is made once.
@@ -214,6 +217,11 @@ fn check(
         }));
     }
     problems.extend(check_data(&config).map(at("data")));
+    // Beside the system's node.toml, also when --config names another: a flag is no way around the fuse.
+    match Policy::read(&facts.etc) {
+        Ok(policy) => config.policy = policy,
+        Err(broken) => problems.extend(broken),
+    }
     Some(config)
 }
 
@@ -230,6 +238,7 @@ fn assemble(settings: &Settings, facts: &Facts, identity: (PathBuf, NodeName, Op
         metrics_enabled: settings.metrics.enabled,
         log_level: settings.log_level,
         labels: settings.labels.to_labels(),
+        policy: Policy::default(),
         token_lifetime: Duration::from_secs(u64::from(settings.auth.token_expire_minutes) * 60),
         name,
         certs,

@@ -3,14 +3,16 @@
 //! A [`Config`] enters; a running node with both faces leaves. The order of the start is the order in which
 //! things can be wrong: certificate, HTTP address, then the mesh.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use p2p_shared::error::Exit;
 use p2p_shared::services::node::{Label, MemberState, NodeInfo, NodeStats};
-use p2p_shared::tls::Credentials;
+use p2p_shared::tls::{Credentials, REVOKED_BYTES_MAX, REVOKED_FILE};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
@@ -87,11 +89,28 @@ fn settings(config: &Config, credentials: Credentials) -> Settings {
         credentials: Arc::new(credentials),
         listen: config.quic_address,
         data: config.data.clone(),
+        revoked: revoked(&config.certs.join(REVOKED_FILE)),
         bootstrap: config.bootstrap.iter().map(ToString::to_string).collect(),
         advertise: config.advertise.iter().map(|address| address.with_port(port)).collect(),
         labels: config.labels.clone(),
         peers_max: config.max_peers as usize,
         peer_timeout: config.peer_timeout,
+        policy: config.policy.clone(),
+    }
+}
+
+/// The list of revoked keys that a bundle brought; the node judges it.
+fn revoked(file: &Path) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read =
+        File::open(file).and_then(|open| open.take(REVOKED_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Some(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            tracing::warn!(file = %file.display(), %error, "the revocation list of the bundle is not read");
+            None
+        }
     }
 }
 
@@ -109,6 +128,10 @@ impl RunningNode for Running {
     }
 
     fn reload(&self, config: Config) -> Result<(), String> {
+        // First, whatever becomes of the rest: it may be there to stop somebody.
+        if self.node.fuse().replace(config.policy) {
+            tracing::warn!("another local policy is in force");
+        }
         self.face.reload(&self.certs).map_err(|error| error.to_string())?;
         let (labels, membership) = (self.node.label_keeper(), self.node.membership().clone());
         let configured: Vec<Label> = config.labels;
@@ -120,6 +143,9 @@ impl RunningNode for Running {
     }
 
     fn status(&self) -> String {
+        if self.node.portrait().revocations.own_revoked().is_some() {
+            return "REVOKED: every member refuses the key of this node".to_owned();
+        }
         let members = self.node.membership().members();
         let alive = members.iter().filter(|member| member.state == MemberState::Alive).count();
         format!("{alive} of {} members alive", members.len())
@@ -150,7 +176,11 @@ impl Status for PortraitStatus {
     }
 
     fn checks(&self) -> Vec<(&'static str, Result<(), String>)> {
-        vec![("certificate", self.certificate()), ("membership", self.membership())]
+        vec![
+            ("certificate", self.certificate()),
+            ("membership", self.membership()),
+            ("revocation", self.revocation()),
+        ]
     }
 }
 
@@ -158,6 +188,15 @@ impl PortraitStatus {
     fn certificate(&self) -> Result<(), String> {
         let ends = self.0.identity.not_after;
         if clock::wall() < ends { Ok(()) } else { Err("the certificate has ended: `ca.sh renew`".into()) }
+    }
+
+    fn revocation(&self) -> Result<(), String> {
+        match self.0.revocations.own_revoked() {
+            None => Ok(()),
+            Some(key) => {
+                Err(format!("the key of this node is revoked ({}): `ca.sh issue` a new one", key.reason))
+            }
+        }
     }
 
     fn membership(&self) -> Result<(), String> {

@@ -1,4 +1,5 @@
-//! The only code that touches the operating system: processes, signals, processors, memory, disks, network.
+//! The only code that touches the operating system: processes, signals, processors, memory, disks, network,
+//! units, the journal.
 //!
 //! Figures enter from `/proc` and `/sys`; they leave as snapshots through [`sampler::Sampler`], or as the
 //! answer of a function. What stands in those files was often written by somebody hostile (names, command
@@ -8,18 +9,22 @@
 use std::path::PathBuf;
 
 pub mod abilities;
+pub mod command;
 pub mod control;
 pub mod delta;
 pub mod details;
 pub mod error;
 pub mod figures;
+pub mod journal;
 pub mod machine;
 pub mod moment;
 pub mod occupant;
 pub mod processes;
+pub mod programs;
 pub mod rates;
 pub mod sampler;
 pub mod snapshot;
+pub mod systemd;
 
 mod source;
 mod stat;
@@ -35,7 +40,7 @@ pub struct Roots {
     pub proc: PathBuf,
     /// sysfs.
     pub sys: PathBuf,
-    /// System configuration; only `passwd` is read.
+    /// System configuration; only `passwd` and `group` are read.
     pub etc: PathBuf,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! See README for the map. Only `host` touches the operating system, only `transport` a socket of the mesh.
 
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -17,9 +18,11 @@ pub mod membership;
 pub mod naming;
 pub mod node;
 pub mod pki;
+pub mod policy;
 pub mod portrait;
 pub mod program;
 pub mod service_manager;
 pub mod services;
 pub mod store;
+pub mod supervise;
 pub mod transport;

@@ -88,7 +88,8 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-fn is_hidden(letter: char) -> bool {
+/// Whether a character changes what a terminal shows, or how.
+pub(crate) fn is_hidden(letter: char) -> bool {
     let bidi = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     letter.is_control() || bidi || matches!(letter, '\u{2028}' | '\u{2029}')
 }

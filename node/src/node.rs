@@ -8,6 +8,7 @@ mod keeping;
 mod settings;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,30 +20,43 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::audit::Audit;
 use crate::clock;
 use crate::dht::core::{self as dht_core, Dht};
 use crate::dht::driver::{self as dht_driver, Judge};
 use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
-use crate::gate::LogGate;
+use crate::gate::NodeGate;
 use crate::host::Roots;
+use crate::host::command::group::GroupRunner;
 use crate::host::machine::Machine;
+use crate::host::programs::group::GroupRunner as ProgramRunner;
 use crate::host::sampler::Sampler;
+use crate::host::systemd::Systemd;
 use crate::labels::Labels;
 use crate::labels::keeper::{self, LabelKeeper};
 use crate::membership::core::record::{Facts, SharedFacts, SignedFacts};
 use crate::membership::driver::{self as membership_driver, MembershipEvent, Portrayal, Sign, Verify};
 use crate::membership::facts;
 use crate::membership::handle::{Directory, MembershipHandle};
+use crate::membership::revoked::Revocations;
 use crate::naming::{self, Naming};
+use crate::policy::Fuse;
 use crate::portrait::Portrait;
 use crate::program::Runtimes;
+use crate::services::audit::AuditService;
+use crate::services::exec::ExecService;
+use crate::services::journal::JournalService;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
 use crate::services::process::ProcessService;
+use crate::services::program::ProgramService;
+use crate::services::revocation::RevocationService;
+use crate::services::unit::UnitService;
 use crate::store::{Store, StoreWriter};
+use crate::supervise::driver::{self as supervisor, Wiring};
 use crate::transport::{self, Inbound, Routes, Transport};
 use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::services;
@@ -55,6 +69,8 @@ pub use settings::{Settings, StartError};
 const INBOUND_QUEUE: usize = 256;
 /// How long the good-bye may take.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the last records may take.
+const AUDIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the node's own tasks have to end after that.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -67,6 +83,7 @@ pub struct Node {
     portrait: Arc<Portrait>,
     labels: LabelKeeper,
     sampler: Sampler,
+    guards: Guards,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -79,12 +96,9 @@ impl Node {
     pub async fn start(settings: Settings, runtimes: Runtimes) -> Result<Self, StartError> {
         let Settings { credentials, data, .. } = &settings;
         let identity = credentials.identity().clone();
-        let data = data.clone();
-        // The one waits for the disk and the other, which the first hello needs, computes.
-        let opening = spawn_blocking(move || Store::open(&data));
-        let hashing = spawn_blocking(services::schema_hashes);
-        let store = opening.await.map_err(|error| StartError::Task(error.to_string()))??;
-        hashing.await.map_err(|error| StartError::Task(error.to_string()))?;
+        let store = opened(data).await?;
+        // In force before the first connection.
+        let revocations = Arc::new(keeping::revocations(&store, &settings)?);
         let listen = transport::Settings { listen: settings.listen, peers_max: settings.peers_max };
         let transport = Transport::bind(&listen, credentials, runtimes.mesh.clone())
             .map_err(|source| StartError::Bind { address: settings.listen, source })?;
@@ -103,35 +117,45 @@ impl Node {
             transport: transport.clone(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            revocations: Arc::clone(&revocations),
         };
         let (membership, own, inbound_membership, told) = parts.membership(own, known, sign, &verify);
         let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
 
-        let registry = Registry::new(Arc::new(LogGate));
+        let guards = Guards::new(&settings, &store, &runtimes);
+        let registry = Registry::new(Arc::new(NodeGate::new(guards.fuse.clone(), guards.audit.clone())));
         let portrait = Arc::new(Portrait {
             machine: Machine::read(&Roots::default()),
             started: (Instant::now(), clock::wall()),
             transport: transport.clone(),
             membership: membership.clone(),
+            revocations: Arc::clone(&revocations),
             dht: counts,
             calls: registry.counters(),
             http: OnceLock::new(),
             identity,
         });
         let labels = LabelKeeper::new(labels, store.clone());
-        let service = NodeService {
-            portrait: Arc::clone(&portrait),
-            transport: transport.clone(),
-            membership: membership.clone(),
-            naming: naming.clone(),
-            labels: labels.clone(),
+        let programs = supervisor::start(&settings.data, parts.supervision(&store)).await?;
+        let handlers = Handlers {
+            node: NodeService {
+                portrait: Arc::clone(&portrait),
+                transport: transport.clone(),
+                membership: membership.clone(),
+                naming: naming.clone(),
+                labels: labels.clone(),
+                fuse: guards.fuse.clone(),
+            },
+            revocation: RevocationService { revocations, membership: membership.clone() },
+            audit: AuditService::new(settings.data.clone()),
+            program: ProgramService::new(programs, guards.fuse.clone()),
+            exec: ExecService::new(
+                guards.fuse.clone(),
+                Arc::new(GroupRunner),
+                (runtimes.main.clone(), parts.tasks.clone(), parts.stopping.clone()),
+            ),
         };
-        let registry = Arc::new(
-            registry
-                .mount(services::node::mount(service))
-                .mount(services::process::mount(ProcessService::new(sampler.clone())))
-                .mount(services::monitor::mount(MonitorService::new(&sampler))),
-        );
+        let registry = Arc::new(handlers.mount(registry, &sampler));
         transport.serve(Routes {
             registry: Arc::clone(&registry),
             dht: inbound_dht,
@@ -140,7 +164,7 @@ impl Node {
         let findings = Findings { found, told, own };
         parts.keep(&settings, store, findings, (naming, membership.clone()))?;
         let Parts { tasks, stopping, .. } = parts;
-        Ok(Self { transport, membership, registry, portrait, labels, sampler, tasks, stopping })
+        Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, tasks, stopping })
     }
 
     /// Where the mesh reaches it.
@@ -186,6 +210,11 @@ impl Node {
         self.labels.clone()
     }
 
+    /// What anybody may do here at most: services ask it, and a reload changes it.
+    pub fn fuse(&self) -> Fuse {
+        self.guards.fuse.clone()
+    }
+
     /// Whether every driver of it still runs.
     pub fn is_serving(&self) -> bool {
         self.membership.is_running()
@@ -199,10 +228,68 @@ impl Node {
         self.transport.close().await;
         self.stopping.cancel();
         self.sampler.stop();
+        if timeout(AUDIT_TIMEOUT, self.guards.audit.flush()).await.is_err() {
+            tracing::error!("the last outcomes did not get into the audit record in time");
+        }
         self.tasks.close();
         if timeout(TASKS_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!(left = self.tasks.len(), "tasks did not end in time");
         }
+    }
+}
+
+/// What stands before every call.
+#[derive(Debug)]
+struct Guards {
+    fuse: Fuse,
+    audit: Audit,
+    // However the node ends, its record is closed then, and the database behind it.
+    _recording: DropGuard,
+}
+
+impl Guards {
+    fn new(settings: &Settings, store: &Store, runtimes: &Runtimes) -> Self {
+        let recording = CancellationToken::new();
+        let place = (settings.data.as_path(), settings.credentials.identity().name.as_str());
+        Self {
+            fuse: Fuse::new(settings.policy.clone()),
+            audit: Audit::open(place, store.clone(), &runtimes.main, recording.clone()),
+            _recording: recording.drop_guard(),
+        }
+    }
+}
+
+/// The database, and what the first hello needs: the one waits for the disk while the other computes.
+async fn opened(data: &Path) -> Result<Store, StartError> {
+    let data = data.to_owned();
+    let opening = spawn_blocking(move || Store::open(&data));
+    let hashing = spawn_blocking(services::schema_hashes);
+    let store = opening.await.map_err(|error| StartError::Task(error.to_string()))??;
+    hashing.await.map_err(|error| StartError::Task(error.to_string()))?;
+    Ok(store)
+}
+
+/// What answers calls, beside what needs the sampler alone.
+struct Handlers {
+    node: NodeService,
+    revocation: RevocationService,
+    audit: AuditService,
+    program: ProgramService,
+    exec: ExecService,
+}
+
+impl Handlers {
+    fn mount(self, registry: Registry, sampler: &Sampler) -> Registry {
+        registry
+            .mount(services::node::mount(self.node))
+            .mount(services::process::mount(ProcessService::new(sampler.clone())))
+            .mount(services::monitor::mount(MonitorService::new(sampler)))
+            .mount(services::revocation::mount(self.revocation))
+            .mount(services::audit::mount(self.audit))
+            .mount(services::unit::mount(UnitService::new(Systemd::new())))
+            .mount(services::journal::mount(JournalService))
+            .mount(services::program::mount(self.program))
+            .mount(services::exec::mount(self.exec))
     }
 }
 
@@ -212,6 +299,7 @@ struct Parts {
     transport: Transport,
     tasks: TaskTracker,
     stopping: CancellationToken,
+    revocations: Arc<Revocations>,
 }
 
 /// What the drivers find, for the chores.
@@ -247,6 +335,7 @@ impl Parts {
             findings,
             sign,
             verify: Arc::clone(verify),
+            revocations: Arc::clone(&self.revocations),
             stopping: self.stopping.clone(),
         };
         let driver = membership_driver::Driver::new(own, known, seed(), wiring);
@@ -277,10 +366,22 @@ impl Parts {
             findings,
             counts: Arc::clone(&counts),
             judge,
+            revoked: self.revocations.watch(),
             stopping: self.stopping.clone(),
         };
         self.tasks.spawn_on(dht_driver::Driver::new(core, wiring).run(), &self.handle);
         (Naming::new(handle, mesh, Arc::clone(verify)), counts, inbound_tx, found)
+    }
+
+    fn supervision(&self, store: &Store) -> Wiring {
+        Wiring {
+            store: store.clone(),
+            runner: Arc::new(ProgramRunner::new(Roots::default())),
+            roots: Roots::default(),
+            seed: seed(),
+            tasks: self.tasks.clone(),
+            stopping: self.stopping.clone(),
+        }
     }
 
     /// The tasks that keep, publish and join.
@@ -292,10 +393,13 @@ impl Parts {
         (naming, membership): (Naming, MembershipHandle),
     ) -> Result<(), StartError> {
         let Findings { found, told, own } = findings;
-        let contacts = keeping::contacts(&store)?;
+        let contacts = keeping::contacts(&store, &settings.credentials.trust())?;
+        let kept = keeping::keep_revoked(Arc::clone(&self.revocations), store.clone());
+        self.tasks.spawn_on(until(&self.stopping, kept), &self.handle);
         let (writer, writing) = StoreWriter::new(store);
         self.tasks.spawn_on(writing, &self.handle);
-        let bootstrap = Bootstrap::new(self.transport.clone(), naming.dht().clone(), settings, contacts);
+        let through = (self.transport.clone(), naming.dht().clone(), Arc::clone(&self.revocations));
+        let bootstrap = Bootstrap::new(through, settings, contacts);
         let keeper = Keeper { found, told, writer, isolated: bootstrap.isolated() };
         let stopping = &self.stopping;
         self.tasks.spawn_on(until(stopping, keeper.run()), &self.handle);

@@ -7,12 +7,15 @@
 mod address;
 mod authority;
 mod bundle;
+mod courier;
+mod crl;
 mod error;
 mod files;
 mod issue;
 mod key;
 mod leaf;
 mod record;
+mod revoke;
 
 #[cfg(test)]
 mod tests;
@@ -20,8 +23,10 @@ mod tests;
 pub use address::{Address, Endpoint};
 pub use authority::{Authority, CA_DAYS_DEFAULT, CaCertificate, NewCa};
 pub use bundle::bundle;
+pub use crl::{CRL_DAYS_DEFAULT, CRL_DER, CRL_PEM, Crl};
 pub use error::PkiError;
 pub use issue::{Issued, NODE_DAYS_DEFAULT, NodeRequest, OPERATOR_DAYS_DEFAULT, OperatorRequest, Renewal};
 pub use key::{PASSPHRASE_CHARS_MIN, Sealing};
 pub use leaf::LEAF_DAYS_MAX;
-pub use record::{Kind, Record, find, list, refuse_taken, show};
+pub use record::{Kind, Record, RevokedRecord, find, list, refuse_taken, show};
+pub use revoke::{REVOKED, Revocation, Revoked};

@@ -15,6 +15,7 @@ use crate::dht::handle::DhtCounts;
 use crate::host::Roots;
 use crate::host::machine::{Machine, OwnUsage};
 use crate::membership::handle::MembershipHandle;
+use crate::membership::revoked::Revocations;
 use crate::transport::Transport;
 
 /// Everything that `info` and `stats` are read from.
@@ -30,6 +31,8 @@ pub struct Portrait {
     pub transport: Transport,
     /// Who is in the mesh.
     pub membership: MembershipHandle,
+    /// What is revoked.
+    pub revocations: Arc<Revocations>,
     /// Size of the DHT's part that is here.
     pub dht: Arc<DhtCounts>,
     /// Calls served.
@@ -86,6 +89,9 @@ impl Portrait {
             members: members.len() as u32,
             dht_contacts: self.dht.contacts() as u32,
             dht_records: self.dht.records() as u32,
+            revocation_epoch: self.revocations.epoch(),
+            revocation_heard_ms: self.revocations.heard_ms(),
+            revoked: self.revocations.own_revoked().is_some(),
         }
     }
 }

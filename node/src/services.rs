@@ -3,10 +3,16 @@
 //! Calls enter through the registry, typed and permitted; results and items leave the same way. What depends
 //! on the arguments is checked here. Nothing here knows a transport, HTTP, or the operating system.
 
+pub mod audit;
+pub mod exec;
+pub mod journal;
 pub mod monitor;
 pub mod node;
 pub mod process;
+pub mod program;
+pub mod revocation;
 mod routing;
+pub mod unit;
 
 #[cfg(test)]
 mod testing;

@@ -28,7 +28,7 @@ use p2p_shared::mesh::{Dial, Target, endpoint};
 use p2p_shared::rpc::frame::StreamKind;
 use p2p_shared::rpc::registry::Registry;
 use p2p_shared::services::node::{Direction, RefusedHandshake};
-use p2p_shared::tls::{Credentials, PeerIdentity, PeerKind, RefusalReason};
+use p2p_shared::tls::{Credentials, PeerIdentity, PeerKind, RefusalReason, Trust};
 use quinn::{ClientConfig, Endpoint};
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -116,6 +116,7 @@ struct Inner {
     client: ClientConfig,
     local: Local,
     own: PeerIdentity,
+    trust: Arc<Trust>,
     /// Owned by the task that accepts: the registry's services hold this transport.
     routes: OnceLock<Weak<Routes>>,
     // Three short look-ups from any thread, never held across an await.
@@ -152,6 +153,7 @@ impl Transport {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             own,
+            trust: credentials.trust(),
             handle,
         })))
     }
@@ -207,11 +209,15 @@ impl Transport {
         lock(&self.0.refused).total()
     }
 
-    /// Closes the connections of peers that `is_revoked` names.
-    pub fn close_revoked(&self, is_revoked: impl Fn(&NodeId) -> bool) {
-        for link in lock(&self.0.table).links().filter(|link| is_revoked(&link.peer().id)) {
-            link.close(CloseCode::Revoked, "revoked: this key is revoked in this mesh");
-        }
+    /// Closes the connections of operators whose key is revoked, and answers those of nodes: nothing is served
+    /// over them any more, and whoever asked tells them why and closes them by [`close_revoked`].
+    pub fn close_revoked(&self) -> Vec<Link> {
+        let out = |link: &&Link| self.0.is_out(link.peer());
+        let links: Vec<Link> = lock(&self.0.table).links().filter(out).cloned().collect();
+        let (nodes, operators): (Vec<Link>, _) =
+            links.into_iter().partition(|link| link.peer().kind == PeerKind::Node);
+        operators.iter().for_each(close_revoked);
+        nodes
     }
 
     /// Sends one message of the DHT or the membership to a node, over the standing connection or a new one,
@@ -277,7 +283,8 @@ impl Inner {
     }
 
     async fn connect(self: Arc<Self>, target: Target) -> Result<Link, DialError> {
-        if target.id == Some(self.own.id) {
+        // Who is revoked itself would be refused everywhere.
+        if target.id == Some(self.own.id) || self.is_out(&self.own) {
             return Err(DialError { target: target.to_string(), failures: Vec::new() });
         }
         let expected = Expected::from(&target);
@@ -325,6 +332,10 @@ impl Inner {
                 }
                 tracing::debug!(peer = %link.peer().name, address = %link.address(), "connected");
                 self.tasks.spawn_on(streams::run(Arc::clone(self), link.clone()), &self.handle);
+                if self.is_out(link.peer()) {
+                    // The list came between the handshake and the table, whose sweep did not see it.
+                    close_revoked(&link);
+                }
                 Ok(link)
             }
             Placed::Superseded(standing) => {
@@ -340,6 +351,11 @@ impl Inner {
             tracing::debug!(peer = %link.peer().name, %error, "disconnected");
             let _ = self.events.send(LinkEvent::Down(link.peer().id, error));
         }
+    }
+
+    /// Whether a key was revoked since its handshake.
+    fn is_out(&self, peer: &PeerIdentity) -> bool {
+        self.trust.is_revoked(&peer.id)
     }
 
     fn note_failures(&self, error: &DialError) {
@@ -363,6 +379,11 @@ impl Inner {
             tracing::warn!(%address, ?direction, reason = reason.as_str(), repeated, "handshake refused: {error}");
         }
     }
+}
+
+/// Closes a connection, and says that its peer is revoked.
+pub fn close_revoked(link: &Link) {
+    link.close(CloseCode::Revoked, "revoked: this key is revoked in this mesh");
 }
 
 async fn note_heard(inner: Arc<Inner>) {

@@ -14,6 +14,7 @@ const SLICE: &str = include_str!("../packaging/systemd/p2p-admin-managed.slice")
 const SYSUSERS: &str = include_str!("../packaging/systemd/p2p-admin.sysusers");
 const TMPFILES: &str = include_str!("../packaging/systemd/p2p-admin.tmpfiles");
 const NODE_TOML: &str = include_str!("../packaging/systemd/node.toml");
+const POLICY_TOML: &str = include_str!("../packaging/systemd/policy.toml");
 const CHANGELOG: &str = include_str!("../packaging/debian/changelog");
 
 /// Highest exposure of full administration by `systemd-analyze security`, in tenths. Half of the scale is what an
@@ -188,6 +189,15 @@ fn node_toml_is_the_template_of_this_version() {
         NODE_TOML,
         p2p_node::config::template(),
         "renew it: cargo run -p p2p-node -- config template > node/packaging/systemd/node.toml"
+    );
+}
+
+#[test]
+fn policy_toml_is_the_template_of_this_version() {
+    assert_eq!(
+        POLICY_TOML,
+        p2p_node::policy::template(),
+        "renew it: cargo run -p p2p-node -- config template --policy > node/packaging/systemd/policy.toml"
     );
 }
 

@@ -86,7 +86,7 @@ fn program_under_test() {
     let flags = vec![flag("certs", "--certs", "P2P_TEST_CERTS"), flag("data", "--data", "P2P_TEST_DATA")];
     let config = std::env::var_os("P2P_TEST_CONFIG").map(PathBuf::from);
     let exit = program::run(Starter(role), &Given { config, env_file: None, flags });
-    std::process::exit(exit as i32);
+    std::process::exit(exit.code().into());
 }
 
 struct World {

@@ -24,19 +24,50 @@ pub enum Permission {
     ProcessControl,
     /// Read host figures.
     MonitorRead,
+    /// Read who did what on a node.
+    AuditRead,
+    /// Read units: rows, details, and the text of their files as far as everybody on that machine may.
+    UnitRead,
+    /// Read the journal.
+    JournalRead,
+    /// Start, stop, restart, reload, enable, disable and mask units.
+    UnitControl,
+    /// Read supervised programs and their output, never the values of their environment.
+    ProgramRead,
+    /// Start, stop and restart the programs that are defined.
+    ProgramControl,
+    /// Run anything: commands, and definitions of programs.
+    Exec,
 }
 
 impl Permission {
     /// Every permission, in the order of the table in README.
-    pub const ALL: [Self; 5] =
-        [Self::NodeRead, Self::MonitorRead, Self::ProcessRead, Self::ProcessControl, Self::NodeLabel];
+    pub const ALL: [Self; 12] = [
+        Self::NodeRead,
+        Self::MonitorRead,
+        Self::ProcessRead,
+        Self::ProgramRead,
+        Self::UnitRead,
+        Self::JournalRead,
+        Self::ProcessControl,
+        Self::ProgramControl,
+        Self::UnitControl,
+        Self::NodeLabel,
+        Self::Exec,
+        Self::AuditRead,
+    ];
 
     /// The least role that has it.
     pub const fn role(self) -> Role {
         match self {
-            Self::NodeRead | Self::ProcessRead | Self::MonitorRead => Role::Viewer,
-            Self::ProcessControl => Role::Operator,
-            Self::NodeLabel => Role::Admin,
+            Self::NodeRead
+            | Self::MonitorRead
+            | Self::ProcessRead
+            | Self::ProgramRead
+            | Self::UnitRead
+            | Self::JournalRead => Role::Viewer,
+            Self::ProcessControl | Self::ProgramControl | Self::UnitControl => Role::Operator,
+            Self::NodeLabel | Self::Exec | Self::AuditRead => Role::Admin,
         }
     }
 
@@ -48,6 +79,13 @@ impl Permission {
             Self::ProcessRead => "process_read",
             Self::ProcessControl => "process_control",
             Self::MonitorRead => "monitor_read",
+            Self::AuditRead => "audit_read",
+            Self::UnitRead => "unit_read",
+            Self::JournalRead => "journal_read",
+            Self::UnitControl => "unit_control",
+            Self::ProgramRead => "program_read",
+            Self::ProgramControl => "program_control",
+            Self::Exec => "exec",
         }
     }
 }

@@ -102,31 +102,50 @@ impl Code {
 
 /// Exit code of every program of ours: sysexits(3), and 124 as of timeout(1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
     /// All was done.
-    Ok = 0,
+    Ok,
     /// It failed, or not every target ended well.
-    Failed = 1,
+    Failed,
     /// The command line is wrong.
-    Usage = 2,
+    Usage,
     /// Bad input data.
-    Data = 65,
+    Data,
     /// Cannot connect or bind; trying again later may help.
-    Unavailable = 69,
+    Unavailable,
     /// A defect.
-    Internal = 70,
+    Internal,
     /// Not allowed.
-    Permission = 77,
+    Permission,
     /// Bad configuration; trying again without a change is useless.
-    Config = 78,
+    Config,
     /// The time ran out.
-    TimedOut = 124,
+    TimedOut,
+    /// That of a command which ran elsewhere, passed on.
+    Remote(u8),
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Data => 65,
+            Self::Unavailable => 69,
+            Self::Internal => 70,
+            Self::Permission => 77,
+            Self::Config => 78,
+            Self::TimedOut => 124,
+            Self::Remote(code) => code,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(exit.code())
     }
 }
 

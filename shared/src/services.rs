@@ -9,9 +9,15 @@ use std::sync::LazyLock;
 use crate::rpc::client::Call;
 use crate::rpc::service::{MethodSpec, ServiceSpec};
 
+pub mod audit;
+pub mod exec;
+pub mod journal;
 pub mod monitor;
 pub mod node;
 pub mod process;
+pub mod program;
+pub mod revocation;
+pub mod unit;
 
 macro_rules! services {
     ($($module:ident),+ $(,)?) => {
@@ -30,7 +36,7 @@ macro_rules! services {
     };
 }
 
-services!(node, process, monitor);
+services!(node, process, monitor, revocation, audit, unit, journal, program, exec);
 
 impl<C: Call> Services for C {}
 

@@ -14,6 +14,7 @@ mod install;
 mod key;
 mod profile;
 mod refusal;
+mod revoked;
 mod trust;
 mod verifier;
 
@@ -23,7 +24,8 @@ pub(crate) mod testing;
 mod tests;
 
 pub use bundle::{
-    BOOTSTRAP_FILE, BOOTSTRAP_MAX, BootstrapError, Bundle, BundleError, BundleKind, bootstrap_addresses,
+    BOOTSTRAP_FILE, BOOTSTRAP_MAX, BootstrapError, Bundle, BundleError, BundleKind, REVOKED_FILE,
+    bootstrap_addresses,
 };
 pub use config::{client_config, server_config};
 pub use credentials::{Credentials, CredentialsError, CredentialsProblem, certificates_file};
@@ -33,5 +35,8 @@ pub use profile::{
     CERT_LIFE_MAX, PeerIdentity, PeerKind, ProfileRule, ROLE_EXTENSION_OID, identity, node_id,
 };
 pub use refusal::{Refusal, RefusalReason, TEXT_BYTES_MAX, clean_text};
+pub use revoked::{
+    REVOKED_BYTES_MAX, REVOKED_KEYS_MAX, RevokedError, RevokedKey, RevokedList, RevokedReason, SignedRevoked,
+};
 pub use trust::{Signed, Trust, TrustError};
 pub use verifier::Verifier;

@@ -16,7 +16,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use p2p_node::gate::LogGate;
+use p2p_node::audit::Audit;
+use p2p_node::gate::NodeGate;
+use p2p_node::policy::Fuse;
+use p2p_node::store::Store;
 use p2p_node::transport::{Routes, Settings, Transport};
 use p2p_shared::access::Role;
 use p2p_shared::error::RpcError;
@@ -27,6 +30,7 @@ use quinn::{Connection, Endpoint, EndpointConfig, TokioRuntime};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use ca::TestCa;
@@ -106,7 +110,15 @@ async fn serve_ours(
 ) -> anyhow::Result<()> {
     let settings = Settings { listen: loopback(), peers_max: 100 };
     let transport = Transport::bind(&settings, &credentials, Handle::current())?;
-    let registry = Arc::new(Registry::new(Arc::new(LogGate)).mount(contract::mount(EchoService)));
+    let data = tempfile::tempdir()?;
+    let audit = Audit::open(
+        (data.path(), "bench"),
+        Store::open(data.path())?,
+        &Handle::current(),
+        CancellationToken::new(),
+    );
+    let gate = Arc::new(NodeGate::new(Fuse::default(), audit));
+    let registry = Arc::new(Registry::new(gate).mount(contract::mount(EchoService)));
     // Nobody sends messages of DHT and membership here.
     let ((dht, _), (membership, _)) = (mpsc::channel(1), mpsc::channel(1));
     transport.serve(Routes { registry, dht, membership });

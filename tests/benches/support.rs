@@ -68,6 +68,11 @@ impl Program {
         Ok(started)
     }
 
+    /// Its process id.
+    pub const fn pid(&self) -> u32 {
+        self.pid
+    }
+
     fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         let (path, began) = (self._data.path().join("run.json"), Instant::now());
         loop {

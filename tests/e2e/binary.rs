@@ -21,6 +21,7 @@ use p2p_shared::mesh::link::Local;
 use p2p_shared::mesh::{Mesh, NodeHandle, Resolve, Target};
 use p2p_shared::services::Services;
 use p2p_shared::services::node::MemberState;
+use p2p_shared::tls::Credentials;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -43,7 +44,7 @@ const LOST: Duration = Duration::from_secs(10);
 fn program_under_test() {
     let Ok(args) = std::env::var(ARGS) else { return };
     let args = std::iter::once("p2p-node").chain(args.lines()).map(OsString::from);
-    std::process::exit(p2p_node::cli::main(args, Daemon) as i32);
+    std::process::exit(p2p_node::cli::main(args, Daemon).code().into());
 }
 
 /// A mesh on disk: a CA, and a directory for every node.
@@ -123,9 +124,13 @@ impl World {
 
     /// An operator's handle to a node.
     pub fn call(&self, name: &str, address: SocketAddr, role: Role) -> NodeHandle {
-        let operator = self.ca.operator(&format!("{}-{name}", role.as_str()), role);
+        self.call_as(&self.ca.operator(&format!("{}-{name}", role.as_str()), role), name, address)
+    }
+
+    /// This operator's handle to a node.
+    pub fn call_as(&self, operator: &Credentials, name: &str, address: SocketAddr) -> NodeHandle {
         let local = Local::new(operator.identity().mesh.clone());
-        let dial = ClientEndpoint::new(&operator, local, Handle::current()).unwrap();
+        let dial = ClientEndpoint::new(operator, local, Handle::current()).unwrap();
         let name: NodeName = name.parse().unwrap();
         Mesh::new(At([(name.clone(), address)].into()), dial).node(&name)
     }
@@ -186,7 +191,7 @@ impl Program {
     async fn refuses(mut self, exit: Exit, words: &[&str]) {
         let status = self.ended().await;
         let said = fs::read_to_string(&self.log).unwrap();
-        assert_eq!(status.code(), Some(exit as i32), "{said}");
+        assert_eq!(status.code(), Some(exit.code().into()), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.starts_with("p2p-node: "), "{said}");
         for word in words {

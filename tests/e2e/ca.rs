@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use p2p_node::pki::{
-    Authority, Endpoint, Kind, NewCa, NodeRequest, OperatorRequest, Renewal, Sealing, bundle,
+    Authority, Endpoint, Kind, NewCa, NodeRequest, OperatorRequest, Renewal, Revocation, Sealing, bundle,
 };
 use p2p_shared::access::Role;
 use p2p_shared::time::{Millis, UnixMillis};
-use p2p_shared::tls::Credentials;
+use p2p_shared::tls::{Credentials, RevokedReason, SignedRevoked};
 use tempfile::TempDir;
 
 pub const DAY: Millis = Millis::from_secs(86_400);
@@ -65,6 +65,17 @@ impl TestCa {
         tar
     }
 
+    /// Revokes the key that `name` has; the list that says so.
+    pub fn revoke(&self, name: &str) -> SignedRevoked {
+        let revocation = Revocation { name: name.parse().unwrap(), reason: RevokedReason::KeyCompromise };
+        self.authority.revoke(&revocation, now()).unwrap().list
+    }
+
+    /// Credentials for handing a list over.
+    pub fn courier(&self) -> Credentials {
+        self.authority.courier(now()).unwrap()
+    }
+
     /// A new certificate for the key that `name` has.
     pub fn renew(&self, name: &str) {
         let renewal = Renewal { name: name.parse().unwrap(), days: Some(60), addresses: Vec::new() };
@@ -73,6 +84,12 @@ impl TestCa {
 
     pub fn operator(&self, name: &str, role: Role) -> Arc<Credentials> {
         self.operator_at(name, role, now())
+    }
+
+    /// The directory of an operator's certificate and key, issued now.
+    pub fn operator_files(&self, name: &str, role: Role) -> PathBuf {
+        let request = OperatorRequest { name: name.parse().unwrap(), role, days: 30 };
+        self.authority.issue_operator(&request, &Sealing::Plain, now()).unwrap().directory
     }
 
     /// An operator's credentials, issued and loaded at `then`, good for 30 days.

@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 
 use p2p_node::membership::handle::{Directory, MembershipHandle};
 use p2p_node::node::{Node, Settings};
+use p2p_node::policy::{Fuse, Policy};
+use p2p_node::portrait::Portrait;
 use p2p_node::program::Runtimes;
+use p2p_node::transport::Transport;
 use p2p_shared::access::Role;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::mesh::endpoint::ClientEndpoint;
@@ -47,6 +50,8 @@ pub struct Cluster {
 struct Seat {
     name: NodeName,
     credentials: Arc<Credentials>,
+    /// What came in its bundle.
+    revoked: Option<Vec<u8>>,
     running: Option<Running>,
 }
 
@@ -54,6 +59,9 @@ struct Seat {
 struct Running {
     id: NodeId,
     membership: MembershipHandle,
+    transport: Transport,
+    portrait: Arc<Portrait>,
+    fuse: Fuse,
     end: oneshot::Sender<End>,
     thread: JoinHandle<()>,
 }
@@ -70,6 +78,9 @@ struct Started {
     id: NodeId,
     address: SocketAddr,
     membership: MembershipHandle,
+    transport: Transport,
+    portrait: Arc<Portrait>,
+    fuse: Fuse,
 }
 
 impl Cluster {
@@ -81,7 +92,7 @@ impl Cluster {
         for index in 0..count {
             let name: NodeName = format!("web-{}", index + 1).parse().unwrap();
             let credentials = cluster.ca.node(name.as_str());
-            cluster.nodes.push(Seat { name, credentials, running: None });
+            cluster.nodes.push(Seat { name, credentials, revoked: None, running: None });
             let bootstrap = if index == 0 { Vec::new() } else { vec![cluster.address(0).to_string()] };
             cluster.run(index, bootstrap).await;
         }
@@ -98,25 +109,28 @@ impl Cluster {
     }
 
     async fn run(&mut self, index: usize, bootstrap: Vec<String>) {
-        let data: PathBuf = self.directory.path().join(self.nodes[index].name.as_str());
+        let data = self.data(index);
         let node = &mut self.nodes[index];
         let settings = Settings {
             credentials: Arc::clone(&node.credentials),
             listen: loopback(),
             data,
+            revoked: node.revoked.clone(),
             bootstrap,
             advertise: Vec::new(),
             labels: Vec::new(),
             peers_max: 100,
             peer_timeout: Duration::from_secs(60),
+            policy: Policy::default(),
         };
         let (end, ended) = oneshot::channel();
         let (started_tx, started) = oneshot::channel();
         let thread = std::thread::Builder::new().name(node.name.to_string());
         let thread = thread.spawn(move || live(settings, started_tx, ended)).unwrap();
-        let Started { id, address, membership } = started.await.expect("the node starts");
+        let Started { id, address, membership, transport, portrait, fuse } =
+            started.await.expect("the node starts");
         self.addresses.lock().unwrap().insert(node.name.clone(), address);
-        node.running = Some(Running { id, membership, end, thread });
+        node.running = Some(Running { id, membership, transport, portrait, fuse, end, thread });
     }
 
     /// The node falls silent.
@@ -141,6 +155,26 @@ impl Cluster {
         self.run(index, Vec::new()).await;
     }
 
+    /// The node runs with these credentials from its next start on.
+    pub fn give(&mut self, index: usize, credentials: Arc<Credentials>) {
+        self.nodes[index].credentials = credentials;
+    }
+
+    /// The node finds this list beside its certificate from its next start on.
+    pub fn give_list(&mut self, index: usize, list: Vec<u8>) {
+        self.nodes[index].revoked = Some(list);
+    }
+
+    /// The endpoint of a running node.
+    pub fn transport(&self, index: usize) -> &Transport {
+        &self.nodes[index].running.as_ref().expect("it runs").transport
+    }
+
+    /// What a running node says of itself.
+    pub fn portrait(&self, index: usize) -> &Portrait {
+        &self.nodes[index].running.as_ref().expect("it runs").portrait
+    }
+
     pub fn name(&self, index: usize) -> &NodeName {
         &self.nodes[index].name
     }
@@ -151,6 +185,16 @@ impl Cluster {
 
     pub fn address(&self, index: usize) -> SocketAddr {
         self.addresses.lock().unwrap()[&self.nodes[index].name]
+    }
+
+    /// Where a node keeps its data.
+    pub fn data(&self, index: usize) -> PathBuf {
+        self.directory.path().join(self.nodes[index].name.as_str())
+    }
+
+    /// What may be done on a node at most.
+    pub fn fuse(&self, index: usize) -> &Fuse {
+        &self.nodes[index].running.as_ref().expect("it runs").fuse
     }
 
     /// Waits until the directory of a node is as wanted; it tells what it was if that does not happen.
@@ -215,7 +259,9 @@ fn live(settings: Settings, started: oneshot::Sender<Started>, ended: oneshot::R
     runtime.block_on(async {
         let node = Node::start(settings, runtimes).await.unwrap();
         let (id, address) = (node.id(), node.address().unwrap());
-        let _ = started.send(Started { id, address, membership: node.membership().clone() });
+        let (transport, portrait) = (node.transport().clone(), node.portrait());
+        let (membership, fuse) = (node.membership().clone(), node.fuse());
+        let _ = started.send(Started { id, address, membership, transport, portrait, fuse });
         if let Ok(End::Stop) = ended.await {
             node.shutdown().await;
         }

@@ -4,8 +4,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::future::BoxFuture;
 use p2p_node::transport::{Routes, Settings, Transport};
 use p2p_shared::error::RpcError;
 use p2p_shared::mesh::Target;
@@ -13,7 +11,7 @@ use p2p_shared::mesh::endpoint::{client_config, endpoint};
 use p2p_shared::mesh::failure::LinkError;
 use p2p_shared::mesh::link::{Expected, Link, Local};
 use p2p_shared::mesh::{Mesh, NodeHandle, Resolve};
-use p2p_shared::rpc::registry::{CallContext, Gate, Outcome, Registry};
+use p2p_shared::rpc::registry::{Arguments, CallContext, Decision, Gate, Outcome, Registry, Ticket};
 use p2p_shared::rpc::service::{Inputs, Items, MethodSpec};
 use p2p_shared::tls::Credentials;
 use quinn::Endpoint;
@@ -98,13 +96,8 @@ impl contract::Echo for EchoService {
 struct Open;
 
 impl Gate for Open {
-    fn before<'a>(
-        &'a self,
-        _: &'static MethodSpec,
-        _: &'a CallContext,
-        _: &'a Bytes,
-    ) -> BoxFuture<'a, Result<(), RpcError>> {
-        Box::pin(async { Ok(()) })
+    fn before<'a>(&'a self, _: &'static MethodSpec, _: &'a CallContext, _: Arguments<'a>) -> Decision<'a> {
+        Decision::Now(Ok(Ticket::default()))
     }
 
     fn after(&self, _: Option<&'static MethodSpec>, _: &CallContext, _: &Outcome<'_>) {}

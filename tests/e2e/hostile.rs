@@ -97,8 +97,14 @@ fn memberships(signer: &Credentials) -> Vec<Vec<u8>> {
         Body::News,
         Body::Taken,
         Body::Busy,
+        Body::WantRevoked,
+        Body::Revoked { list: vec![1; 300] },
     ];
-    let message = |body| Message { view: View { sequence: 3, fingerprint: 8 }, body, gossip: gossip.clone() };
+    let message = |body| Message {
+        view: View { sequence: 3, fingerprint: 8, revoked: 2 },
+        body,
+        gossip: gossip.clone(),
+    };
     bodies.into_iter().map(|body| wire::encode(&message(body)).unwrap()).collect()
 }
 

@@ -89,7 +89,7 @@ async fn each_program_sends_the_others_bundle_to_the_other() {
     let certs = root.path().join("pki");
 
     let (code, said) = import(&world, &packed(&world, &root, (Kind::Operator, "anna"), &[]), &certs).await;
-    assert_eq!((code, said.lines().count()), (Some(Exit::Data as i32), 1), "{said}");
+    assert_eq!((code, said.lines().count()), (Some(Exit::Data.code().into()), 1), "{said}");
     assert!(said.contains("that is an operator's bundle: p2p-tui import"), "{said}");
     assert!(!certs.exists());
 
@@ -114,7 +114,7 @@ async fn a_stranger_is_refused_and_a_renewal_is_not() {
 
     let stranger = packed(&world, &root, (Kind::Node, "web-2"), &[]);
     let (code, said) = import(&world, &stranger, &certs).await;
-    assert_eq!((code, said.lines().count()), (Some(Exit::Data as i32), 1), "{said}");
+    assert_eq!((code, said.lines().count()), (Some(Exit::Data.code().into()), 1), "{said}");
     assert!(
         said.contains("node web-1") && said.contains("node web-2") && said.contains("--replace"),
         "{said}"
@@ -124,4 +124,11 @@ async fn a_stranger_is_refused_and_a_renewal_is_not() {
     let (code, said) = import(&world, &packed(&world, &root, (Kind::Node, "web-1"), &[]), &certs).await;
     assert!(code == Some(0) && said.starts_with("Renewed in "), "{said}");
     assert!(said.contains("It joins through 192.0.2.1:5678."), "{said}");
+
+    // Once anything was revoked, the list comes along.
+    world.ca.operator("eve", Role::Viewer);
+    let list = world.ca.revoke("eve");
+    let (code, said) = import(&world, &packed(&world, &root, (Kind::Node, "web-1"), &[]), &certs).await;
+    assert!(code == Some(0) && said.starts_with("Renewed in "), "{said}");
+    assert_eq!(fs::read(certs.join("revoked.bin")).unwrap(), list.bytes);
 }

@@ -29,7 +29,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         what: "cores have no clock, socket, task or other layer",
-        inside: &["node/src/dht/core", "node/src/membership/core"],
+        inside: &["node/src/dht/core", "node/src/membership/core", "node/src/supervise/core"],
         except: &[],
         never: &[
             "tokio",
@@ -53,7 +53,7 @@ const RULES: &[Rule] = &[
         what: "only host touches the operating system's processes and figures",
         inside: &["shared/src", "node/src", "tui/src"],
         except: &["node/src/host"],
-        never: &["sysinfo::", "procfs::", "\"/proc/", "\"/sys/"],
+        never: &["sysinfo::", "procfs::", "zbus::", "\"/proc/", "\"/sys/"],
     },
     Rule {
         what: "services know no transport and no HTTP",

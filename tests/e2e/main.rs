@@ -5,11 +5,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod audit;
 mod binary;
 mod ca;
 mod cluster;
 mod doctor;
 mod echo;
+mod exec;
 mod golden;
 mod hostile;
 mod import;
@@ -17,5 +19,8 @@ mod layers;
 mod mesh;
 mod permissions;
 mod processes;
+mod programs;
 mod refusals;
+mod revocation;
+mod units;
 mod wire;

@@ -20,19 +20,31 @@ fn harmless(method: &str) -> Value {
     let process = json!({ "boot_id": "another boot", "pid": 1, "start_ticks": 1 });
     match method {
         "node.find" => json!({ "name": "web-1" }),
+        "node.can_i" => json!({ "method": "node.info", "arguments": null }),
+        "audit.list" => json!({ "filter": null, "limit": 10 }),
         "node.set_labels" => json!({ "set": [], "remove": [] }),
         "node.forget" => json!({ "id": NodeId::new([0; 32]) }),
         "process.list" => json!({ "filter": null }),
         "process.inspect" => process,
         "process.signal" => json!({ "target": process, "signal": "term" }),
         "process.renice" => json!({ "target": process, "nice": 0 }),
+        "revocation.adopt" => json!({ "list": [] }),
+        "program.define" => json!({ "definition": { "name": "a", "command": "/bin/true" }, "replace": true }),
+        "program.start" => json!({ "name": "nobody", "path": null }),
+        "program.logs" | "program.follow" => json!({ "name": "nobody", "lines": 1 }),
+        name if name.starts_with("program.") && name != "program.list" => json!({ "name": "nobody" }),
         "process.watch" | "monitor.watch" => json!({ "interval_ms": 1_000 }),
+        "unit.status" | "unit.file" | "unit.start" | "unit.stop" | "unit.restart" | "unit.reload"
+        | "unit.enable" | "unit.disable" | "unit.mask" | "unit.unmask" => json!({ "unit": "p2p-nowhere" }),
+        "exec.run" => {
+            json!({ "request": { "command": { "program": { "program": "true", "arguments": [] } } } })
+        }
         _ => json!({}),
     }
 }
 
 /// Calls a method by its name, as scripts do.
-async fn call(node: &NodeHandle, method: &'static MethodSpec) -> Result<(), RpcError> {
+pub async fn call(node: &NodeHandle, method: &'static MethodSpec) -> Result<(), RpcError> {
     let args = harmless(method.name);
     let reference = MethodRef { encoding: Some(Encoding::Json), ..method.into() };
     if method.verb.streams() {
@@ -53,8 +65,12 @@ async fn every_method_serves_exactly_the_roles_of_the_table() {
             let ended = soon(method.name, call(&node, method)).await;
             match ended.map_err(|error| error.code) {
                 Err(Code::Forbidden) => assert!(!role.has(method.permission), "{role}: {}", method.name),
-                Ok(()) | Err(Code::Conflict | Code::NotFound) => {
+                Ok(()) | Err(Code::Conflict | Code::NotFound | Code::Unsupported) => {
                     assert!(role.has(method.permission), "{role}: {}", method.name);
+                }
+                // Nothing is no list, which is seen only once it may be handed over.
+                Err(Code::BadRequest) if method.name == "revocation.adopt" => {
+                    assert!(role.has(method.permission), "{role}");
                 }
                 Err(code) => panic!("{role}: {}: {code}", method.name),
             }

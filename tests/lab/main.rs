@@ -11,6 +11,7 @@ mod mesh;
 mod packages;
 mod readme;
 mod service;
+mod units;
 mod vm;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -23,12 +24,14 @@ const FULL: &str = "P2P_FULL";
 type Test = fn() -> anyhow::Result<()>;
 
 /// The tests, in the order in which they run: one at a time, as they all use the machine's network.
-const TESTS: [(&str, Test); 13] = [
+const TESTS: [(&str, Test); 15] = [
     ("five_hosts_are_set_up_by_the_commands_of_the_readme", fleet::the_readme),
     ("a_host_that_reboots_freezes_or_is_cut_off_comes_back", fleet::comes_back),
     ("with_every_bootstrap_address_dead_a_node_remembers", fleet::remembers),
     ("the_service_manager_and_the_journal_are_told", service::systemd_is_told),
     ("the_restricted_profile_works_and_is_tight", service::restricted),
+    ("units_and_journals_are_seen_and_controlled_from_another_node", units::seen_and_controlled),
+    ("a_transient_unit_outlives_who_started_it", units::transient),
     ("a_stuck_node_is_started_anew_by_the_watchdog", service::watchdog),
     ("a_bad_certificate_is_named_and_nothing_starts", install::bad_certificates),
     ("installing_again_interrupted_or_wrongly_is_harmless", install::again_and_wrongly),
@@ -43,6 +46,9 @@ const TESTS: [(&str, Test); 13] = [
 const LONG: (&str, Test) = ("limits_are_enforced_by_the_kernel_and_the_node_lives", vm::limits_are_real);
 
 fn main() {
+    if let Some(scene) = std::env::var_os(units::INSIDE) {
+        return units::inside(&scene.to_string_lossy());
+    }
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     let missing = missing();

@@ -3,6 +3,7 @@
 mod world;
 
 use p2p_node::membership::core::directory::State;
+use p2p_node::membership::core::io::Adoption;
 use p2p_shared::time::Millis;
 
 use world::World;
@@ -211,4 +212,88 @@ fn an_idle_mesh_says_little() {
         (per_node_second(world.messages - messages), per_node_second(world.bytes - bytes));
     println!("idle messages_per_node_s={messages:.2} bytes_per_node_s={bytes:.0}");
     assert!(messages < 6.0 && bytes < 400.0, "{messages} messages and {bytes} bytes a second");
+}
+
+/// The largest of all but one in a hundred.
+fn p99(mut times: Vec<u64>) -> u64 {
+    times.sort_unstable();
+    times[(times.len() * 99).div_ceil(100) - 1]
+}
+
+#[test]
+fn a_revocation_reaches_all_within_seconds() {
+    for (loss, limit) in [(0, 5_000), (30, 10_000)] {
+        let mut times = Vec::new();
+        for seed in 1..=20 {
+            let mut world = World::settled(32, seed);
+            world.loss_percent = loss;
+            let began = world.now;
+            assert_eq!(world.revoke(5, 1, &[9], 1), Adoption::Adopted);
+            let others = || (0..32).filter(|&node| node != 9);
+            world.run_for(Millis(limit * 2));
+            assert!(others().all(|node| world.epoch(node) == 1), "seed {seed}: somebody never heard");
+            assert!(others().all(|node| world.state(node, 9).is_none()), "seed {seed}: it is still listed");
+            let heard = world.in_force.iter().filter(|&&(_, node, _)| node != 9);
+            times.extend(heard.map(|(at, _, _)| at.since(began).0));
+        }
+        let p99 = p99(times);
+        let verdict = if p99 <= limit { "PASS" } else { "FAIL" };
+        println!(
+            "R7 revoke_simulated_p99_s={:.2} loss_percent={loss} limit={} {verdict}",
+            p99 as f64 / 1e3,
+            limit / 1_000
+        );
+        assert!(p99 <= limit);
+    }
+}
+
+#[test]
+fn a_healed_partition_has_the_highest_epoch_and_nobody_rolls_back() {
+    for seed in SEEDS {
+        let mut world = World::settled(32, seed);
+        assert_eq!(world.revoke(0, 1, &[7], 1), Adoption::Adopted);
+        world.run_for(Millis(5_000));
+        world.sides = (0..32).map(|node| node / 16).collect();
+        world.revoke(20, 2, &[7, 8], 2);
+        world.run_for(Millis(60_000));
+        assert!((0..16).filter(|&node| node != 7).all(|node| world.epoch(node) == 1), "seed {seed}");
+        world.sides = vec![0; 32];
+        let members = |world: &World| {
+            (0..32).filter(|node| ![7, 8].contains(node)).all(|node| {
+                world.epoch(node) == 2 && world.state(node, 8).is_none() && world.state(node, 7).is_none()
+            })
+        };
+        let took = world.expect_within(Millis(30_000), "all have the newer list", members);
+        // An old list that somebody kept changes nothing, wherever it is handed in.
+        for node in [3, 25] {
+            assert_eq!(world.revoke(node, 1, &[7], 1), Adoption::Older, "seed {seed}");
+        }
+        world.run_for(Millis(10_000));
+        assert!(members(&world), "seed {seed}: rolled back");
+        println!("R9 revocation_merged_s={:.2} limit=30 PASS (seed {seed})", took.0 as f64 / 1e3);
+    }
+}
+
+#[test]
+fn two_lists_of_one_epoch_are_an_alarm_and_the_first_one_stays() {
+    let mut world = World::settled(3, 1);
+    assert_eq!(world.revoke(0, 4, &[], 1), Adoption::Adopted);
+    assert_eq!(world.revoke(0, 4, &[], 1), Adoption::Known);
+    assert_eq!(world.revoke(0, 4, &[1], 2), Adoption::Fork);
+    assert_eq!((world.forks, world.core(0).revoked().map(|signed| signed.digest[0])), (1, Some(1)));
+}
+
+#[test]
+fn a_node_that_was_away_learns_of_the_list_and_a_restarted_one_still_has_it() {
+    let mut world = World::settled(8, 3);
+    world.kill(2);
+    world.revoke(0, 1, &[5], 1);
+    world.run_for(Millis(3_000));
+    world.kill(4);
+    world.start(4);
+    assert_eq!(world.epoch(4), 1, "from its store, before it heard anybody");
+    assert!(world.state(4, 5).is_none(), "nor is who was revoked brought back by the store");
+    world.start(2);
+    world.connect(2, 6);
+    world.expect_within(Millis(5_000), "who was away has it", |world| world.epoch(2) == 1);
 }

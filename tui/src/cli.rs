@@ -3,20 +3,28 @@
 //! Arguments enter; data leaves by standard output, words for people by standard error, and an exit code.
 //! Everything is a function of what is handed in, so that tests run commands in their own process.
 
+pub mod audit;
 pub mod call;
+pub mod can_i;
 pub mod console;
+pub mod exec;
 pub mod failure;
 pub mod first_run;
 pub mod import;
 pub mod kill;
 pub mod label;
+pub mod logs;
 pub mod manuals;
 pub mod nodes;
 pub mod open;
 pub mod output;
+pub mod pace;
+pub mod programs;
 pub mod ps;
+pub mod reboot;
 pub mod session;
 pub mod top;
+pub mod units;
 pub mod why;
 
 use std::ffi::OsString;
@@ -100,6 +108,8 @@ pub enum MeshCommand {
     Nodes(ListArgs),
     /// List the processes of nodes
     Ps(ListArgs),
+    /// List the programs that nodes keep running, and start, stop and define them
+    Programs(programs::ProgramsArgs),
     /// Show the figures of nodes
     Top {
         /// Print them once
@@ -109,8 +119,19 @@ pub enum MeshCommand {
         #[command(flatten)]
         list: ListArgs,
     },
+    /// Show who did what on nodes, newest first
+    Audit(audit::AuditArgs),
+    /// List what systemd runs on nodes, and control it
+    Units(units::UnitsArgs),
+    /// Read the journals of nodes, merged in the order of time
+    #[command(visible_alias = "journal")]
+    Logs(logs::LogsArgs),
     /// Call any method of any service
     Call(call::CallArgs),
+    /// Ask whether nodes would let you do something, without doing it
+    CanI(can_i::CanIArgs),
+    /// Run a command on nodes
+    Exec(Box<exec::ExecArgs>),
     /// Send a signal to a process
     Kill(kill::KillArgs),
     /// Say what started a process
@@ -119,6 +140,8 @@ pub enum MeshCommand {
     Label(label::LabelArgs),
     /// Forget a member that is lost or has left
     Forget(label::ForgetArgs),
+    /// Start machines anew, and wait until they are back
+    Reboot(Box<reboot::RebootArgs>),
 }
 
 /// Which nodes, and how to print.
@@ -202,7 +225,8 @@ async fn dispatch(
                 let text = "refused here: --readonly, or readonly in tui.toml, is set";
                 return Err(CliError::new(Exit::Permission, text));
             }
-            let session = Session::open(&options.entrance, surroundings).await?;
+            let session = Session::open(&options.entrance, surroundings).await;
+            let session = session.map_err(|error| command.not_reached(error))?;
             let ended = command.run(&session, streams).await;
             session.close().await;
             ended
@@ -226,22 +250,47 @@ impl MeshCommand {
     /// Whether it changes something; an error if it cannot be done at all.
     fn acts(&self) -> Result<bool, CliError> {
         Ok(match self {
-            Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } | Self::Why(_) => false,
+            Self::Nodes(_)
+            | Self::Ps(_)
+            | Self::Top { .. }
+            | Self::Why(_)
+            | Self::Audit(_)
+            | Self::Logs(_) => false,
+            Self::CanI(args) => can_i::check(args).map(|()| false)?,
             Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
+            Self::Programs(args) => args.acts(),
+            Self::Units(args) => args.acts(),
             Self::Call(args) => args.request()?.acts(),
+            Self::Exec(args) => args.acts()?,
+            Self::Reboot(args) => !args.pace.dry_run,
         })
+    }
+
+    /// What it means for this command that there is no way into the mesh.
+    fn not_reached(&self, error: CliError) -> CliError {
+        match self {
+            Self::Exec(args) if error.exit() == Exit::Unavailable => args.not_reached(error),
+            _ => error,
+        }
     }
 
     async fn run(&self, session: &Session, streams: &mut Streams<'_>) -> Result<Exit, CliError> {
         match self {
             Self::Nodes(args) => nodes::run(session, args, streams),
             Self::Ps(args) => ps::run(session, args, streams).await,
+            Self::Programs(args) => programs::run(session, args, streams).await,
             Self::Top { list, .. } => top::run(session, list, streams).await,
+            Self::Audit(args) => audit::run(session, args, streams).await,
+            Self::Units(args) => units::run(session, args, streams).await,
+            Self::Logs(args) => logs::run(session, args, streams).await,
             Self::Call(args) => call::run(session, args, streams).await,
+            Self::CanI(args) => can_i::run(session, args, streams).await,
             Self::Kill(args) => kill::run(session, args, streams).await,
             Self::Why(args) => why::run(session, args, streams).await,
             Self::Label(args) => label::run(session, args, streams).await,
             Self::Forget(args) => label::forget(session, args, streams).await,
+            Self::Exec(args) => exec::run(session, args, streams).await,
+            Self::Reboot(args) => reboot::run(session, args, streams).await,
         }
     }
 }

@@ -13,14 +13,14 @@ pub mod event;
 pub mod filter;
 pub mod fleet;
 pub mod format;
-pub mod glob;
 pub mod keymap;
 pub mod layout;
 pub mod runtime;
-pub mod selector;
 pub mod terminal;
 pub mod testing;
 pub mod theme;
 pub mod view;
 pub mod views;
 pub mod widgets;
+
+pub use p2p_shared::{glob, selector};

@@ -1,5 +1,7 @@
 //! `p2p-node ca`: the CA of a mesh. `scripts/ca.sh` is the door to it.
 
+mod revoke;
+
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -34,6 +36,8 @@ Examples:
   p2p-node import web-1.tar                       on web-1, as root
   p2p-tui import anna.tar                         where anna works
   ca.sh renew web-1                               the same key and id, a later end
+  ca.sh revoke web-1 --push 10.0.0.2:5678         its key is out, on every node within seconds
+  ca.sh issue node web-1 --replace                revoke the old key, and issue a new one
 
 Passphrases are asked for on the terminal. Scripts name files instead:
   P2P_CA_PASSPHRASE_FILE   for the CA's key
@@ -57,6 +61,12 @@ enum CaCommand {
     /// Issue a certificate and its key.
     #[command(subcommand, arg_required_else_help = true)]
     Issue(IssueCommand),
+    /// Throw a key out of the mesh, for good; its name is free for a new one.
+    Revoke(revoke::RevokeArgs),
+    /// Hand the list of revoked keys to nodes, which tell all the others.
+    Push(revoke::PushArgs),
+    /// Write the revoked certificates as a CRL for other tools.
+    Crl(revoke::CrlArgs),
     /// Issue a certificate anew for the key it has: the id stays.
     Renew(RenewArgs),
     /// Show everybody who has a certificate.
@@ -96,6 +106,9 @@ struct IssueNodeArgs {
     /// loopback addresses are always in.
     #[arg(long = "address", value_name = "HOST")]
     addresses: Vec<Address>,
+    /// Revoke the key that this name has, and issue a new one.
+    #[arg(long)]
+    replace: bool,
     /// Life in days.
     #[arg(long, default_value_t = NODE_DAYS_DEFAULT, value_parser = clap::value_parser!(u64).range(1..=LEAF_DAYS_MAX))]
     days: u64,
@@ -108,6 +121,9 @@ struct IssueOperatorArgs {
     /// What the person is trusted with: viewer, operator or admin.
     #[arg(long)]
     role: Role,
+    /// Revoke the key that this name has, and issue a new one.
+    #[arg(long)]
+    replace: bool,
     /// Life in days.
     #[arg(long, default_value_t = OPERATOR_DAYS_DEFAULT, value_parser = clap::value_parser!(u64).range(1..=LEAF_DAYS_MAX))]
     days: u64,
@@ -176,6 +192,9 @@ fn dispatch(dir: &Path, command: CaCommand) -> anyhow::Result<()> {
         CaCommand::Init(args) => init(dir, args),
         CaCommand::Issue(IssueCommand::Node(args)) => issue_node(dir, args),
         CaCommand::Issue(IssueCommand::Operator(args)) => issue_operator(dir, args),
+        CaCommand::Revoke(args) => revoke::revoke(dir, args),
+        CaCommand::Push(args) => revoke::push(dir, &args),
+        CaCommand::Crl(args) => revoke::crl(dir, &args),
         CaCommand::Renew(args) => renew(dir, args),
         CaCommand::List(args) => list(dir, &args),
         CaCommand::Show(args) => show(dir, &args),
@@ -196,17 +215,19 @@ fn init(dir: &Path, args: InitArgs) -> anyhow::Result<()> {
 }
 
 fn issue_node(dir: &Path, args: IssueNodeArgs) -> anyhow::Result<()> {
-    pki::refuse_taken(dir, &args.name)?;
+    let replaced = revoke::replaced(dir, &args.name, args.replace.then_some(Kind::Node))?;
     let authority = open(dir)?;
+    revoke::replace(&authority, replaced)?;
     let request = NodeRequest { name: args.name, addresses: args.addresses, days: args.days };
     tell(&authority.issue_node(&request, now())?, "Issued");
     Ok(())
 }
 
 fn issue_operator(dir: &Path, args: IssueOperatorArgs) -> anyhow::Result<()> {
-    pki::refuse_taken(dir, &args.name)?;
+    let replaced = revoke::replaced(dir, &args.name, args.replace.then_some(Kind::Operator))?;
     let authority = open(dir)?;
     let sealing = if args.no_passphrase { Sealing::Plain } else { passphrase::chosen(OPERATOR_KEY)? };
+    revoke::replace(&authority, replaced)?;
     let request = OperatorRequest { name: args.name, role: args.role, days: args.days };
     tell(&authority.issue_operator(&request, &sealing, now())?, "Issued");
     Ok(())
@@ -255,6 +276,7 @@ fn show(dir: &Path, args: &ShowArgs) -> anyhow::Result<()> {
         ("not after", format!("{} ({})", record.not_after, left(&record))),
         ("serial", record.serial.clone()),
         ("addresses", or_dash(record.addresses.join(" "))),
+        ("revoked", revoked(&record)),
     ];
     emit(&rows.map(|(key, value)| format!("{key:<11} {value}\n")).concat())
 }
@@ -322,7 +344,17 @@ fn table(records: &[Record]) -> String {
     rows.iter().map(line).collect()
 }
 
+fn revoked(record: &Record) -> String {
+    record
+        .revoked
+        .as_ref()
+        .map_or_else(|| "no".to_owned(), |revoked| format!("{} ({})", revoked.at, revoked.reason))
+}
+
 fn left(record: &Record) -> String {
+    if record.revoked.is_some() {
+        return "revoked".to_owned();
+    }
     match record.days_left {
         ..=-1 => "ended".to_owned(),
         0 => "hours".to_owned(),

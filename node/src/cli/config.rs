@@ -9,7 +9,7 @@ use p2p_shared::error::Exit;
 use super::run::RunArgs;
 use super::{complain, output};
 use crate::config::{self, Row};
-use crate::program;
+use crate::{policy, program};
 
 /// Arguments of `config`.
 #[derive(Debug, Args)]
@@ -31,7 +31,11 @@ enum Action {
         origin: bool,
     },
     /// Prints a commented file with every key and its default
-    Template,
+    Template {
+        /// The one of policy.toml, which caps what anybody may do on this machine
+        #[arg(long)]
+        policy: bool,
+    },
 }
 
 /// Runs one of them.
@@ -39,7 +43,8 @@ pub(super) fn run(args: ConfigArgs) -> Exit {
     match args.action {
         Action::Check(sources) => check(sources),
         Action::Show { sources, origin } => show(sources, origin),
-        Action::Template => output::print(config::template().as_bytes()),
+        Action::Template { policy: false } => output::print(config::template().as_bytes()),
+        Action::Template { policy: true } => output::print(policy::template().as_bytes()),
     }
 }
 

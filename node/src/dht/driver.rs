@@ -17,7 +17,7 @@ use p2p_shared::rpc::frame::StreamKind;
 use p2p_shared::time::Millis;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,7 @@ use super::core::input::{Command, Input, Opened, QueryId, ReplyToken};
 use super::core::message::{Contact, Envelope, Record, Refusal, Reply, Request, RequestId};
 use super::core::output::{Outcome, Output, QueryStats};
 use super::handle::{DhtCounts, DhtEvent, Order, Overview};
+use crate::membership::revoked::InForce;
 use crate::transport::{Inbound, LinkEvent, Transport};
 
 /// Version byte before every message.
@@ -55,6 +56,8 @@ pub struct Wiring {
     pub counts: Arc<DhtCounts>,
     /// Judges records.
     pub judge: Judge,
+    /// The revocation list in force, whose keys are forgotten.
+    pub revoked: watch::Receiver<InForce>,
     /// Ends the driver.
     pub stopping: CancellationToken,
 }
@@ -102,6 +105,7 @@ impl Driver {
                 Some(Ok(asked)) = self.asking.join_next() => self.on_asked(asked),
                 Some(order) = self.wiring.orders.recv() => self.on_order(order),
                 event = links.recv() => self.on_link(event),
+                Ok(()) = self.wiring.revoked.changed() => self.on_revoked(),
                 _ = clock.tick() => self.handle(Input::WallClock(crate::clock::wall())),
                 () = sleep_until(due) => self.handle(Input::Timer),
             }
@@ -181,6 +185,14 @@ impl Driver {
                 // Whoever asked may have gone away.
                 let _ = answer.send(overview);
             }
+        }
+    }
+
+    /// Drops contacts and records of revoked keys.
+    fn on_revoked(&mut self) {
+        let list = self.wiring.revoked.borrow_and_update().clone();
+        for key in list.iter().flat_map(|signed| &signed.list.keys) {
+            self.handle(Input::Command(Command::Forget(key.id)));
         }
     }
 

@@ -120,7 +120,7 @@ impl Report {
     /// For scripts: an object with the exit code and the findings.
     pub fn json(&self) -> String {
         let findings = self.findings.iter().map(JsonFinding::new).collect();
-        let report = JsonReport { exit: self.exit() as u8, findings };
+        let report = JsonReport { exit: self.exit().code(), findings };
         let mut text = serde_json::to_string_pretty(&report).expect("strings and numbers can be written");
         text.push('\n');
         text

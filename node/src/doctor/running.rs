@@ -89,6 +89,9 @@ pub struct Stats {
     pub members_alive: u32,
     /// All that it knows.
     pub members: u32,
+    /// Whether its own key is revoked.
+    #[serde(default)]
+    pub revoked: bool,
 }
 
 impl Running {
@@ -239,7 +242,7 @@ pub fn judge(running: &Running, plan: &Plan) -> Finding {
         (None, None) => PROGRAM,
     };
     let pid = running.pid().map_or_else(String::new, |pid| format!(" (pid {pid})"));
-    let members = running.stats.map_or_else(String::new, |Stats { members_alive, members }| {
+    let members = running.stats.map_or_else(String::new, |Stats { members_alive, members, .. }| {
         format!("; it sees {members_alive} of {members} members alive")
     });
     match &running.health {
@@ -252,6 +255,12 @@ pub fn judge(running: &Running, plan: &Plan) -> Finding {
             } else {
                 "restart it"
             },
+        ),
+        _ if running.stats.is_some_and(|stats| stats.revoked) => Finding::fail(
+            CHECK,
+            Exit::Unavailable,
+            format!("{name}{pid}: its key is revoked, and every member refuses it"),
+            "where the CA is, if it should come back: ca.sh issue node, ca.sh bundle; p2p-node import here",
         ),
         Health::Well | Health::NotAsked => Finding::ok(CHECK, format!("{name}{pid}{members}")),
     }
@@ -273,7 +282,7 @@ mod tests {
             note: Some(note),
             process: Some(Occupant { pid: 7, program: PROGRAM.into() }),
             health: Health::Well,
-            stats: Some(Stats { members_alive: 4, members: 5 }),
+            stats: Some(Stats { members_alive: 4, members: 5, revoked: false }),
             ..Running::default()
         }
     }
@@ -288,6 +297,11 @@ mod tests {
                 Running { health: Health::Ill("no answer".into()), ..running() },
                 Verdict::Fail(Exit::Unavailable),
                 "does not answer",
+            ),
+            (
+                Running { stats: Some(Stats { members_alive: 1, members: 5, revoked: true }), ..running() },
+                Verdict::Fail(Exit::Unavailable),
+                "its key is revoked",
             ),
             (Running { process: None, ..running() }, Verdict::Warn, "was killed"),
             (Running { hidden: true, ..Running::default() }, Verdict::Warn, "as user 1000"),

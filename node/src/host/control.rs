@@ -117,7 +117,7 @@ pub(super) fn verify_start(dir: impl AsFd, target: &ProcessRef) -> Result<(), Ho
     }
 }
 
-const fn number_of(signal: Signal) -> Option<Number> {
+pub(super) const fn number_of(signal: Signal) -> Option<Number> {
     Some(match signal {
         Signal::Hup => Number::HUP,
         Signal::Int => Number::INT,

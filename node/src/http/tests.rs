@@ -51,6 +51,9 @@ impl Status for Fixed {
             members_alive: 1,
             members: 1,
             dht_contacts: 0,
+            revocation_epoch: 0,
+            revocation_heard_ms: None,
+            revoked: false,
             dht_records: 0,
         }
     }

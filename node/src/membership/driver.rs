@@ -19,21 +19,25 @@ use p2p_shared::services::node::{Label, Member};
 use p2p_shared::time::{Millis, UnixMillis};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::core::Membership;
 use super::core::io::{Disconnect, Input, Output, Received, ReplyToken, RequestId, Start};
-use super::core::message::Message;
-use super::core::record::{SharedFacts, SignedFacts};
+use super::core::message::{Body, Gossip, Message};
+use super::core::record::{SharedFacts, SharedRevoked, SignedFacts};
 use super::handle::{Directory, ForgetError, Order};
+use super::revoked::Revocations;
 use super::wire;
-use crate::transport::{Inbound, LinkEvent, Transport};
+use crate::transport::{Inbound, LinkEvent, Transport, close_revoked};
 
 /// Later than anything that the core waits for.
 const IDLE: Duration = Duration::from_secs(3_600);
 /// A notice that was not delivered by then is news no more.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a node that is revoked has to take the list that says so, before its connection is closed.
+const LAST_WORD_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// What this node says of itself, before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +83,8 @@ pub struct Wiring {
     pub sign: Sign,
     /// Verifies.
     pub verify: Verify,
+    /// Judges lists of revoked keys, and puts them in force.
+    pub revocations: Arc<Revocations>,
     /// Ends the driver.
     pub stopping: CancellationToken,
 }
@@ -120,7 +126,8 @@ impl Driver {
             labels: own.facts.labels.clone(),
             left: false,
         };
-        let start = Start { config: Default::default(), seed, now: Millis::ZERO, own, known };
+        let revoked = wiring.revocations.in_force();
+        let start = Start { config: Default::default(), seed, now: Millis::ZERO, own, known, revoked };
         let mut driver = Self {
             core: Membership::new(start),
             wiring,
@@ -173,7 +180,18 @@ impl Driver {
     fn received(&self, message: Message) -> Received {
         let news = message.gossip.facts.iter().filter(|signed| !self.core.knows(signed));
         let facts = news.filter_map(|signed| (self.wiring.verify)(signed)).collect();
-        Received { message, facts }
+        let revoked = match &message.body {
+            Body::Revoked { list } => self.wiring.revocations.verify_news(list),
+            _ => None,
+        };
+        Received { message, facts, revoked }
+    }
+
+    /// A peer that knows no higher epoch confirms ours.
+    fn note_heard(&self, epoch: u64) {
+        if self.core.revoked().map_or(0, |signed| signed.list.epoch) >= epoch {
+            self.wiring.revocations.note_heard();
+        }
     }
 
     fn on_inbound(&mut self, inbound: Inbound) {
@@ -188,19 +206,23 @@ impl Driver {
         self.next_token += 1;
         let token = ReplyToken(self.next_token);
         self.answers.insert(token, inbound.answer);
+        let epoch = message.view.revoked;
         let received = self.received(message);
         self.handle(Input::Request { from: inbound.from.id, token, received });
+        self.note_heard(epoch);
     }
 
     fn on_done(&mut self, done: Done) {
         match done {
-            Done::Asked(request, from, answer) => {
-                let input = match answer.and_then(|bytes| wire::decode(&bytes).ok()) {
-                    Some(message) => Input::Reply { from, request, received: self.received(message) },
-                    None => Input::Failed(request),
-                };
-                self.handle(input);
-            }
+            Done::Asked(request, from, answer) => match answer.and_then(|bytes| wire::decode(&bytes).ok()) {
+                Some(message) => {
+                    let epoch = message.view.revoked;
+                    let received = self.received(message);
+                    self.handle(Input::Reply { from, request, received });
+                    self.note_heard(epoch);
+                }
+                None => self.handle(Input::Failed(request)),
+            },
             Done::Signed(facts) => self.on_signed(facts),
             Done::Told => {}
         }
@@ -235,6 +257,12 @@ impl Driver {
                 let now = self.now();
                 // Whoever asked may have gone away.
                 let _ = answer.send(self.core.forget(now, &id).map_err(ForgetError::from));
+            }
+            Order::AdoptRevoked(list, answer) => {
+                let now = self.now();
+                let adopted = self.core.adopt_revoked(now, list);
+                // Whoever asked may have gone away.
+                let _ = answer.send(adopted);
             }
             Order::Leave(answer) => {
                 self.parting.push(answer);
@@ -293,6 +321,11 @@ impl Driver {
                 Output::Twin => tracing::error!(
                     "another process signs with this node's key: a copied disk, or a stolen key"
                 ),
+                Output::Revoked(list) => self.enforce(&list),
+                Output::RevokedFork(list) => tracing::error!(
+                    epoch = list.list.epoch,
+                    "ALARM: the CA signed two different revocation lists of one epoch; this one is not in force"
+                ),
                 Output::Parted => {
                     for waiting in self.parting.drain(..) {
                         // Whoever asked may have gone away.
@@ -303,6 +336,25 @@ impl Driver {
         }
         if self.stale {
             self.publish();
+        }
+    }
+
+    /// Puts a list in force: from here on nothing of a revoked key is served. Its connections are closed, of
+    /// nodes after they were told by the list itself.
+    fn enforce(&mut self, list: &SharedRevoked) {
+        self.wiring.revocations.enforce(list);
+        let view = self.core.view();
+        let body = Body::Revoked { list: list.bytes.clone() };
+        let wire = encode(&Message { view, body, gossip: Gossip::default() });
+        for link in self.wiring.transport.close_revoked() {
+            let wire = wire.clone();
+            self.doing.spawn(async move {
+                if let Some(wire) = wire {
+                    let _ = timeout(LAST_WORD_TIMEOUT, link.ask(StreamKind::Membership, &wire)).await;
+                }
+                close_revoked(&link);
+                Done::Told
+            });
         }
     }
 

@@ -10,6 +10,8 @@ use p2p_shared::services::node::{Label, Member};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::core;
+use super::core::io::Adoption;
+use super::core::record::SharedRevoked;
 
 /// Orders that wait for the driver; whoever gives one more waits.
 const ORDERS_QUEUE: usize = 64;
@@ -28,6 +30,8 @@ pub enum Order {
     Refresh,
     /// Forget a member that is lost or has left.
     Forget(NodeId, oneshot::Sender<Result<(), ForgetError>>),
+    /// Put this list of revoked keys in force, if it is the newest.
+    AdoptRevoked(SharedRevoked, oneshot::Sender<Adoption>),
     /// Say good-bye, and answer once some have heard it.
     Leave(oneshot::Sender<()>),
 }
@@ -108,6 +112,14 @@ impl MembershipHandle {
         let (answer, answered) = oneshot::channel();
         self.orders.send(Order::Forget(id, answer)).await.map_err(|_| ForgetError::Stopped)?;
         answered.await.unwrap_or(Err(ForgetError::Stopped))
+    }
+
+    /// Puts a list of revoked keys in force, here and everywhere, if it is the newest; `None` if the node
+    /// shuts down.
+    pub async fn adopt_revoked(&self, list: SharedRevoked) -> Option<Adoption> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(Order::AdoptRevoked(list, answer)).await.ok()?;
+        answered.await.ok()
     }
 
     /// Says good-bye, and waits until some have heard it.

@@ -9,4 +9,5 @@ pub mod core;
 pub mod driver;
 pub mod facts;
 pub mod handle;
+pub mod revoked;
 pub mod wire;

@@ -8,7 +8,7 @@ use p2p_shared::rpc::codec::{self, CodecError, Encoding};
 use super::core::message::{MESSAGE_BYTES_MAX, Message};
 
 /// The version that this program speaks.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Why bytes are no message, or a message has no bytes.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,11 @@ mod tests {
     use crate::membership::core::message::{Body, Claim, Doubt, Entry, Gossip, PAGE_ENTRIES, View};
 
     fn message(body: Body) -> Message {
-        Message { view: View { sequence: u64::MAX, fingerprint: u64::MAX }, body, gossip: Gossip::default() }
+        Message {
+            view: View { sequence: u64::MAX, fingerprint: u64::MAX, revoked: u64::MAX },
+            body,
+            gossip: Gossip::default(),
+        }
     }
 
     #[test]

@@ -10,9 +10,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use p2p_shared::id::NodeId;
 use p2p_shared::mesh::backoff::Backoff;
+use p2p_shared::mesh::failure::{LinkError, RefusedBy};
 use p2p_shared::mesh::link::Link;
 use p2p_shared::mesh::{Dial, Target};
-use p2p_shared::tls::PeerKind;
+use p2p_shared::tls::{PeerKind, RefusalReason};
 use tokio::net::lookup_host;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -20,12 +21,15 @@ use tokio::time::{sleep, timeout};
 use super::Settings;
 use crate::dht::core::message::Contact;
 use crate::dht::handle::DhtHandle;
+use crate::membership::revoked::Revocations;
 use crate::transport::Transport;
 
 /// Remembered peers that are tried side by side; enough to find one that lives.
 const REMEMBERED_TRIED: usize = 8;
 /// Nobody is asked for less often than this while the node is alone.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+/// The same while a member says that this node is revoked.
+const WAIT_REVOKED: Duration = Duration::from_secs(60);
 /// How often it is checked that somebody is connected.
 const CHECK_INTERVAL: Duration = Duration::from_secs(15);
 /// How long a name may take to be resolved.
@@ -35,22 +39,33 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) struct Bootstrap {
     transport: Transport,
     dht: DhtHandle,
+    revocations: Arc<Revocations>,
     addresses: Vec<String>,
     remembered: Vec<Contact>,
     isolated: Arc<Notify>,
     backoff: Backoff,
+    /// Whether somebody said in the last round that this node is revoked.
+    refused: bool,
 }
 
 impl Bootstrap {
     pub(super) fn new(
-        transport: Transport,
-        dht: DhtHandle,
+        (transport, dht, revocations): (Transport, DhtHandle, Arc<Revocations>),
         settings: &Settings,
         remembered: Vec<Contact>,
     ) -> Self {
         let addresses = settings.bootstrap.clone();
         let backoff = Backoff::new(super::seed());
-        Self { transport, dht, addresses, remembered, isolated: Arc::default(), backoff }
+        Self {
+            transport,
+            dht,
+            revocations,
+            addresses,
+            remembered,
+            isolated: Arc::default(),
+            backoff,
+            refused: false,
+        }
     }
 
     /// Notified when nobody answers any more.
@@ -60,9 +75,11 @@ impl Bootstrap {
 
     pub(super) async fn run(mut self) {
         loop {
+            self.revocations.until_not_own().await;
             let links = self.attempt().await;
             if links.is_empty() && !self.is_connected() && self.knows_anybody() {
-                sleep(self.backoff.failed().to_duration().min(WAIT_MAX)).await;
+                let wait = self.backoff.failed().to_duration().min(WAIT_MAX);
+                sleep(if self.refused { WAIT_REVOKED } else { wait }).await;
                 continue;
             }
             self.backoff.succeeded();
@@ -89,7 +106,8 @@ impl Bootstrap {
     }
 
     /// One round: who is remembered, and whoever the configuration names beside them.
-    async fn attempt(&self) -> Vec<Link> {
+    async fn attempt(&mut self) -> Vec<Link> {
+        self.refused = false;
         let remembered = self.remembered.iter().take(REMEMBERED_TRIED).map(|contact| Target {
             name: None,
             id: Some(contact.id),
@@ -108,6 +126,14 @@ impl Bootstrap {
                 Ok(_) => {}
                 // One list for all nodes names each of them to itself too.
                 Err(error) if error.failures.iter().any(|failure| failure.error.is_oneself()) => {}
+                Err(error) if error.failures.iter().any(|failure| is_revoked(&failure.error)) => {
+                    self.refused = true;
+                    tracing::error!(
+                        target,
+                        "a member says that THIS NODE IS REVOKED: its key is on the CA's list. If it should come \
+                         back: `ca.sh issue node NAME`, `ca.sh bundle`, and `p2p-node import` here"
+                    );
+                }
                 Err(error) => tracing::info!(target, "not joined through it: {error}"),
             }
         }
@@ -128,6 +154,12 @@ impl Bootstrap {
             Err(error) => tracing::debug!(%error, "not joined"),
         }
     }
+}
+
+/// Whether a peer refused this node because its key is revoked. Only the CA's list is proof of that; a member
+/// may err or lie, so the others are asked all the same.
+const fn is_revoked(error: &LinkError) -> bool {
+    matches!(error, LinkError::Refused { by: RefusedBy::Peer, reason: RefusalReason::Revoked, .. })
 }
 
 /// The addresses of `HOST:PORT`, or none if the name cannot be resolved now.

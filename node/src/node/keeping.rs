@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use p2p_shared::rpc::codec::{self, Encoding};
+use p2p_shared::tls::Trust;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::{interval, sleep};
 
 use super::{Settings, StartError};
@@ -14,6 +16,7 @@ use crate::dht::handle::DhtEvent;
 use crate::membership::core::record::SharedFacts;
 use crate::membership::driver::MembershipEvent;
 use crate::membership::handle::MembershipHandle;
+use crate::membership::revoked::Revocations;
 use crate::naming::{FACTS_LIFE, Naming};
 use crate::store::{Store, StoreWriter, Write};
 use crate::transport::Transport;
@@ -24,6 +27,11 @@ const REFRESH_INTERVAL: Duration = Duration::from_millis(FACTS_LIFE.0 / 4);
 const ADDRESSES_INTERVAL: Duration = Duration::from_secs(30);
 /// Facts that change in quick succession are published once.
 const PUBLISH_DELAY: Duration = Duration::from_millis(200);
+
+/// Where the store keeps the list of revoked keys.
+const REVOKED_KEY: &str = "revoked";
+/// A list that could not be written is written again after this.
+const KEEP_AGAIN: Duration = Duration::from_secs(5);
 
 /// Keeps what the drivers found.
 pub(super) struct Keeper {
@@ -70,10 +78,56 @@ impl Keeper {
     }
 }
 
-/// The contacts that an earlier run remembered, the one heard last first.
-pub(super) fn contacts(store: &Store) -> Result<Vec<Contact>, StartError> {
+/// The contacts that an earlier run remembered, the one heard last first, without those revoked since.
+pub(super) fn contacts(store: &Store, trust: &Trust) -> Result<Vec<Contact>, StartError> {
     let contacts = store.contacts()?.into_iter();
-    Ok(contacts.filter_map(|bytes| codec::decode(&bytes, Encoding::Bincode).ok()).collect())
+    let contacts = contacts.filter_map(|bytes| codec::decode::<Contact>(&bytes, Encoding::Bincode).ok());
+    Ok(contacts.filter(|contact| !trust.is_revoked(&contact.id)).collect())
+}
+
+/// The list of revoked keys that an earlier run kept, or the one beside the certificate if that is newer.
+pub(super) fn revocations(store: &Store, settings: &Settings) -> Result<Revocations, StartError> {
+    let credentials = &settings.credentials;
+    let kept = store.meta(REVOKED_KEY)?;
+    let own = credentials.identity().id;
+    let (revocations, outcome) = Revocations::restore(own, credentials.trust(), kept.as_deref());
+    if let Err(error) = outcome {
+        tracing::error!(%error, "the revocation list on disk is none of this mesh; the mesh tells it again");
+    }
+    if let Some(Err(error)) = settings.revoked.as_deref().map(|bytes| revocations.offer(bytes)) {
+        tracing::error!(%error, "the revocation list beside the certificate is not in force");
+    }
+    Ok(revocations)
+}
+
+/// Keeps every list of revoked keys that comes into force. Only the newest one matters; a disk that fails is
+/// tried again.
+pub(super) async fn keep_revoked(revocations: Arc<Revocations>, store: Store) {
+    let mut in_force = revocations.watch();
+    loop {
+        let Some(signed) = in_force.borrow_and_update().clone() else {
+            if in_force.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let (store, bytes) = (store.clone(), signed.bytes.clone());
+        let written = spawn_blocking(move || store.put_meta(REVOKED_KEY, &bytes)).await;
+        match written {
+            Ok(Ok(())) => {
+                revocations.note_kept(signed.list.epoch);
+                if in_force.changed().await.is_err() {
+                    return;
+                }
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the revocation list is in force and not on disk; tried again");
+                sleep(KEEP_AGAIN).await;
+            }
+            // The runtime is shutting down.
+            Err(_) => return,
+        }
+    }
 }
 
 /// Publishes the own facts whenever they are signed, and has them signed before they expire.

@@ -12,7 +12,9 @@ use p2p_shared::tls::Credentials;
 
 use crate::host::error::HostError;
 use crate::host::machine;
+use crate::policy::Policy;
 use crate::store::StoreError;
+use crate::supervise::driver::SuperviseError;
 use crate::transport::Transport;
 
 /// Most addresses that a node says of itself.
@@ -27,6 +29,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where its database lies.
     pub data: PathBuf,
+    /// The list of revoked keys that lay beside the certificate.
+    pub revoked: Option<Vec<u8>>,
     /// `HOST:PORT` of nodes through which it joins.
     pub bootstrap: Vec<String>,
     /// What it says where it is reached; empty to find out.
@@ -37,6 +41,8 @@ pub struct Settings {
     pub peers_max: usize,
     /// A peer silent for so long leaves the routing table.
     pub peer_timeout: Duration,
+    /// What anybody may do here at most.
+    pub policy: Policy,
 }
 
 impl Settings {
@@ -90,6 +96,15 @@ pub enum StartError {
     /// A task of the start failed.
     #[error("the start was broken off: {0}")]
     Task(String),
+}
+
+impl From<SuperviseError> for StartError {
+    fn from(error: SuperviseError) -> Self {
+        match error {
+            SuperviseError::Store(error) => error.into(),
+            SuperviseError::Host(error) => error.into(),
+        }
+    }
 }
 
 impl StartError {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use p2p_shared::id::{MeshName, NodeName};
 use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::{CredentialsProblem, KeyFile, PassphraseError, Trust, certificates_file, node_id};
-use rcgen::{CertificateParams, Issuer, PublicKeyData};
+use rcgen::{CertificateParams, Issuer, PublicKeyData, SigningKey};
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use zeroize::Zeroizing;
@@ -78,6 +78,10 @@ impl CaCertificate {
     /// Its last moment, RFC 3339.
     pub fn ends(&self) -> String {
         record::rfc3339(self.until)
+    }
+
+    pub(super) const fn der(&self) -> &CertificateDer<'static> {
+        &self.der
     }
 
     pub(super) const fn until(&self) -> UnixMillis {
@@ -153,6 +157,15 @@ impl Authority {
     ) -> Result<CertificateDer<'static>, PkiError> {
         let signed = params.signed_by(public, &self.issuer).map_err(PkiError::internal)?;
         Ok(signed.der().clone())
+    }
+
+    /// Signs bytes that are no certificate; DER of ECDSA P-256 with SHA-256.
+    pub(super) fn sign_bytes(&self, bytes: &[u8]) -> Result<Vec<u8>, PkiError> {
+        self.issuer.key().sign(bytes).map_err(PkiError::internal)
+    }
+
+    pub(super) const fn issuer(&self) -> &Issuer<'static, CaKey> {
+        &self.issuer
     }
 
     fn with_key(certificate: CaCertificate, pair: CaKey) -> Result<Self, PkiError> {

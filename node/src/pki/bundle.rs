@@ -8,11 +8,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use p2p_shared::id::NodeName;
-use p2p_shared::tls::{BOOTSTRAP_FILE, BOOTSTRAP_MAX, BundleKind};
+use p2p_shared::tls::{BOOTSTRAP_FILE, BOOTSTRAP_MAX, BundleKind, REVOKED_FILE};
 use tar::{Builder, EntryType, Header};
 use zeroize::Zeroizing;
 
 use super::address::Endpoint;
+use super::authority::CaCertificate;
 use super::error::PkiError;
 use super::files::SECRET;
 use super::record::{self, Kind};
@@ -32,6 +33,7 @@ pub fn bundle(
         return Err(PkiError::TooManyEndpoints);
     }
     let directory = kind.path(ca, name);
+    record::refuse_revoked(ca, kind, name)?;
     let names = match kind {
         Kind::Node => BundleKind::Node,
         Kind::Operator => BundleKind::Operator,
@@ -45,6 +47,8 @@ pub fn bundle(
     }
     let endpoints: String = bootstrap.iter().map(|endpoint| format!("{endpoint}\n")).collect();
     entries.push((BOOTSTRAP_FILE, Zeroizing::new(endpoints.into_bytes())));
+    let list = CaCertificate::read(ca)?.revoked()?.filter(|_| kind == Kind::Node);
+    entries.extend(list.map(|signed| (REVOKED_FILE, Zeroizing::new(signed.bytes))));
     write_tar(&entries, out).map_err(|error| PkiError::file(Path::new("standard output"), error))
 }
 

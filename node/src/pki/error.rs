@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use p2p_shared::error::Exit;
 use p2p_shared::id::NodeName;
-use p2p_shared::tls::{CredentialsError, CredentialsProblem, Refusal};
+use p2p_shared::tls::{
+    CredentialsError, CredentialsProblem, REVOKED_KEYS_MAX, Refusal, RevokedError, RevokedReason,
+};
 
 use super::record::Kind;
 
@@ -17,7 +19,7 @@ pub enum PkiError {
     #[error("there is no CA in {}: `ca.sh init` makes one; --dir or P2P_CA_DIR names another directory", .0.display())]
     NoCa(PathBuf),
     #[error(
-        "{name} is taken by {} of this mesh: `ca.sh renew {name}` prolongs its certificate, `ca.sh show {name}` shows it",
+        "{name} is taken by {} of this mesh: `ca.sh renew {name}` prolongs its certificate, --replace revokes its key and issues a new one",
         .kind.with_article()
     )]
     NameTaken { name: NodeName, kind: Kind },
@@ -41,6 +43,14 @@ pub enum PkiError {
         p2p_shared::tls::BOOTSTRAP_MAX
     )]
     TooManyEndpoints,
+    #[error("the key of {name} is revoked since {at} ({reason}): `ca.sh issue {}` gives it a new one", .kind)]
+    IsRevoked { name: NodeName, kind: Kind, at: String, reason: RevokedReason },
+    #[error(
+        "the list of revoked keys is full ({REVOKED_KEYS_MAX}): this mesh needs a new CA, which begins a new list"
+    )]
+    ListFull,
+    #[error("{}: {error}; put it back from a backup, the newest one: members refuse an older list", .file.display())]
+    BadList { file: PathBuf, error: RevokedError },
     #[error("{}: {what}", .file.display())]
     Damaged { file: PathBuf, what: &'static str },
     #[error(transparent)]

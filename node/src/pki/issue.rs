@@ -67,7 +67,7 @@ pub struct Issued {
 impl Authority {
     /// Makes a node's key and certificate, and those of its HTTP face.
     pub fn issue_node(&self, request: &NodeRequest, now: UnixMillis) -> Result<Issued, PkiError> {
-        record::refuse_taken(self.certificate().directory(), &request.name)?;
+        self.refuse_taken(&request.name)?;
         let validity = self.validity(request.days, now)?;
         let mesh = self.certificate().mesh();
         let (key, http_key) = (NewKey::ed25519()?, NewKey::p256()?);
@@ -97,7 +97,7 @@ impl Authority {
         sealing: &Sealing,
         now: UnixMillis,
     ) -> Result<Issued, PkiError> {
-        record::refuse_taken(self.certificate().directory(), &request.name)?;
+        self.refuse_taken(&request.name)?;
         let validity = self.validity(request.days, now)?;
         let mesh = self.certificate().mesh();
         let key = NewKey::ed25519()?;
@@ -124,6 +124,7 @@ impl Authority {
         let kind = record::find(ca.directory(), name)?;
         let directory = kind.path(ca.directory(), name);
         let (peer, old, file) = record::read_identity(&directory, kind)?;
+        record::refuse_revoked(ca.directory(), kind, name)?;
         // An expired one may be renewed; one that this CA never signed may not.
         ca.trust()?
             .verify(&old, &[], now.min(peer.not_after))
@@ -164,14 +165,19 @@ impl Authority {
         Validity::of_leaf(now, days, self.certificate().until())
     }
 
+    fn refuse_taken(&self, name: &NodeName) -> Result<(), PkiError> {
+        record::refuse_taken(self.certificate().directory(), name)
+    }
+
     /// What a peer would say of it.
-    fn check(&self, leaf: &CertificateDer<'_>, now: UnixMillis) -> Result<(), PkiError> {
+    pub(super) fn check(&self, leaf: &CertificateDer<'_>, now: UnixMillis) -> Result<(), PkiError> {
         let judged = self.certificate().trust()?.verify(leaf, &[], now);
         judged.map(|_| ()).map_err(PkiError::internal)
     }
 
     /// Writes the directory of a new holder, all of it or nothing.
     fn place(&self, kind: Kind, name: &NodeName, files: &[NewFile<'_>]) -> Result<(), PkiError> {
+        self.archive(name)?;
         if files::new_directory(&kind.path(self.certificate().directory(), name), files)? {
             Ok(())
         } else {
@@ -211,7 +217,7 @@ fn public_key(certificate: &[u8]) -> Result<SubjectPublicKeyInfo, PkiError> {
     SubjectPublicKeyInfo::from_der(parsed.tbs_certificate.subject_pki.raw).map_err(PkiError::internal)
 }
 
-const fn public<'a>(name: &'a str, content: &'a [u8]) -> NewFile<'a> {
+pub(super) const fn public<'a>(name: &'a str, content: &'a [u8]) -> NewFile<'a> {
     NewFile { name, content, mode: files::PUBLIC }
 }
 

@@ -23,6 +23,8 @@ use super::error::PkiError;
 pub const LEAF_DAYS_MAX: u64 = 398;
 /// How far certificates are back-dated, for clocks that lag.
 const BACK_DATED: Millis = Millis::from_secs(300);
+/// How long a leaf for one errand lives.
+const COURIER_LIFE: Millis = Millis::from_secs(300);
 const DAY: Millis = Millis::from_secs(86_400);
 const SERIAL_BYTES: usize = 16;
 /// Tag of a DER UTF8String.
@@ -42,6 +44,12 @@ impl Validity {
     pub(super) fn of_ca(now: UnixMillis, days: u64) -> Self {
         let now = whole_seconds(now);
         Self { from: back_dated(now), until: now.plus(days_long(days)), shortened: false }
+    }
+
+    /// Of a leaf for one errand.
+    pub(super) fn of_courier(now: UnixMillis, ca_until: UnixMillis) -> Result<Self, PkiError> {
+        let errand = Self::of_leaf(now, 1, ca_until)?;
+        Ok(Self { until: errand.until.min(whole_seconds(now).plus(COURIER_LIFE)), ..errand })
     }
 
     /// Of a leaf, which never outlives its CA.

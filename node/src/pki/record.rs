@@ -13,13 +13,14 @@ use jiff::Timestamp;
 use p2p_shared::access::Role;
 use p2p_shared::id::{NodeId, NodeName, hex};
 use p2p_shared::time::UnixMillis;
-use p2p_shared::tls::{PeerIdentity, PeerKind, certificates_file, identity};
+use p2p_shared::tls::{PeerIdentity, PeerKind, RevokedKey, SignedRevoked, certificates_file, identity};
 use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::address::Address;
 use super::error::PkiError;
+use super::revoke;
 
 const MILLIS_A_DAY: i64 = 86_400_000;
 
@@ -41,6 +42,13 @@ impl Kind {
         match self {
             Self::Node => "nodes",
             Self::Operator => "operators",
+        }
+    }
+
+    const fn of(peer: &PeerIdentity) -> Self {
+        match peer.kind {
+            PeerKind::Node => Self::Node,
+            PeerKind::Operator(_) => Self::Operator,
         }
     }
 
@@ -88,12 +96,27 @@ pub struct Record {
     pub serial: String,
     /// Whom `http.crt` vouches for; empty for an operator.
     pub addresses: Vec<String>,
+    /// Of a key that is revoked: since when and why.
+    pub revoked: Option<RevokedRecord>,
+}
+
+/// The revocation of a key. The JSON of it is stable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RevokedRecord {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// The word, such as `key-compromise`.
+    pub reason: &'static str,
 }
 
 impl Record {
     /// Reads the holder in `directory` (`nodes/NAME` or `operators/NAME`).
     pub(super) fn read(directory: &Path, kind: Kind, now: UnixMillis) -> Result<Self, PkiError> {
-        let (peer, der, file) = read_identity(directory, kind)?;
+        Self::of(directory, read_identity(directory, kind)?, now)
+    }
+
+    fn of(directory: &Path, (peer, der, file): Identified, now: UnixMillis) -> Result<Self, PkiError> {
+        let kind = Kind::of(&peer);
         let damaged = |what| PkiError::Damaged { file: file.clone(), what };
         let parsed = X509Certificate::from_der(&der).map_err(|_| damaged("it is not a certificate"))?.1;
         let addresses = match kind {
@@ -114,17 +137,35 @@ impl Record {
             days_left: days_between(now, peer.not_after),
             serial: hex(parsed.raw_serial()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
+            revoked: None,
         })
+    }
+
+    fn marked(self, list: Option<&SignedRevoked>) -> Self {
+        let key = list.and_then(|signed| signed.list.get(&self.id));
+        let revoked = key.map(|key| RevokedRecord { at: rfc3339(key.at), reason: key.reason.as_str() });
+        Self { revoked, ..self }
     }
 }
 
-/// Everybody, nodes first, by name. What cannot be read is an error in its place.
+/// Everybody, nodes first, by name, and then whose keys were replaced. What cannot be read is an error in its
+/// place.
 pub fn list(ca: &Path, now: UnixMillis) -> Result<Vec<Result<Record, PkiError>>, PkiError> {
+    let revoked = revoke::read_list(ca)?;
+    let current = directories(ca)?.into_iter();
+    let mut all: Vec<_> = current.map(|(directory, kind)| Record::read(&directory, kind, now)).collect();
+    for directory in revoke::archived(ca)? {
+        all.push(read_archived(&directory).and_then(|found| Record::of(&directory, found, now)));
+    }
+    Ok(all.into_iter().map(|record| record.map(|record| record.marked(revoked.as_ref()))).collect())
+}
+
+/// The directory of everybody, nodes first, by name.
+pub(super) fn directories(ca: &Path) -> Result<Vec<(PathBuf, Kind)>, PkiError> {
     let mut all = Vec::new();
     for kind in Kind::ALL {
-        for name in names(&ca.join(kind.directory()))? {
-            all.push(Record::read(&kind.path(ca, &name), kind, now));
-        }
+        let names = names(&ca.join(kind.directory()))?;
+        all.extend(names.iter().map(|name| (kind.path(ca, name), kind)));
     }
     Ok(all)
 }
@@ -140,34 +181,62 @@ pub fn find(ca: &Path, name: &NodeName) -> Result<Kind, PkiError> {
 /// One holder.
 pub fn show(ca: &Path, name: &NodeName, now: UnixMillis) -> Result<Record, PkiError> {
     let kind = find(ca, name)?;
-    Record::read(&kind.path(ca, name), kind, now)
+    let record = Record::read(&kind.path(ca, name), kind, now)?;
+    Ok(record.marked(revoke::read_list(ca)?.as_ref()))
 }
 
-/// Refuses a name that somebody has. Asked before anybody is asked for a passphrase, too.
+/// Refuses a name that somebody has, unless that key is revoked. Asked before anybody is asked for a passphrase, too.
 pub fn refuse_taken(ca: &Path, name: &NodeName) -> Result<(), PkiError> {
-    match find(ca, name) {
-        Ok(kind) => Err(PkiError::NameTaken { name: name.clone(), kind }),
-        Err(_) => Ok(()),
+    let Ok(kind) = find(ca, name) else { return Ok(()) };
+    match revocation(ca, kind, name)? {
+        Some(_) => Ok(()),
+        None => Err(PkiError::NameTaken { name: name.clone(), kind }),
     }
 }
 
-/// Who the certificate in `directory` is of, with its DER and its path.
-pub(super) fn read_identity(
-    directory: &Path,
-    kind: Kind,
-) -> Result<(PeerIdentity, CertificateDer<'static>, PathBuf), PkiError> {
+/// Refuses a holder whose key is revoked: it is neither renewed nor carried anywhere.
+pub(super) fn refuse_revoked(ca: &Path, kind: Kind, name: &NodeName) -> Result<(), PkiError> {
+    match revocation(ca, kind, name)? {
+        Some(key) => {
+            let (at, reason) = (rfc3339(key.at), key.reason);
+            Err(PkiError::IsRevoked { name: name.clone(), kind, at, reason })
+        }
+        None => Ok(()),
+    }
+}
+
+/// What the list says of the key that a holder has.
+fn revocation(ca: &Path, kind: Kind, name: &NodeName) -> Result<Option<RevokedKey>, PkiError> {
+    let Some(signed) = revoke::read_list(ca)? else { return Ok(None) };
+    let (peer, _, _) = read_identity(&kind.path(ca, name), kind)?;
+    Ok(signed.list.get(&peer.id).copied())
+}
+
+/// Whose a certificate is, with its DER and its path.
+pub(super) type Identified = (PeerIdentity, CertificateDer<'static>, PathBuf);
+
+/// Who the certificate in `directory`, which is called after its holder, is of.
+pub(super) fn read_identity(directory: &Path, kind: Kind) -> Result<Identified, PkiError> {
+    let (peer, der, file) = identify(directory, kind)?;
+    if directory.file_name().is_none_or(|name| name != peer.name.as_str()) {
+        return Err(PkiError::Damaged { file, what: "its name is not that of its directory" });
+    }
+    Ok((peer, der, file))
+}
+
+/// The same of a directory that is called after the key.
+pub(super) fn read_archived(directory: &Path) -> Result<Identified, PkiError> {
+    let is_node = directory.join("node.crt").exists();
+    identify(directory, if is_node { Kind::Node } else { Kind::Operator })
+}
+
+fn identify(directory: &Path, kind: Kind) -> Result<Identified, PkiError> {
     let file = directory.join(format!("{kind}.crt"));
     let der = certificates_file(&file)?.swap_remove(0);
     let peer = identity(&der).map_err(|refusal| PkiError::NotOurs { file: file.clone(), refusal })?;
-    let found = match peer.kind {
-        PeerKind::Node => Kind::Node,
-        PeerKind::Operator(_) => Kind::Operator,
-    };
+    let found = Kind::of(&peer);
     if found != kind {
         return Err(PkiError::OtherKind { name: peer.name, found, asked: kind });
-    }
-    if directory.file_name().is_none_or(|name| name != peer.name.as_str()) {
-        return Err(PkiError::Damaged { file, what: "its name is not that of its directory" });
     }
     Ok((peer, der, file))
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use p2p_shared::access::Role;
 use p2p_shared::error::Exit;
 use p2p_shared::time::{Millis, UnixMillis};
-use p2p_shared::tls::{Credentials, PassphraseError, PeerKind};
+use p2p_shared::tls::{Credentials, PassphraseError, PeerKind, RevokedReason};
 use tempfile::TempDir;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
@@ -267,7 +267,7 @@ fn records_in_json_are_stable() {
     authority.issue_operator(&operator("anna", Role::Viewer), &Sealing::Plain, NOW).unwrap();
     let record = show(ca.path(), &"anna".parse().unwrap(), NOW.plus(days(31))).unwrap();
     let expected = format!(
-        r#"{{"name":"anna","kind":"operator","role":"viewer","id":"{}","not_before":"2026-11-23T03:17:03Z","not_after":"2026-12-23T03:22:03Z","days_left":-2,"serial":"{}","addresses":[]}}"#,
+        r#"{{"name":"anna","kind":"operator","role":"viewer","id":"{}","not_before":"2026-11-23T03:17:03Z","not_after":"2026-12-23T03:22:03Z","days_left":-2,"serial":"{}","addresses":[],"revoked":null}}"#,
         record.id, record.serial
     );
     assert_eq!(serde_json::to_string(&record).unwrap(), expected);
@@ -308,4 +308,120 @@ fn a_bundle_is_of_the_kind_that_was_asked_for_and_whole() {
     let missing = bundle(ca.path(), (Kind::Node, &name), &[], &mut bytes).unwrap_err();
     assert!(missing.to_string().contains("http.key"), "{missing}");
     assert!(bytes.is_empty(), "not even half of it was written");
+}
+
+fn revocation(name: &str) -> Revocation {
+    Revocation { name: name.parse().unwrap(), reason: RevokedReason::KeyCompromise }
+}
+
+#[test]
+fn a_revoked_name_is_on_the_list_once_and_gets_nothing_more() {
+    let ca = TempDir::new().unwrap();
+    let authority = new_ca(ca.path(), 3_650);
+    let issued = authority.issue_node(&node("web-1"), NOW).unwrap();
+    let first = authority.revoke(&revocation("web-1"), NOW).unwrap();
+    assert_eq!((first.id, first.before, first.list.list.epoch), (issued.record.id, false, 1));
+    let again = authority.revoke(&revocation("web-1"), NOW.plus(DAY)).unwrap();
+    assert!(again.before, "and says since when: {}", again.at);
+    assert_eq!(again.list.bytes, fs::read(ca.path().join(REVOKED)).unwrap());
+
+    let unknown = authority.revoke(&revocation("web-9"), NOW).unwrap_err();
+    assert!(matches!(unknown, PkiError::UnknownName { .. }));
+    let renewed = authority.renew(&renewal("web-1"), NOW).unwrap_err();
+    assert!(matches!(renewed, PkiError::IsRevoked { .. }), "{renewed}");
+    let packed = bundle(ca.path(), (Kind::Node, &"web-1".parse().unwrap()), &[], Vec::new()).unwrap_err();
+    assert!(matches!(packed, PkiError::IsRevoked { .. }), "{packed}");
+    let shown = show(ca.path(), &"web-1".parse().unwrap(), NOW).unwrap();
+    assert_eq!(shown.revoked.map(|revoked| revoked.reason), Some("key-compromise"));
+}
+
+#[test]
+fn lists_follow_each_other_by_epoch_and_hash() {
+    let ca = TempDir::new().unwrap();
+    let authority = new_ca(ca.path(), 3_650);
+    let mut previous = [0; 32];
+    for epoch in 1..=5 {
+        let name = format!("web-{epoch}");
+        authority.issue_node(&node(&name), NOW).unwrap();
+        let list = authority.revoke(&revocation(&name), NOW).unwrap().list;
+        assert_eq!(
+            (list.list.epoch, list.list.previous, list.list.keys.len()),
+            (epoch, previous, epoch as usize)
+        );
+        previous = list.digest;
+    }
+}
+
+#[test]
+fn a_revoked_name_is_free_for_a_new_key_and_the_old_private_key_is_gone() {
+    let ca = TempDir::new().unwrap();
+    let authority = new_ca(ca.path(), 3_650);
+    let old = authority.issue_node(&node("web-1"), NOW).unwrap().record;
+    assert!(matches!(authority.issue_node(&node("web-1"), NOW).unwrap_err(), PkiError::NameTaken { .. }));
+    authority.revoke(&revocation("web-1"), NOW).unwrap();
+    let new = authority.issue_node(&node("web-1"), NOW).unwrap().record;
+    assert_ne!(new.id, old.id);
+    assert_eq!(show(ca.path(), &new.name, NOW).unwrap().revoked, None);
+    let listed: Vec<_> = list(ca.path(), NOW).unwrap().into_iter().map(Result::unwrap).collect();
+    assert_eq!(listed.iter().map(|record| record.id).collect::<Vec<_>>(), [new.id, old.id]);
+    assert!(listed[1].revoked.is_some());
+    let archive = ca.path().join("revoked").join(old.id.to_string());
+    assert!(archive.join("node.crt").exists());
+    assert!(!archive.join("node.key").exists() && !archive.join("http.key").exists());
+    // The new key of the name can be revoked like any other.
+    assert_eq!(authority.revoke(&revocation("web-1"), NOW).unwrap().list.list.keys.len(), 2);
+}
+
+#[test]
+fn a_damaged_list_stops_the_ca_and_is_not_written_over() {
+    let ca = TempDir::new().unwrap();
+    let authority = new_ca(ca.path(), 3_650);
+    authority.issue_node(&node("web-1"), NOW).unwrap();
+    authority.revoke(&revocation("web-1"), NOW).unwrap();
+    let file = ca.path().join(REVOKED);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    let taken = authority.issue_node(&node("web-1"), NOW).unwrap_err();
+    assert!(matches!(taken, PkiError::BadList { .. }), "{taken}");
+    let refused = authority.revoke(&revocation("web-1"), NOW).unwrap_err();
+    assert!(matches!(refused, PkiError::BadList { .. }), "{refused}");
+    assert_eq!(fs::read(&file).unwrap(), bytes);
+}
+
+#[test]
+fn the_crl_holds_the_certificates_of_revoked_keys_and_the_ca_signed_it() {
+    use x509_parser::prelude::CertificateRevocationList;
+
+    let ca = TempDir::new().unwrap();
+    let authority = new_ca(ca.path(), 3_650);
+    assert_eq!(authority.write_crl(30, NOW).unwrap().certificates, 0);
+    let old = authority.issue_node(&node("web-1"), NOW).unwrap().record;
+    authority.issue_operator(&operator("anna", Role::Admin), &Sealing::Plain, NOW).unwrap();
+    authority.issue_node(&node("web-2"), NOW).unwrap();
+    authority.revoke(&revocation("web-1"), NOW).unwrap();
+    authority.revoke(&revocation("anna"), NOW).unwrap();
+    authority.issue_node(&node("web-1"), NOW).unwrap();
+    assert_eq!(
+        authority.write_crl(30, NOW.plus(DAY)).unwrap().certificates,
+        3,
+        "node, its HTTP face, operator"
+    );
+    let der = fs::read(ca.path().join(CRL_DER)).unwrap();
+    let (_, crl) = CertificateRevocationList::from_der(&der).unwrap();
+    let certificate = fs::read(ca.path().join("ca.crt")).unwrap();
+    let issuer = pem::parse(certificate).unwrap().into_contents();
+    let (_, issuer) = X509Certificate::from_der(&issuer).unwrap();
+    crl.verify_signature(issuer.public_key()).unwrap();
+    let serials = crl.iter_revoked_certificates().map(|entry| p2p_shared::id::hex(entry.raw_serial()));
+    assert!(serials.into_iter().any(|serial| serial == old.serial));
+}
+
+#[test]
+fn the_courier_is_a_viewer_for_five_minutes() {
+    let ca = TempDir::new().unwrap();
+    let courier = new_ca(ca.path(), 3_650).courier(NOW).unwrap();
+    let identity = courier.identity();
+    assert_eq!(identity.kind, PeerKind::Operator(Role::Viewer));
+    assert_eq!(identity.not_after, UnixMillis(NOW.0 / 1_000 * 1_000 + 300_000));
 }

@@ -19,6 +19,7 @@ pub(crate) fn context() -> CallContext {
             role: Role::Admin,
         },
         face: Face::Quic,
+        address: None,
         request_id: RequestId([0; 16]),
         trace_id: None,
         deadline: None,

@@ -6,6 +6,7 @@
 
 mod checkup;
 mod error;
+mod programs;
 mod writer;
 
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -29,6 +30,8 @@ const MEMBERS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("members");
 /// Contacts that answered, by id: eight bytes of when they were last heard (milliseconds since 1970,
 /// big-endian), and where they are.
 const CONTACTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("contacts");
+/// Supervised programs, by name.
+const PROGRAMS: TableDefinition<&str, &[u8]> = TableDefinition::new("programs");
 /// Small things by name.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
@@ -78,6 +81,7 @@ impl Store {
         {
             transaction.open_table(MEMBERS)?;
             transaction.open_table(CONTACTS)?;
+            transaction.open_table(PROGRAMS)?;
             let mut meta = transaction.open_table(META)?;
             if meta.get(META_SCHEMA)?.is_none() {
                 meta.insert(META_SCHEMA, SCHEMA_VERSION.to_be_bytes().as_slice())?;

@@ -3,6 +3,8 @@
 //! A caller that gives up resets the stream, and the handler is dropped where it stands. A caller that reads
 //! slowly stops the handler at its next item. Errors of the request are answered; the connection stays.
 
+use std::net::SocketAddr;
+
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use p2p_shared::access::Caller;
@@ -23,11 +25,11 @@ const ITEMS_QUEUE: usize = 16;
 /// Serves one call.
 pub(super) async fn serve(
     registry: &Registry,
-    caller: Caller,
+    from: (Caller, SocketAddr),
     mut send: SendStream,
     mut reader: FrameReader,
 ) -> Served {
-    let read = within_request_time(read_request(registry, caller, &mut reader)).await;
+    let read = within_request_time(read_request(registry, from, &mut reader)).await;
     let (request, method) = match read {
         Ok(Ok(request)) => request,
         Ok(Err(RequestError::Gone)) => return Served::Well,
@@ -68,7 +70,7 @@ impl From<StreamError> for RequestError {
 
 async fn read_request(
     registry: &Registry,
-    caller: Caller,
+    (caller, address): (Caller, SocketAddr),
     reader: &mut FrameReader,
 ) -> Result<(Request, Option<&'static MethodSpec>), RequestError> {
     let bad = |text: String| RequestError::Bad(RpcError::bad_request(text));
@@ -82,6 +84,7 @@ async fn read_request(
     let context = CallContext {
         caller,
         face: Face::Quic,
+        address: Some(address),
         request_id: head.request_id,
         trace_id: head.trace_id,
         deadline: CallContext::deadline(method, head.deadline),

@@ -101,9 +101,17 @@ async fn route(
     reader: FrameReader,
 ) -> Served {
     let Some(routes) = inner.routes.get().and_then(Weak::upgrade) else { return Served::Well };
+    if inner.is_out(link.peer()) {
+        // Its connection is about to be closed, with the reason.
+        let _ = send.reset(UNSUPPORTED);
+        return Served::Well;
+    }
     let is_node = link.peer().kind == PeerKind::Node;
     match kind {
-        Some(StreamKind::Rpc) => rpc::serve(&routes.registry, caller(link.peer()), send, reader).await,
+        Some(StreamKind::Rpc) => {
+            let from = (caller(link.peer()), link.address());
+            rpc::serve(&routes.registry, from, send, reader).await
+        }
         Some(StreamKind::Dht) if is_node => message(link, &routes.dht, send, reader).await,
         Some(StreamKind::Membership) if is_node => message(link, &routes.membership, send, reader).await,
         Some(StreamKind::Dht | StreamKind::Membership | StreamKind::Relay | StreamKind::Hello) | None => {

@@ -141,9 +141,7 @@ pub async fn duplex<C: Call, A: Serialize + Sync, I, O>(
     let encoding = opened.encoding;
     Ok(Duplex {
         output: Subscription { source: opened.source, encoding, item: PhantomData },
-        sink: opened.sink,
-        encoding,
-        item: PhantomData,
+        input: Inlet { sink: opened.sink, encoding, item: PhantomData },
     })
 }
 
@@ -177,12 +175,18 @@ impl<T: DeserializeOwned, S: ItemSource> Subscription<T, S> {
 pub struct Duplex<I, O, C: Call> {
     /// Items from the node.
     pub output: Subscription<O, C::Source>,
-    sink: C::Sink,
+    /// Items to the node.
+    pub input: Inlet<I, C::Sink>,
+}
+
+/// The direction to the node of a duplex call.
+pub struct Inlet<I, S> {
+    sink: S,
     encoding: Encoding,
     item: PhantomData<fn(I)>,
 }
 
-impl<I: Serialize + Sync, O, C: Call> Duplex<I, O, C> {
+impl<I: Serialize + Sync, S: ItemSink> Inlet<I, S> {
     /// Sends one item; waits while the node is slow.
     ///
     /// # Errors
@@ -198,5 +202,29 @@ impl<I: Serialize + Sync, O, C: Call> Duplex<I, O, C> {
     /// If the way to the node fails.
     pub async fn finish(&mut self) -> Result<(), RpcError> {
         self.sink.finish().await
+    }
+}
+
+impl<I: Serialize + Sync, O, C: Call> Duplex<I, O, C> {
+    /// Sends one item; waits while the node is slow.
+    ///
+    /// # Errors
+    /// If the way to the node fails or the item cannot be written.
+    pub async fn send(&mut self, item: &I) -> Result<(), RpcError> {
+        self.input.send(item).await
+    }
+
+    /// Ends this side; the node may go on answering.
+    ///
+    /// # Errors
+    /// If the way to the node fails.
+    pub async fn finish(&mut self) -> Result<(), RpcError> {
+        self.input.finish().await
+    }
+
+    /// Both directions apart, for who sends while it receives: a node may be slow to take while it has much to
+    /// say. The call ends once the output is dropped.
+    pub fn split(self) -> (Subscription<O, C::Source>, Inlet<I, C::Sink>) {
+        (self.output, self.input)
     }
 }

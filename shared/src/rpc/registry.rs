@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
 
+use super::codec::Encoding;
 use super::frame::RequestId;
 use super::service::{Handler, MethodSpec, Mounted, Payload, ServiceSpec};
 use crate::access::{Caller, Proof};
@@ -43,6 +45,8 @@ pub struct CallContext {
     pub caller: Caller,
     /// By which door.
     pub face: Face,
+    /// From where; `None` where a door knows no addresses.
+    pub address: Option<SocketAddr>,
     /// The caller's identity for this request.
     pub request_id: RequestId,
     /// Ties together what several nodes log about one action.
@@ -72,11 +76,33 @@ pub trait Gate: Send + Sync + 'static {
         &'a self,
         method: &'static MethodSpec,
         context: &'a CallContext,
-        args: &'a Bytes,
-    ) -> BoxFuture<'a, Result<(), RpcError>>;
+        arguments: Arguments<'a>,
+    ) -> Decision<'a>;
 
-    /// Learns how it ended, refusals included. `method` is `None` if there is no such method.
+    /// Learns how it ended, refusals and calls that were given up included. `method` is `None` if there is no
+    /// such method.
     fn after(&self, method: Option<&'static MethodSpec>, context: &CallContext, outcome: &Outcome<'_>);
+}
+
+/// What the gate says of a call: at once, as for every read, or after it has waited for something.
+pub enum Decision<'a> {
+    /// Without waiting.
+    Now(Result<Ticket, RpcError>),
+    /// Once this is done.
+    Later(BoxFuture<'a, Result<Ticket, RpcError>>),
+}
+
+/// What the gate knows a call by that it let pass; it comes back in the [`Outcome`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ticket(pub Option<u64>);
+
+/// The arguments of a call, still encoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Arguments<'a> {
+    /// As they came.
+    pub bytes: &'a Bytes,
+    /// How they are written.
+    pub encoding: Encoding,
 }
 
 /// How a call ended.
@@ -88,6 +114,10 @@ pub struct Outcome<'a> {
     pub error: Option<&'a RpcError>,
     /// From the gate to the end.
     pub elapsed: Duration,
+    /// What the gate gave; `None` if the call did not pass it.
+    pub ticket: Option<Ticket>,
+    /// What was asked for, of a call that did not pass the gate.
+    pub arguments: Option<Arguments<'a>>,
 }
 
 /// One call, as a transport hands it in.
@@ -162,7 +192,8 @@ impl Registry {
         self.methods.get(name).map(|entry| entry.spec)
     }
 
-    /// Looks up, checks the permission, asks the gate, and runs the method within its deadline.
+    /// Looks up, checks the permission, asks the gate, and runs the method within its deadline. The gate
+    /// hears of the end of every call, also of one that is dropped before it ended.
     ///
     /// # Errors
     /// [`Code::Unsupported`] for an unknown method, [`Code::Forbidden`] without the permission,
@@ -170,37 +201,53 @@ impl Registry {
     /// gate or the handler says.
     pub async fn call(&self, request: Request) -> Result<Bytes, RpcError> {
         self.counters.calls.increment();
-        let started = Instant::now();
         let Request { method: name, context, proof, payload } = request;
         let entry = self.methods.get(name.as_str());
+        let mut ending = Ending {
+            registry: self,
+            method: entry.map(|entry| entry.spec),
+            name: &name,
+            context: &context,
+            started: Instant::now(),
+            ticket: None,
+            refused: None,
+            told: false,
+        };
         let result = match entry {
             None => Err(RpcError::unsupported(format!("there is no method {name:?} on this node"))),
-            Some(entry) => self.gated(entry, (&context, started), &proof, payload).await,
+            Some(entry) => self.gated(entry, &mut ending, &proof, payload).await,
         };
-        if result.is_err() {
-            self.counters.failed.increment();
-        }
-        let outcome = Outcome { name: &name, error: result.as_ref().err(), elapsed: started.elapsed() };
-        self.gate.after(entry.map(|entry| entry.spec), &context, &outcome);
+        ending.tell(result.as_ref().err());
         result
     }
 
     async fn gated(
         &self,
         entry: &Entry,
-        (context, started): (&CallContext, Instant),
+        ending: &mut Ending<'_>,
         proof: &Proof,
         payload: Payload,
     ) -> Result<Bytes, RpcError> {
-        if *proof != Proof::Connection {
-            return Err(RpcError::unauthenticated("this node cannot verify that kind of proof"));
+        let (spec, context) = (entry.spec, ending.context);
+        let passed = match verified(proof).and_then(|()| permitted(spec, &context.caller)) {
+            Err(error) => Err(error),
+            Ok(()) => {
+                let arguments = Arguments { bytes: &payload.args, encoding: payload.encoding };
+                match self.gate.before(spec, context, arguments) {
+                    Decision::Now(passed) => passed,
+                    Decision::Later(waiting) => waiting.await,
+                }
+            }
+        };
+        match passed {
+            Ok(ticket) => ending.ticket = Some(ticket),
+            Err(error) => {
+                ending.refused = Some((payload.args, payload.encoding));
+                return Err(error);
+            }
         }
-        if !context.caller.may(entry.spec.permission) {
-            return Err(refusal(entry.spec, &context.caller));
-        }
-        self.gate.before(entry.spec, context, &payload.args).await?;
-        let late = || out_of_time(entry.spec);
-        if context.deadline.is_some_and(|deadline| deadline <= started) {
+        let late = || out_of_time(spec);
+        if context.deadline.is_some_and(|deadline| deadline <= ending.started) {
             return Err(late());
         }
         let mut run = AssertUnwindSafe((entry.handler)(context.clone(), payload)).catch_unwind();
@@ -210,10 +257,57 @@ impl Registry {
             (None, None) => run.await,
             (None, Some(deadline)) => timeout_at(deadline, run).await.map_err(|_| late())?,
         };
-        ended.unwrap_or_else(|_| {
-            Err(RpcError::internal(format!("{} failed; see the node's log", entry.spec.name)))
-        })
+        ended.unwrap_or_else(|_| Err(RpcError::internal(format!("{} failed; see the node's log", spec.name))))
     }
+}
+
+/// A call on its way: whatever becomes of it, the gate is told once.
+struct Ending<'a> {
+    registry: &'a Registry,
+    method: Option<&'static MethodSpec>,
+    name: &'a str,
+    context: &'a CallContext,
+    started: Instant,
+    ticket: Option<Ticket>,
+    refused: Option<(Bytes, Encoding)>,
+    told: bool,
+}
+
+impl Ending<'_> {
+    fn tell(&mut self, error: Option<&RpcError>) {
+        self.told = true;
+        if error.is_some() {
+            self.registry.counters.failed.increment();
+        }
+        let arguments =
+            self.refused.as_ref().map(|(bytes, encoding)| Arguments { bytes, encoding: *encoding });
+        let (name, ticket, elapsed) = (self.name, self.ticket, self.started.elapsed());
+        let outcome = Outcome { name, error, elapsed, ticket, arguments };
+        self.registry.gate.after(self.method, self.context, &outcome);
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if !self.told {
+            self.tell(Some(&RpcError::cancelled("the caller went away before it ended")));
+        }
+    }
+}
+
+fn verified(proof: &Proof) -> Result<(), RpcError> {
+    match proof {
+        Proof::Connection => Ok(()),
+        _ => Err(RpcError::unauthenticated("this node cannot verify that kind of proof")),
+    }
+}
+
+/// Whether the role of `caller` allows `method`: the check of every call, and of the question beforehand.
+///
+/// # Errors
+/// [`Code::Forbidden`], with the role that it takes.
+pub fn permitted(method: &MethodSpec, caller: &Caller) -> Result<(), RpcError> {
+    if caller.may(method.permission) { Ok(()) } else { Err(refusal(method, caller)) }
 }
 
 fn refusal(method: &MethodSpec, caller: &Caller) -> RpcError {

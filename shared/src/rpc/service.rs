@@ -81,6 +81,8 @@ pub struct MethodSpec {
     pub arguments: &'static [&'static str],
     /// JSON schemas of everything it carries.
     pub schemas: fn() -> MethodSchemas,
+    /// The arguments as JSON text, with their names: for people, the audit, and to judge them beforehand.
+    pub describe: fn(&[u8], Encoding) -> Result<Bytes, RpcError>,
 }
 
 /// The JSON schemas (draft 2020-12, everything inlined) of a method.
@@ -240,6 +242,18 @@ impl Payload {
     }
 }
 
+/// Reads arguments of one method and writes them as JSON text.
+///
+/// # Errors
+/// [`Code::BadRequest`](crate::error::Code::BadRequest) if they are not such arguments.
+pub fn describe<A: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    encoding: Encoding,
+) -> Result<Bytes, RpcError> {
+    let arguments: A = codec::decode(bytes, encoding)?;
+    Ok(codec::encode(&arguments, Encoding::Json)?)
+}
+
 /// An erased method: encoded arguments in, the encoded result out (empty for a stream that ended).
 pub type Handler =
     Box<dyn Fn(CallContext, Payload) -> BoxFuture<'static, Result<Bytes, RpcError>> + Send + Sync>;
@@ -314,6 +328,7 @@ macro_rules! service {
                     schemas: || {
                         $crate::rpc::service::MethodSchemas::of::<Args, $out>()$(.with_input::<$input>())?
                     },
+                    describe: $crate::rpc::service::describe::<Args>,
                 };
             }
         )+

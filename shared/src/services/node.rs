@@ -81,6 +81,13 @@ pub struct NodeStats {
     pub dht_contacts: u32,
     /// Records kept for the mesh.
     pub dht_records: u32,
+    /// Epoch of the revocation list in force; 0 for none.
+    pub revocation_epoch: u64,
+    /// How long since a member last showed that it knows no higher epoch, in milliseconds; `None` if none
+    /// did since the start.
+    pub revocation_heard_ms: Option<u64>,
+    /// Whether this node's own key is revoked: every member refuses it.
+    pub revoked: bool,
 }
 
 /// What the directory thinks of a member.
@@ -268,6 +275,17 @@ pub struct Found {
     pub messages: u32,
 }
 
+/// Whether somebody may do something, before it is tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Permit {
+    /// Whether the call would be let through.
+    pub allowed: bool,
+    /// What would refuse it: `role`, `local policy` or `arguments`; `None` if nothing does.
+    pub layer: Option<String>,
+    /// The words of the refusal; empty if there is none.
+    pub message: String,
+}
+
 crate::service! {
     /// A node itself, and the mesh as it sees it.
     service Node = "node" {
@@ -289,6 +307,9 @@ crate::service! {
         get find(name: NodeName) -> Found, needs NodeRead;
         /// Its labels, by key.
         get labels() -> Vec<Label>, needs NodeRead;
+        /// Whether the caller may call `method` here, with `arguments` (a JSON object) if they are given; asks
+        /// what every call is asked, and does nothing.
+        get can_i(method: String, arguments: Option<String>) -> Permit, needs NodeRead;
         /// Sets some labels and removes others; answers all that it has then. They outlast a restart.
         post set_labels(set: Vec<Label>, remove: Vec<String>) -> Vec<Label>, needs NodeLabel;
         /// Forgets a member that is lost or has left, on every node; `conflict` if it is alive.

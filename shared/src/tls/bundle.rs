@@ -24,6 +24,8 @@ pub use error::{BootstrapError, BundleError};
 
 /// The file that says where the mesh is found: one `HOST:PORT` a line.
 pub const BOOTSTRAP_FILE: &str = "bootstrap";
+/// The list of revoked keys, in the bundle of a node once anything was revoked.
+pub const REVOKED_FILE: &str = "revoked.bin";
 /// Most addresses in it: a few are enough, the other nodes are found.
 pub const BOOTSTRAP_MAX: usize = 32;
 /// No file of a bundle is larger.
@@ -77,14 +79,27 @@ impl BundleKind {
         }
     }
 
-    pub(super) fn all_files(self) -> impl Iterator<Item = &'static str> {
+    /// Files that a bundle has or has not.
+    const fn optional_files(self) -> &'static [&'static str] {
+        match self {
+            Self::Node => &[REVOKED_FILE],
+            Self::Operator => &[],
+        }
+    }
+
+    /// Every file that may be in it.
+    pub(super) fn known_files(self) -> impl Iterator<Item = &'static str> {
+        self.all_files().chain(self.optional_files().iter().copied())
+    }
+
+    fn all_files(self) -> impl Iterator<Item = &'static str> {
         self.files().iter().copied().chain([BOOTSTRAP_FILE])
     }
 }
 
 /// Whether a bundle may have a file of this name.
 pub(super) fn known_name(name: &[u8]) -> Option<&'static str> {
-    BundleKind::ALL.into_iter().flat_map(BundleKind::all_files).find(|known| known.as_bytes() == name)
+    BundleKind::ALL.into_iter().flat_map(BundleKind::known_files).find(|known| known.as_bytes() == name)
 }
 
 /// The files of one holder, all of them, not judged yet. They do not show themselves.
@@ -181,8 +196,12 @@ impl Bundle {
         self.files.iter().map(|(name, content)| (*name, content.as_slice()))
     }
 
+    fn optional(&self, name: &str) -> Option<&[u8]> {
+        self.files().find(|(other, _)| *other == name).map(|(_, content)| content)
+    }
+
     fn content(&self, name: &str) -> &[u8] {
-        self.files().find(|(other, _)| *other == name).map_or(&[], |(_, content)| content)
+        self.optional(name).unwrap_or_default()
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
@@ -204,6 +223,9 @@ impl Bundle {
         let mut files = Vec::new();
         for name in kind.all_files() {
             files.push((name, found.remove(name).ok_or(BundleError::Missing(name))?));
+        }
+        for name in kind.optional_files() {
+            files.extend(found.remove(name).map(|content| (*name, content)));
         }
         match found.into_keys().next() {
             Some(foreign) => Err(BundleError::UnknownFile(format!("{foreign} of {}", other(kind)))),

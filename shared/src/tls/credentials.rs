@@ -17,6 +17,7 @@ use super::bundle::BundleKind;
 use super::key::{KeyFile, MeshKey, PassphraseError, read_file};
 use super::profile::{self, PeerIdentity, PeerKind};
 use super::refusal::{Refusal, RefusalReason};
+use super::revoked::RevokedError;
 use super::trust::{Trust, TrustError};
 use crate::error::Exit;
 use crate::time::UnixMillis;
@@ -88,6 +89,9 @@ pub enum CredentialsProblem {
     /// Peers would refuse it.
     #[error("every peer would refuse it: {0}; {advice}", advice = .0.reason().own_advice())]
     Refused(Refusal),
+    /// The list of revoked keys is none.
+    #[error("{0}: copy the bundle again")]
+    RevokedList(RevokedError),
     /// The CA's certificate is none.
     #[error("{0}")]
     Ca(TrustError),

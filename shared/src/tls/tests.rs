@@ -5,4 +5,5 @@ mod credentials;
 mod handshake;
 mod install;
 mod profile;
+mod revoked;
 mod trust;

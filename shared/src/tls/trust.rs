@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 use x509_parser::prelude::{GeneralName, ParsedExtension, X509Certificate};
@@ -64,6 +64,8 @@ struct Roots {
     anchors: Vec<TrustAnchor<'static>>,
     /// Of each anchor, the first and the last moment.
     dates: Vec<(UnixMillis, UnixMillis)>,
+    /// Of each anchor, the point of its public key.
+    keys: Vec<Vec<u8>>,
 }
 
 impl Trust {
@@ -148,6 +150,14 @@ impl Trust {
         Ok(peer)
     }
 
+    /// Whether a CA of ours signed `message`, which begins with its domain. An intermediate is no CA here.
+    pub(super) fn is_signed_by_ca(&self, message: &[u8], signature: &[u8]) -> bool {
+        let signed_with = |key: &Vec<u8>| {
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key).verify(message, signature).is_ok()
+        };
+        self.roots.load().keys.iter().any(signed_with)
+    }
+
     fn check_issuers(&self, path: &VerifiedPath<'_>) -> Result<(), Refusal> {
         for issuer in path.intermediate_certificates() {
             // webpki looks at basic constraints and path length only.
@@ -175,11 +185,12 @@ impl Trust {
 
 impl Roots {
     fn new(certificates: &[CertificateDer<'_>]) -> Result<Self, TrustError> {
-        let mut roots = Self { anchors: Vec::new(), dates: Vec::new() };
+        let mut roots = Self { anchors: Vec::new(), dates: Vec::new(), keys: Vec::new() };
         for certificate in certificates {
             let parsed = profile::parse(certificate).map_err(|_| TrustError::Malformed)?;
             check_ca(&parsed)?;
             roots.dates.push(profile::validity(&parsed).map_err(|_| TrustError::Malformed)?);
+            roots.keys.push(parsed.public_key().subject_public_key.data.to_vec());
             let anchor = webpki::anchor_from_trusted_cert(certificate).map_err(|_| TrustError::Malformed)?;
             roots.anchors.push(anchor.to_owned());
         }

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use p2p_node::membership::core::Membership;
 use p2p_node::membership::core::config::Config;
 use p2p_node::membership::core::directory::State;
-use p2p_node::membership::core::io::{Input, Output, Received, ReplyToken, RequestId, Start};
+use p2p_node::membership::core::io::{Adoption, Input, Output, Received, ReplyToken, RequestId, Start};
 use p2p_node::membership::core::message::{Body, MESSAGE_BYTES_MAX, Message};
-use p2p_node::membership::core::record::{Facts, SharedFacts, SignedFacts, VerifiedFacts};
+use p2p_node::membership::core::record::{Facts, SharedFacts, SharedRevoked, SignedFacts, VerifiedFacts};
 use p2p_shared::id::NodeId;
 use p2p_shared::rng::Rng;
 use p2p_shared::time::{Millis, UnixMillis};
+use p2p_shared::tls::{RevokedKey, RevokedList, RevokedReason, SignedRevoked};
 
 /// A change of one node's opinion of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +37,16 @@ pub struct World {
     pub messages: u64,
     pub bytes: u64,
     pub twins: u64,
+    pub forks: u64,
+    /// When which node put which epoch in force.
+    pub in_force: Vec<(Millis, usize, u64)>,
     rng: Rng,
     nodes: Vec<Machine>,
     heap: BinaryHeap<Reverse<(Millis, u64, Slot)>>,
     events: BTreeMap<u64, Event>,
     counter: u64,
     facts: BTreeMap<Vec<u8>, SharedFacts>,
+    lists: BTreeMap<Vec<u8>, SharedRevoked>,
 }
 
 type Slot = usize;
@@ -56,6 +61,7 @@ struct Machine {
     armed: Option<Millis>,
     parted: bool,
     stored: BTreeMap<NodeId, SharedFacts>,
+    revoked: Option<SharedRevoked>,
 }
 
 enum Event {
@@ -81,6 +87,7 @@ impl Machine {
             armed: None,
             parted: false,
             stored: BTreeMap::new(),
+            revoked: None,
         }
     }
 }
@@ -98,6 +105,9 @@ impl World {
             messages: 0,
             bytes: 0,
             twins: 0,
+            forks: 0,
+            in_force: Vec::new(),
+            lists: BTreeMap::new(),
             nodes,
             rng,
             heap: BinaryHeap::new(),
@@ -135,13 +145,20 @@ impl World {
     pub fn start(&mut self, node: usize) {
         let own = self.sign(node, 0, false);
         let known: Vec<SharedFacts> = self.nodes[node].stored.values().cloned().collect();
+        let revoked = self.nodes[node].revoked.clone();
         let seed = self.rng.next_u64();
         let machine = &mut self.nodes[node];
         machine.run += 1;
         machine.parted = false;
         machine.armed = None;
-        machine.core =
-            Some(Membership::new(Start { config: Config::default(), seed, now: self.now, own, known }));
+        machine.core = Some(Membership::new(Start {
+            config: Config::default(),
+            seed,
+            now: self.now,
+            own,
+            known,
+            revoked,
+        }));
         self.settle(node);
     }
 
@@ -177,6 +194,32 @@ impl World {
         let done = self.nodes[node].core.as_mut().is_some_and(|core| core.forget(now, &id).is_ok());
         self.settle(node);
         done
+    }
+
+    /// Hands a list to one node, as `ca.sh revoke --push` does. `mark` tells two lists of one epoch apart.
+    pub fn revoke(&mut self, node: usize, epoch: u64, subjects: &[usize], mark: u8) -> Adoption {
+        let revoked = |&subject: &usize| RevokedKey {
+            id: self.id(subject),
+            at: UnixMillis(self.now.0),
+            reason: RevokedReason::KeyCompromise,
+        };
+        let mut keys: Vec<RevokedKey> = subjects.iter().map(revoked).collect();
+        keys.sort_by_key(|key| key.id);
+        let mesh = "prod".parse().expect("a name");
+        let list = RevokedList { mesh, epoch, issued: UnixMillis(self.now.0), previous: [0; 32], keys };
+        let bytes = format!("list {epoch} {mark} {subjects:?}").into_bytes();
+        let digest = [mark; 32];
+        let list = self.lists.entry(bytes.clone()).or_insert(Arc::new(SignedRevoked { list, bytes, digest }));
+        let (list, now) = (list.clone(), self.now);
+        let core = self.nodes[node].core.as_mut().expect("a running node");
+        let adoption = core.adopt_revoked(now, list);
+        self.settle(node);
+        adoption
+    }
+
+    /// The epoch in force on a running node.
+    pub fn epoch(&self, node: usize) -> u64 {
+        self.core(node).revoked().map_or(0, |signed| signed.list.epoch)
     }
 
     pub fn has_parted(&self, node: usize) -> bool {
@@ -303,7 +346,11 @@ impl World {
         let core = self.core(node);
         let news = message.gossip.facts.iter().filter(|signed| !core.knows(signed));
         let facts = news.filter_map(|signed| self.facts.get(&signed.payload).cloned()).collect();
-        Received { message, facts }
+        let revoked = match &message.body {
+            Body::Revoked { list } => self.lists.get(list).cloned(),
+            _ => None,
+        };
+        Received { message, facts, revoked }
     }
 
     /// Carries out the outputs of a node and arms its timer.
@@ -346,6 +393,13 @@ impl World {
                 self.nodes[node].stored.insert(facts.id, facts);
             }
             Output::Twin => self.twins += 1,
+            Output::Revoked(list) => {
+                let before = self.nodes[node].revoked.as_ref().map_or(0, |old| old.list.epoch);
+                assert!(list.list.epoch > before, "seed {}: node {node} rolled back", self.seed);
+                self.in_force.push((self.now, node, list.list.epoch));
+                self.nodes[node].revoked = Some(list);
+            }
+            Output::RevokedFork(_) => self.forks += 1,
             Output::Parted => {
                 self.nodes[node].parted = true;
                 self.note(node, self.id(node));
@@ -422,6 +476,7 @@ fn size_bytes(message: &Message) -> u64 {
     let entries = match &message.body {
         Body::Page { entries, .. } => entries.len(),
         Body::Want { ids } => ids.len(),
+        Body::Revoked { list } => list.len(),
         _ => 0,
     };
     (16 + facts + 80 * (gossip.claims.len() + gossip.forgotten.len()) + 42 * entries) as u64

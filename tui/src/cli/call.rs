@@ -65,7 +65,7 @@ pub struct Request {
 impl CallArgs {
     /// The call that is meant, if there is such a method and the arguments can be its.
     pub fn request(&self) -> Result<Request, CliError> {
-        let method = services::method(&self.method).ok_or_else(|| unknown(&self.method))?;
+        let method = known(&self.method)?;
         if method.verb == Verb::Duplex {
             let text = format!("{}: it streams both ways, which a single call cannot", method.name);
             return Err(CliError::usage(text));
@@ -278,6 +278,11 @@ fn takes(method: &MethodSpec) -> String {
     format!("it takes {}", each.join(", "))
 }
 
+/// The method of a name; a slip of the pen is answered with what is near.
+pub fn known(name: &str) -> Result<&'static MethodSpec, CliError> {
+    services::method(name).ok_or_else(|| unknown(name))
+}
+
 /// Names what is near, or all there is.
 fn unknown(name: &str) -> CliError {
     let mut near: Vec<(usize, &str)> =
@@ -286,7 +291,11 @@ fn unknown(name: &str) -> CliError {
     let method_part = name.rsplit('.').next().unwrap_or(name);
     let close: Vec<&str> = near
         .iter()
-        .filter(|(steps, found)| *steps <= NEAR_STEPS || found.ends_with(&format!(".{method_part}")))
+        .filter(|(steps, found)| match near.first() {
+            // A slip of the pen; else the right method of another service.
+            Some((least, _)) if *least <= NEAR_STEPS => *steps <= NEAR_STEPS,
+            _ => found.ends_with(&format!(".{method_part}")),
+        })
         .map(|(_, found)| *found)
         .take(OFFERED_MAX)
         .collect();
@@ -335,8 +344,8 @@ mod tests {
     fn a_near_miss_is_answered_with_what_is_near() {
         for (typed, offered) in [
             ("node.inof", "is node.info meant?"),
-            ("proces.list", "is process.list meant?"),
-            ("list", "is process.list meant?"),
+            ("proces.list", "is process.list "),
+            ("list", "process.list"),
             ("zzzzzz", "there are node.info, "),
             ("", "there are node.info, "),
         ] {

@@ -45,7 +45,8 @@ pub struct KillArgs {
     pub yes: bool,
 }
 
-fn signal(text: &str) -> Result<Signal, String> {
+/// A signal by its name or its number.
+pub fn signal(text: &str) -> Result<Signal, String> {
     let upper = text.to_ascii_uppercase();
     let named =
         |signal: &Signal| signal.as_str() == upper || signal.as_str().strip_prefix("SIG") == Some(&upper);

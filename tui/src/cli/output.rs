@@ -75,12 +75,23 @@ impl Streams<'_> {
 
     /// Asks a person; anything but a yes is a no. `None` if nobody is there to ask.
     pub fn confirm(&mut self, question: &str) -> Option<bool> {
+        let answer = self.answer(&format!("{question} [y/N]"))?;
+        Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
+    /// Asks a person to type a number; anything else is a no. `None` if nobody is there to ask.
+    pub fn number(&mut self, question: &str, expected: usize) -> Option<bool> {
+        Some(self.answer(question)?.trim() == expected.to_string())
+    }
+
+    fn answer(&mut self, question: &str) -> Option<String> {
         let answers = self.answers.as_mut()?;
-        let _ = write!(self.err, "{} [y/N] ", format::clean(question));
+        let _ = write!(self.err, "{} ", format::clean(question));
         let _ = self.err.flush();
         let mut answer = String::new();
+        // What cannot be read is no answer.
         let read = answers.read_line(&mut answer).is_ok();
-        Some(read && matches!(answer.trim(), "y" | "Y" | "yes"))
+        Some(if read { answer } else { String::new() })
     }
 }
 

@@ -34,6 +34,9 @@ impl Membership {
     /// Takes in what rides on every message.
     pub(super) fn on_news(&mut self, from: NodeId, received: &Received) {
         self.on_heard(from);
+        if let Some(list) = &received.revoked {
+            self.on_revoked(list.clone());
+        }
         let spread = received.facts.len() <= FEW_FACTS;
         let mut fresh = BTreeSet::new();
         for facts in &received.facts {
@@ -53,7 +56,11 @@ impl Membership {
 
     /// Takes in facts that the disk remembers.
     pub(super) fn restore(&mut self, facts: SharedFacts) {
-        if facts.id == self.own || self.directory.get(&facts.id).is_some() || self.directory.is_full() {
+        if self.is_out(&facts.id)
+            || facts.id == self.own
+            || self.directory.get(&facts.id).is_some()
+            || self.directory.is_full()
+        {
             return;
         }
         let id = facts.id;
@@ -62,6 +69,7 @@ impl Membership {
     }
 
     fn on_view(&mut self, from: NodeId, view: View) {
+        self.on_revoked_view(from, view);
         self.directory.note(&from, |member| member.fingerprint = Some(view.fingerprint));
         if self.tombstones.covers(&from, view.sequence) {
             self.tell_forgotten(&from, from);
@@ -80,6 +88,9 @@ impl Membership {
         let (id, sequence) = (facts.id, facts.facts.sequence);
         if id == self.own {
             self.on_foreign_own_facts(facts);
+            return false;
+        }
+        if self.is_out(&id) {
             return false;
         }
         if self.tombstones.covers(&id, sequence) {

@@ -5,7 +5,7 @@ use p2p_shared::time::Millis;
 
 use super::config::Config;
 use super::message::Message;
-use super::record::SharedFacts;
+use super::record::{SharedFacts, SharedRevoked};
 
 /// Names a request of ours until its answer or its failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +28,8 @@ pub struct Start {
     pub own: SharedFacts,
     /// The members that the store remembers, verified.
     pub known: Vec<SharedFacts>,
+    /// The list of revoked keys that the store kept, verified.
+    pub revoked: Option<SharedRevoked>,
 }
 
 /// A message of a peer with those of its facts that could be verified.
@@ -38,6 +40,10 @@ pub struct Received {
     /// Of `message.gossip.facts` those that [`Membership::knows`](super::Membership::knows) did not know
     /// already and that stood the test of `facts::verify`.
     pub facts: Vec<SharedFacts>,
+    /// The list of a [`Body::Revoked`] that stood the test of `Trust::verify_revoked`.
+    ///
+    /// [`Body::Revoked`]: super::message::Body::Revoked
+    pub revoked: Option<SharedRevoked>,
 }
 
 /// Something happened. Who a peer is comes from its connection, never from a message.
@@ -144,8 +150,25 @@ pub enum Output {
     Persist(SharedFacts),
     /// Another process signs with the key of this node, as the copy of a disk does: an alarm.
     Twin,
+    /// This list of revoked keys is in force from now on: to be enforced and kept.
+    Revoked(SharedRevoked),
+    /// The CA signed two lists of one epoch, of which this is the one not in force: an alarm.
+    RevokedFork(SharedRevoked),
     /// The good-bye has reached some members, or there is nobody to tell: connections may be closed.
     Parted,
+}
+
+/// What came of a list of revoked keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adoption {
+    /// It is in force.
+    Adopted,
+    /// It was in force already.
+    Known,
+    /// A higher epoch is in force, and stays.
+    Older,
+    /// Another list of the same epoch is in force, and stays.
+    Fork,
 }
 
 /// Why a member cannot be forgotten.

@@ -29,6 +29,10 @@ pub(super) enum Favour {
     Look,
     /// New facts of ours, because somebody doubts us.
     Resign,
+    /// A list of revoked keys that we ask for, because it names a higher epoch.
+    Revoked,
+    /// Our list of revoked keys.
+    RevokedList,
 }
 
 impl Favour {
@@ -44,6 +48,8 @@ impl Favour {
             Self::Sync => (2, 1_000),
             Self::Look => (2, 1_000),
             Self::Resign => (5, 1_000),
+            Self::Revoked => (2, 500),
+            Self::RevokedList => (4, 500),
         }
     }
 }

@@ -37,6 +37,8 @@ pub struct View {
     pub sequence: u64,
     /// Equal for two directories that hold the same members, sequences and losses.
     pub fingerprint: u64,
+    /// Epoch of the sender's list of revoked keys; 0 for none.
+    pub revoked: u64,
 }
 
 /// What a message is about.
@@ -78,6 +80,13 @@ pub enum Body {
     Taken,
     /// Answer: not now, or not for you.
     Busy,
+    /// Request: your list of revoked keys, please. Answered by [`Body::Revoked`].
+    WantRevoked,
+    /// Answer or notice: the list of revoked keys, to be verified before anything is believed.
+    Revoked {
+        /// As the CA signed it; at most `REVOKED_BYTES_MAX`.
+        list: Vec<u8>,
+    },
 }
 
 /// One member on a page of a digest.

@@ -23,6 +23,7 @@ mod limits;
 pub mod message;
 mod probe;
 pub mod record;
+mod revoked;
 mod suspicion;
 mod sync;
 
@@ -43,6 +44,7 @@ use self::limits::{Favour, Limits};
 use self::message::{Body, Gossip, Message, NEWS_BYTES_MAX, PIGGYBACK_BYTES_MAX, Tombstone, View};
 use self::probe::{Health, Probe, Rounds};
 use self::record::{SharedFacts, SignedFacts};
+use self::revoked::Revoked;
 use self::suspicion::Suspicion;
 
 /// How long a reply is worth waiting for; later than a probe's next step, because a late answer counts too.
@@ -74,6 +76,7 @@ pub struct Membership {
     last_request: u64,
     resign: Resign,
     parting: Option<Parting>,
+    revoked: Revoked,
     tick: u64,
     next_tick: Millis,
     flush_at: Option<Millis>,
@@ -113,6 +116,7 @@ enum Purpose {
         ids: Vec<NodeId>,
     },
     Parting,
+    WantRevoked,
 }
 
 /// Facts of this node that have to be signed anew.
@@ -134,7 +138,7 @@ impl Membership {
     /// A directory of this node and of what the store remembers. Those are suspect until somebody confirms
     /// that they live, and the first round of pings to them is spread over some seconds.
     pub fn new(start: Start) -> Self {
-        let Start { config, seed, now, own, known } = start;
+        let Start { config, seed, now, own, known, revoked } = start;
         let mut rng = Rng::new(seed);
         let next_tick = now + Millis(rng.below(config.tick.0.max(1)));
         let sync_at = now + Millis(rng.below(config.sync_every.0.max(1)));
@@ -156,6 +160,7 @@ impl Membership {
             last_request: 0,
             resign: Resign::default(),
             parting: None,
+            revoked: Revoked::of(revoked),
             tick: 0,
             next_tick,
             flush_at: None,
@@ -177,7 +182,7 @@ impl Membership {
     /// Takes in what happened at `now`, and everything that is due by then.
     pub fn handle(&mut self, now: Millis, input: Input) {
         self.advance(now);
-        match input {
+        match self.turn_away(input).unwrap_or(Input::Timer) {
             Input::Timer => {}
             Input::Connected(peer) => self.on_connected(peer),
             Input::Disconnected { id, reason } => self.on_disconnected(id, reason),
@@ -261,6 +266,8 @@ impl Membership {
             Body::PingOther { target } => self.help(from, token, target),
             Body::Digest { after } => self.on_digest(from, token, after, received.message.view),
             Body::Want { ids } => self.on_want(from, token, &ids),
+            Body::WantRevoked => self.on_want_revoked(from, token),
+            Body::Revoked { .. } => self.reply(from, token, Body::Taken),
             Body::Reached { .. } | Body::Page { .. } | Body::Taken | Body::Busy => {
                 self.counts.refused += 1;
                 self.reply(from, token, Body::Busy);
@@ -287,7 +294,10 @@ impl Membership {
             (Purpose::Digest { .. }, Body::Taken) => self.on_equal(),
             (Purpose::Want { ids }, Body::Taken) => self.on_wanted(from, ids),
             (Purpose::Parting, _) => self.on_parting(true),
-            (Purpose::Helped { .. } | Purpose::Digest { .. } | Purpose::Want { .. }, _) => {}
+            (
+                Purpose::Helped { .. } | Purpose::Digest { .. } | Purpose::Want { .. } | Purpose::WantRevoked,
+                _,
+            ) => {}
         }
     }
 
@@ -296,7 +306,11 @@ impl Membership {
         match pending.purpose {
             Purpose::Help { asker, token } => self.reply(asker, token, Body::Reached { reached: false }),
             Purpose::Parting => self.on_parting(false),
-            Purpose::Ping | Purpose::Helped { .. } | Purpose::Digest { .. } | Purpose::Want { .. } => {}
+            Purpose::Ping
+            | Purpose::Helped { .. }
+            | Purpose::Digest { .. }
+            | Purpose::Want { .. }
+            | Purpose::WantRevoked => {}
         }
     }
 
@@ -435,8 +449,13 @@ impl Membership {
         Message { view: self.view(), body, gossip }
     }
 
-    fn view(&self) -> View {
-        View { sequence: self.own_sequence(), fingerprint: self.directory.fingerprint() }
+    /// What this node says in every message.
+    pub fn view(&self) -> View {
+        View {
+            sequence: self.own_sequence(),
+            fingerprint: self.directory.fingerprint(),
+            revoked: self.revoked.epoch(),
+        }
     }
 
     /// Copies of one piece of news that this node sends: `LAMBDA` log n, as in the SWIM paper.

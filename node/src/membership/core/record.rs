@@ -8,6 +8,7 @@ use std::sync::Arc;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::node::Label;
 use p2p_shared::time::UnixMillis;
+use p2p_shared::tls::SignedRevoked;
 use serde::{Deserialize, Serialize};
 
 /// What a node says of itself.
@@ -60,6 +61,9 @@ pub struct VerifiedFacts {
     /// What it signed, to be passed on as it is.
     pub signed: SignedFacts,
 }
+
+/// A list of revoked keys whose signature was checked.
+pub type SharedRevoked = Arc<SignedRevoked>;
 
 /// Facts are shared between the directory, the queue of news and the outputs.
 pub type SharedFacts = Arc<VerifiedFacts>;

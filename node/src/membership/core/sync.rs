@@ -154,7 +154,7 @@ impl Membership {
                 Some((sequence, state)) if sequence == entry.sequence => {
                     self.compare_state(from, entry, state);
                 }
-                None if self.tombstones.covers(&entry.id, entry.sequence) => {}
+                None if self.is_out(&entry.id) || self.tombstones.covers(&entry.id, entry.sequence) => {}
                 _ => wanted.push(entry.id),
             }
         }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use p2p_shared::time::UnixMillis;
+use p2p_shared::tls::{RevokedKey, RevokedList, RevokedReason, SignedRevoked};
 use proptest::prelude::*;
 
 use super::io::Input;
 use super::message::{Claim, Doubt, Entry, MESSAGE_BYTES_MAX};
-use super::record::{Facts, VerifiedFacts};
+use super::record::{Facts, SharedRevoked, VerifiedFacts};
 use super::*;
 
 const START: Millis = Millis::from_secs(100);
@@ -53,8 +54,14 @@ struct Bench {
 impl Bench {
     /// A node that has heard the facts, with sequence 10, of members 1 to `members`.
     fn new(members: u8) -> Self {
-        let start =
-            Start { config: Config::default(), seed: 1, now: START, own: facts(0, 10), known: Vec::new() };
+        let start = Start {
+            config: Config::default(),
+            seed: 1,
+            now: START,
+            own: facts(0, 10),
+            known: Vec::new(),
+            revoked: None,
+        };
         let mut bench = Self { core: Membership::new(start), now: START, outputs: Vec::new() };
         for member in 1..=members {
             bench.tell(member, Gossip::default(), vec![facts(member, 10)]);
@@ -71,8 +78,8 @@ impl Bench {
     }
 
     fn received(from: u8, body: Body, gossip: Gossip, facts: Vec<SharedFacts>) -> (NodeId, Received) {
-        let view = View { sequence: 10, fingerprint: 0 };
-        (id(from), Received { message: Message { view, body, gossip }, facts })
+        let view = View { sequence: 10, fingerprint: 0, revoked: 0 };
+        (id(from), Received { message: Message { view, body, gossip }, facts, revoked: None })
     }
 
     fn tell(&mut self, from: u8, gossip: Gossip, facts: Vec<SharedFacts>) {
@@ -382,4 +389,96 @@ proptest! {
         answered += late.count() as u64;
         prop_assert_eq!(asked, answered);
     }
+}
+
+fn revoked(epoch: u64, subjects: &[u8]) -> SharedRevoked {
+    let key = |&byte: &u8| RevokedKey { id: id(byte), at: UnixMillis(1), reason: RevokedReason::Unspecified };
+    let list = RevokedList {
+        mesh: "prod".parse().unwrap(),
+        epoch,
+        issued: UnixMillis(1),
+        previous: [0; 32],
+        keys: subjects.iter().map(key).collect(),
+    };
+    Arc::new(SignedRevoked { list, bytes: vec![epoch as u8; 200], digest: [subjects.len() as u8; 32] })
+}
+
+impl Bench {
+    fn adopt(&mut self, list: SharedRevoked) -> io::Adoption {
+        self.outputs.clear();
+        let adoption = self.core.adopt_revoked(self.now, list);
+        self.input(Input::Timer);
+        adoption
+    }
+
+    fn lists_told(&self) -> Vec<NodeId> {
+        let told = self.outputs.iter().filter_map(|output| match output {
+            Output::Notice { to, message } if matches!(message.body, Body::Revoked { .. }) => Some(*to),
+            _ => None,
+        });
+        told.collect()
+    }
+}
+
+#[test]
+fn a_revoked_member_is_gone_and_all_others_who_are_connected_are_told() {
+    let mut bench = Bench::new(20);
+    for member in 1..=10 {
+        bench.input(Input::Connected(id(member)));
+    }
+    assert_eq!(bench.adopt(revoked(1, &[3])), io::Adoption::Adopted);
+    let told = bench.lists_told();
+    assert!((1..=10).filter(|&member| member != 3).all(|member| told.contains(&id(member))), "{told:?}");
+    assert!(!told.contains(&id(3)), "the driver has the last word with it");
+    assert!(bench.core.member(&id(3)).is_none());
+    assert!(bench.outputs.iter().any(|output| matches!(output, Output::Forgotten(gone) if *gone == id(3))));
+    // Neither its own word nor another member's brings it back, and it is asked nothing.
+    bench.tell(4, Gossip::default(), vec![facts(3, 12)]);
+    bench.tell(3, Gossip::default(), vec![facts(3, 13)]);
+    assert!(bench.core.member(&id(3)).is_none());
+    assert_eq!(bench.ask(3, Body::Ping), Body::Busy);
+}
+
+#[test]
+fn the_highest_epoch_stays_whoever_brings_a_lower_one() {
+    let mut bench = Bench::new(3);
+    assert_eq!(bench.adopt(revoked(5, &[1])), io::Adoption::Adopted);
+    assert_eq!(bench.adopt(revoked(4, &[])), io::Adoption::Older);
+    assert_eq!(bench.adopt(revoked(5, &[1])), io::Adoption::Known);
+    assert!(bench.lists_told().is_empty(), "what is known is told to nobody");
+    for told in [1, 0] {
+        assert_eq!(bench.adopt(revoked(5, &[1, 2])), io::Adoption::Fork);
+        let alarms = bench.outputs.iter().filter(|output| matches!(output, Output::RevokedFork(_)));
+        assert_eq!(alarms.count(), told, "one alarm for one list");
+    }
+    assert!(bench.core.member(&id(2)).is_some());
+    let Body::Revoked { list } = bench.ask(2, Body::WantRevoked) else { panic!("the list") };
+    assert_eq!(list, vec![5; 200]);
+}
+
+#[test]
+fn who_hears_of_a_higher_epoch_asks_for_it_and_not_without_end() {
+    let mut bench = Bench::new(3);
+    let mut asked = 0;
+    for _ in 0..50 {
+        let view = View { sequence: 10, fingerprint: 0, revoked: u64::MAX };
+        let message = Message { view, body: Body::News, gossip: Gossip::default() };
+        bench.outputs.clear();
+        bench.input(Input::Notice {
+            from: id(2),
+            received: Received { message, facts: vec![], revoked: None },
+        });
+        let wants = bench.outputs.iter().filter(
+            |output| matches!(output, Output::Request { message, .. } if message.body == Body::WantRevoked),
+        );
+        asked += wants.count();
+    }
+    assert_eq!(asked, 2, "a peer that only claims it is asked as often as the limit says");
+}
+
+#[test]
+fn who_is_revoked_itself_keeps_its_directory() {
+    let mut bench = Bench::new(3);
+    assert_eq!(bench.adopt(revoked(1, &[0])), io::Adoption::Adopted);
+    assert_eq!(bench.core.members().count(), 4);
 }

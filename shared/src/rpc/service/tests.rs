@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio_util::task::TaskTracker;
 
@@ -10,7 +9,7 @@ use crate::error::Code;
 use crate::id::NodeId;
 use crate::rpc::client::{Answer, Call, EncodeArgs, ItemSink, ItemSource, MethodRef, Opened};
 use crate::rpc::frame::RequestId;
-use crate::rpc::registry::{Face, Gate, Outcome, Registry, Request};
+use crate::rpc::registry::{Arguments, Decision, Face, Gate, Outcome, Registry, Request, Ticket};
 
 /// A contract with all four verbs.
 mod echo {
@@ -85,10 +84,12 @@ impl Gate for NoFail {
         &'a self,
         method: &'static MethodSpec,
         _: &'a CallContext,
-        _: &'a Bytes,
-    ) -> BoxFuture<'a, Result<(), RpcError>> {
-        let stop = method.name == "echo.fail";
-        Box::pin(async move { if stop { Err(RpcError::forbidden("denied: local policy")) } else { Ok(()) } })
+        _: Arguments<'a>,
+    ) -> Decision<'a> {
+        if method.name == "echo.fail" {
+            return Decision::Now(Err(RpcError::forbidden("denied: local policy")));
+        }
+        Decision::Later(Box::pin(async { Ok(Ticket::default()) }))
     }
 
     fn after(&self, _: Option<&'static MethodSpec>, _: &CallContext, _: &Outcome<'_>) {}
@@ -108,6 +109,7 @@ fn request(method: &str, args: &str, caller: Caller) -> Request {
         context: CallContext {
             caller,
             face: Face::Quic,
+            address: None,
             request_id: RequestId([0; 16]),
             trace_id: None,
             deadline: CallContext::deadline(None, None),
@@ -300,4 +302,56 @@ fn swapped_fields_change_the_hash_and_prose_does_not() {
     let hash = |schemas: MethodSchemas| schemas.hash();
     assert_ne!(hash(MethodSchemas::of::<(), Before>()), hash(MethodSchemas::of::<(), After>()));
     assert_eq!(hash(MethodSchemas::of::<(), Before>()), hash(MethodSchemas::of::<(), Prose>()));
+}
+
+/// What a gate heard: the ticket, the code of the end, and what was asked for.
+type Heard = Vec<(Option<u64>, Option<Code>, Option<String>)>;
+
+/// Numbers what it lets pass and keeps what it hears.
+#[derive(Clone, Default)]
+struct Listening(Arc<std::sync::Mutex<Heard>>);
+
+impl Gate for Listening {
+    fn before<'a>(&'a self, _: &'static MethodSpec, _: &'a CallContext, _: Arguments<'a>) -> Decision<'a> {
+        Decision::Now(Ok(Ticket(Some(7))))
+    }
+
+    fn after(&self, method: Option<&'static MethodSpec>, _: &CallContext, outcome: &Outcome<'_>) {
+        let asked = outcome.arguments.zip(method).map(|(arguments, method)| {
+            let text = (method.describe)(arguments.bytes, arguments.encoding).unwrap();
+            String::from_utf8(text.to_vec()).unwrap()
+        });
+        let ticket = outcome.ticket.map(|ticket| ticket.0.unwrap());
+        self.0.lock().unwrap().push((ticket, outcome.error.map(|error| error.code), asked));
+    }
+}
+
+#[tokio::test]
+async fn the_gate_hears_of_every_end_once() {
+    let heard = Listening::default();
+    let registry = Registry::new(Arc::new(heard.clone())).mount(echo::mount(EchoService));
+    let asked = r#"{"text":"ab"}"#;
+    let viewer = || operator(Role::Viewer);
+    registry.call(request("echo.twice", asked, viewer())).await.unwrap();
+    registry.call(request("echo.fail", asked, viewer())).await.unwrap_err();
+    registry.call(request("echo.fail", asked, operator(Role::Admin))).await.unwrap_err();
+    let given_up = registry.call(request("echo.twice", r#"{"text":"hang"}"#, viewer()));
+    assert!(futures::FutureExt::now_or_never(given_up).is_none());
+    let expected = [
+        (Some(7), None, None),
+        (None, Some(Code::Forbidden), Some(asked.to_owned())),
+        (Some(7), Some(Code::NotFound), None),
+        (Some(7), Some(Code::Cancelled), None),
+    ];
+    assert_eq!(*heard.0.lock().unwrap(), expected);
+}
+
+#[test]
+fn arguments_of_either_encoding_are_described_alike() {
+    let method = &echo::twice::METHOD;
+    let compact = codec::encode(&echo::twice::Args { text: "ab".into() }, Encoding::Bincode).unwrap();
+    let expected = Bytes::from_static(br#"{"text":"ab"}"#);
+    assert_eq!((method.describe)(&compact, Encoding::Bincode).unwrap(), expected);
+    assert_eq!((method.describe)(br#" {"text": "ab"}"#, Encoding::Json).unwrap(), expected);
+    assert_eq!((method.describe)(b"{}", Encoding::Json).unwrap_err().code, Code::BadRequest);
 }

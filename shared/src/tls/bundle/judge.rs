@@ -9,7 +9,7 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::{Bundle, BundleKind};
+use super::{Bundle, BundleKind, REVOKED_FILE};
 use crate::time::UnixMillis;
 use crate::tls::credentials::{
     self, Credentials, CredentialsError, CredentialsProblem, certificates_pem, judge, nobody_asks,
@@ -17,6 +17,7 @@ use crate::tls::credentials::{
 use crate::tls::key::KeyFile;
 use crate::tls::profile::{self, PeerIdentity};
 use crate::tls::refusal::Refusal;
+use crate::tls::trust::Trust;
 
 /// Who a bundle is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +57,22 @@ impl Bundle {
                 |refusal| CredentialsError::new(Path::new("http.crt"), CredentialsProblem::Refused(refusal));
             trust.verify_server(&chain, now).map_err(refused)?;
             self.check_http_key(chain)?;
+            self.check_revoked(&trust, &holder)?;
         }
         Ok(holder)
+    }
+
+    /// A list that came along is the CA's, and its holder is not on it.
+    fn check_revoked(&self, trust: &Trust, holder: &Holder) -> Result<(), CredentialsError> {
+        let Some(bytes) = self.optional(REVOKED_FILE) else { return Ok(()) };
+        let at = |problem| CredentialsError::new(Path::new(REVOKED_FILE), problem);
+        let signed =
+            trust.verify_revoked(bytes).map_err(|error| at(CredentialsProblem::RevokedList(error)))?;
+        let id = holder.identity.id;
+        match signed.list.get(&id) {
+            Some(_) => Err(at(CredentialsProblem::Refused(Refusal::Revoked { id }))),
+            None => Ok(()),
+        }
     }
 
     fn check_http_key(&self, chain: Vec<CertificateDer<'static>>) -> Result<(), CredentialsError> {

@@ -228,7 +228,7 @@ fn remove(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
         Err(Errno::NOENT) => return Ok(()),
         opened => opened?,
     };
-    for file in BundleKind::ALL.into_iter().flat_map(BundleKind::all_files) {
+    for file in BundleKind::ALL.into_iter().flat_map(BundleKind::known_files) {
         gone(unlinkat(&directory, file, AtFlags::empty()))?;
     }
     gone(unlinkat(parent, name, AtFlags::REMOVEDIR))

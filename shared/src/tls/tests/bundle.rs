@@ -52,6 +52,14 @@ fn the_kind_is_what_is_inside() {
 }
 
 #[test]
+fn a_list_of_revoked_keys_may_be_in_a_nodes_bundle_alone() {
+    let with_list = [&NODE[..], &["revoked.bin"]].concat();
+    assert_eq!(Bundle::read(tar_of(&with_list).as_slice()).unwrap().kind(), BundleKind::Node);
+    let operator = tar_of(&["bootstrap", "operator.key", "operator.crt", "ca.crt", "revoked.bin"]);
+    assert!(matches!(refused(&operator), BundleError::UnknownFile(_)));
+}
+
+#[test]
 fn padding_behind_the_end_is_no_fault_and_anything_else_is() {
     let mut bytes = tar_of(&NODE);
     bytes.resize(20 * 512, 0);

@@ -10,7 +10,7 @@ mod parse;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use p2p_shared::services::node::Member;
+use crate::services::node::Member;
 
 use crate::glob;
 
@@ -60,6 +60,14 @@ impl Selector {
     /// Everybody.
     pub const fn all() -> Self {
         Self(Expr::All)
+    }
+
+    /// The name (or whole id), if the text is exactly one and nothing else.
+    pub fn literal(&self) -> Option<&str> {
+        match &self.0 {
+            Expr::Exactly(text) => Some(text),
+            _ => None,
+        }
     }
 
     /// Applies it. Nothing is asked and nobody is contacted.

@@ -1,6 +1,6 @@
-use p2p_shared::id::NodeId;
-use p2p_shared::services::node::{Label, MemberState};
-use p2p_shared::time::UnixMillis;
+use crate::id::NodeId;
+use crate::services::node::{Label, MemberState};
+use crate::time::UnixMillis;
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,267 @@
+//! The audit record: who did what here, on disk before it is done.
+//!
+//! Drafts enter from the gate; numbers leave once the record is on disk. One blocking task owns the files and
+//! writes everything that waits in one go, so that many calls cost one wait for the disk. A record that
+//! cannot be written is an error for the caller, never a call without a record.
+
+pub mod chain;
+pub mod disk;
+pub mod journal;
+pub mod list;
+mod mask;
+mod quota;
+pub mod record;
+pub mod verify;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use p2p_shared::counters::Counter;
+use p2p_shared::error::RpcError;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::store::Store;
+use disk::{Directory, Disk};
+use journal::{Draft, Head, Heads, Journal, Limits};
+use quota::Quota;
+use record::{Asked, Ended, What};
+
+/// Records that wait. Beyond, calls wait for a place, and outcomes and refusals are lost and counted.
+const QUEUE: usize = 1_024;
+/// Most records of one write.
+const BATCH_MAX: usize = 256;
+/// How long a call waits for its record.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Under which name the head is kept in the database.
+const STORE_KEY: &str = "audit_head";
+
+/// Takes records. Clones write to the same one.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    queue: mpsc::Sender<Job>,
+    refusals: Arc<Mutex<Quota>>,
+    lost: Arc<Counter>,
+}
+
+/// What the writer is handed.
+#[derive(Debug)]
+enum Job {
+    /// Write this, and say which number it got, if anybody waits for that.
+    Write(Box<Draft>, Option<oneshot::Sender<Result<u64, String>>>),
+    /// Say when all before is written.
+    Flush(oneshot::Sender<()>),
+}
+
+/// What the writer needs to open the files, again if it has to.
+pub type Opening<D, H> = Box<dyn FnMut() -> io::Result<(Journal<D, H>, Vec<String>)> + Send>;
+
+impl Audit {
+    /// The record of a data directory, written to by a task on `runtime`. It never fails: what cannot be
+    /// opened now is tried again at every call that needs it.
+    /// Once `stopping` it takes no more, and the task writes what waits, and ends.
+    pub fn open(
+        (data, node): (&Path, &str),
+        store: Store,
+        runtime: &Handle,
+        stopping: CancellationToken,
+    ) -> Self {
+        let (data, node) = (data.to_owned(), node.to_owned());
+        let open = move || {
+            let files = (Directory::of(&data), StoredHead(store.clone()));
+            Journal::open(files, &node, Limits::default())
+        };
+        Self::start(Box::new(open), runtime, stopping)
+    }
+
+    /// A record over any files.
+    pub fn start<D: Disk, H: Heads>(
+        open: Opening<D, H>,
+        runtime: &Handle,
+        stopping: CancellationToken,
+    ) -> Self {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let writer = Writer { open, journal: None, jobs, stopping };
+        let waits = runtime.clone();
+        drop(runtime.spawn_blocking(move || writer.run(&waits)));
+        let refusals = Arc::new(Mutex::new(Quota::new(Instant::now().into_std())));
+        Self { queue, refusals, lost: Arc::default() }
+    }
+
+    /// Records a call that is about to happen; its number. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// `unavailable` if it cannot be: then nothing may happen.
+    pub async fn call(&self, asked: Asked) -> Result<u64, RpcError> {
+        let method = asked.method.clone();
+        let unwritten = |why: &str| {
+            RpcError::unavailable(format!(
+                "{method} was not done, because its audit record cannot be written: {why}"
+            ))
+        };
+        let (answer, written) = oneshot::channel();
+        let job = Job::Write(Box::new(draft(What::Call(asked))), Some(answer));
+        let waiting = async {
+            self.queue.send(job).await.map_err(|_| "this node is shutting down".to_owned())?;
+            written.await.map_err(|_| "this node is shutting down".to_owned())?
+        };
+        match timeout(WRITE_TIMEOUT, waiting).await {
+            Ok(result) => result.map_err(|why| unwritten(&why)),
+            Err(_) => Err(unwritten("the disk does not answer")),
+        }
+    }
+
+    /// Records how a call ended.
+    pub fn outcome(&self, ended: Ended) {
+        self.offer(What::Outcome(ended));
+    }
+
+    /// Records a refusal, unless there were too many: then it is counted in the next one that is recorded.
+    pub fn refused(&self, asked: impl FnOnce() -> Asked, error: &RpcError) {
+        let now = Instant::now().into_std();
+        let taken = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).take(now);
+        if let Some(omitted) = taken {
+            self.offer(What::refused(asked(), error, omitted));
+        }
+    }
+
+    /// Returns when all that was handed over is written, or cannot be.
+    pub async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        if self.queue.send(Job::Flush(done)).await.is_ok() {
+            // A writer that is gone has nothing left to write.
+            let _ = flushed.await;
+        }
+    }
+
+    /// Outcomes and refusals that found no place.
+    pub fn lost(&self) -> u64 {
+        self.lost.get()
+    }
+
+    fn offer(&self, what: What) {
+        if self.queue.try_send(Job::Write(Box::new(draft(what)), None)).is_err() {
+            self.lost.increment();
+            tracing::warn!("the audit record cannot keep up: the outcome of a call is missing in it");
+        }
+    }
+}
+
+fn draft(what: What) -> Draft {
+    Draft { at: clock::wall(), what }
+}
+
+/// The head in the node's database.
+struct StoredHead(Store);
+
+impl Heads for StoredHead {
+    fn get(&self) -> Result<Option<Head>, String> {
+        head_in(&self.0)
+    }
+
+    fn put(&mut self, head: &Head) -> Result<(), String> {
+        let bytes = serde_json::to_vec(head).map_err(|error| error.to_string())?;
+        self.0.put_meta(STORE_KEY, &bytes).map_err(|error| error.to_string())
+    }
+}
+
+/// The head that a database keeps.
+///
+/// # Errors
+/// In words, if there is one that cannot be read.
+pub fn head_in(store: &Store) -> Result<Option<Head>, String> {
+    let bytes = store.meta(STORE_KEY).map_err(|error| error.to_string())?;
+    bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string())).transpose()
+}
+
+/// The task that owns the files.
+struct Writer<D, H> {
+    open: Opening<D, H>,
+    journal: Option<Journal<D, H>>,
+    jobs: mpsc::Receiver<Job>,
+    stopping: CancellationToken,
+}
+
+impl<D: Disk, H: Heads> Writer<D, H> {
+    fn run(mut self, runtime: &Handle) {
+        if let Err(error) = self.opened() {
+            tracing::error!(%error, "the audit record cannot be opened: what changes something is refused");
+        }
+        while let Some(first) = runtime.block_on(self.next()) {
+            let (mut drafts, mut answers, mut flushed) = (Vec::new(), Vec::new(), Vec::new());
+            let mut next = Some(first);
+            while let Some(job) = next {
+                match job {
+                    Job::Write(draft, answer) => {
+                        drafts.push(*draft);
+                        answers.push(answer);
+                    }
+                    Job::Flush(done) => flushed.push(done),
+                }
+                next = if drafts.len() < BATCH_MAX { self.jobs.try_recv().ok() } else { None };
+            }
+            self.write(&drafts, answers);
+            for done in flushed {
+                // Whoever waited may be gone.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// The next job; none once it is to stop and nothing waits any more.
+    async fn next(&mut self) -> Option<Job> {
+        tokio::select! {
+            biased;
+            job = self.jobs.recv() => return job,
+            () = self.stopping.cancelled() => self.jobs.close(),
+        }
+        self.jobs.recv().await
+    }
+
+    fn write(&mut self, drafts: &[Draft], answers: Vec<Option<oneshot::Sender<Result<u64, String>>>>) {
+        if drafts.is_empty() {
+            return;
+        }
+        let written = self.opened().and_then(|journal| journal.append(drafts));
+        if let Err(error) = &written {
+            tracing::error!(%error, records = drafts.len(), "the audit record cannot be written");
+        }
+        for (answer, number) in answers.into_iter().zip(0..) {
+            let result = written.as_ref().map(|first| first + number).map_err(ToString::to_string);
+            if let Some(answer) = answer {
+                // A caller that went away in between has nothing done for it.
+                let _ = answer.send(result);
+            }
+        }
+        if let (true, Some(journal)) = (written.is_ok(), &mut self.journal) {
+            journal.settle();
+        }
+    }
+
+    /// The journal, opened now if it was not yet; a start and what was found wrong are its first records.
+    fn opened(&mut self) -> io::Result<&mut Journal<D, H>> {
+        let journal = match self.journal.take() {
+            Some(journal) => journal,
+            None => {
+                let (mut journal, found) = (self.open)()?;
+                found.iter().for_each(|what| tracing::error!("audit record: {what}"));
+                let start = format!("p2p-node {} begins to record", env!("CARGO_PKG_VERSION"));
+                let notes = found.into_iter().chain([start]).map(|note| draft(What::Note(note)));
+                journal.append(&notes.collect::<Vec<_>>())?;
+                journal.settle();
+                journal
+            }
+        };
+        Ok(self.journal.insert(journal))
+    }
+}

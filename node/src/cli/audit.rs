@@ -1,0 +1,123 @@
+//! `p2p-node audit verify`: whether the audit record of this machine is whole.
+//!
+//! Reads the files of a data directory and changes nothing, also while the node runs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use p2p_shared::config::Flag;
+use p2p_shared::error::Exit;
+
+use super::CliError;
+use crate::audit::disk::Directory;
+use crate::audit::journal::Head;
+use crate::audit::verify::{Broken, Whole, verify};
+use crate::config::{self, Given};
+use crate::store::Store;
+use crate::{audit, program};
+
+/// How often the database is copied, because the node wrote to it meanwhile.
+const COPIES: usize = 5;
+
+const EXPLANATION: &str = "\
+Every record is bound to the one before it, and the last one to the head that the node keeps in its database. What \
+was changed, swapped, put in or taken out shows at the first record that is not what was written. Whoever has root \
+can write a record anew together with its head: copy the head that is printed to another machine now and then.
+
+Exit code: 0 the record is whole, 1 it is broken, or cannot be read.";
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Says whether the record is whole, and if not, which record is the first that is broken
+    #[command(after_help = EXPLANATION)]
+    Verify {
+        /// Directory of everything that survives a restart [default: as `run` has it]
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// Configuration file that names it [default: /etc/p2p-admin/node.toml, if it is there]
+        #[arg(long, value_name = "FILE", conflicts_with = "data")]
+        config: Option<PathBuf>,
+    },
+}
+
+/// Looks at one record.
+pub(super) fn run(args: AuditArgs) -> anyhow::Result<()> {
+    let Action::Verify { data, config } = args.action;
+    let data = match data {
+        Some(data) => data,
+        None => configured(config)?,
+    };
+    let place = data.join("audit");
+    if !place.is_dir() {
+        let message = format!("{}: there is no audit record: is --data right?", place.display());
+        return Err(CliError::new(Exit::Failed, message).into());
+    }
+    // The head first: the record may have grown when it is read, but never be behind it.
+    let head = match head(&data) {
+        Ok(head) => head,
+        Err(why) => {
+            super::complain(&format!("the head cannot be compared, so a cut tail would not show: {why}"));
+            None
+        }
+    };
+    match verify(&Directory::of(&data), head.as_ref()) {
+        Ok(whole) => print(&place, &whole, head.as_ref()),
+        Err(error @ (Broken::At { .. } | Broken::Unreadable(_))) => {
+            Err(CliError::new(Exit::Failed, format!("{}: {error}", place.display())).into())
+        }
+    }
+}
+
+fn print(place: &Path, whole: &Whole, head: Option<&Head>) -> anyhow::Result<()> {
+    let mut text = match (whole.last + 1).checked_sub(whole.first.max(1)) {
+        None | Some(0) => format!("ok: {}: no record yet\n", place.display()),
+        Some(count) => format!(
+            "ok: {}: {count} records, {} to {}, in {} files\n",
+            place.display(),
+            whole.first,
+            whole.last,
+            whole.segments
+        ),
+    };
+    if let Some(head) = head {
+        text.push_str(&format!("head: {} {}\n", head.seq, head.link));
+    }
+    if whole.unfinished > 0 {
+        text.push_str(&format!("unfinished: {} bytes behind the last record\n", whole.unfinished));
+    }
+    use std::io::Write;
+    std::io::stdout().write_all(text.as_bytes()).context("standard output")
+}
+
+/// Where the node of this configuration keeps its data.
+fn configured(config: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let given = Given { config, env_file: None, flags: Vec::<Flag>::new() };
+    let env = |name: &str| std::env::var_os(name);
+    let loaded = config::load(&given, &program::facts(), &env);
+    loaded.map(|config| config.data).map_err(|problems| {
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        CliError::new(Exit::Config, format!("configuration: {first}: or name the directory with --data"))
+            .into()
+    })
+}
+
+/// The head in the node's database, of a copy: the node may be running.
+fn head(data: &Path) -> Result<Option<Head>, String> {
+    let mut why = String::new();
+    for _ in 0..COPIES {
+        match Store::copy_of(data) {
+            Ok(None) => return Err(format!("{} holds no database", data.display())),
+            Ok(Some(store)) => return audit::head_in(&store),
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(why)
+}

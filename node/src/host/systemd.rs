@@ -1,0 +1,85 @@
+//! systemd over the system bus: units, their jobs, what changes in them, and transient units.
+//!
+//! Names and settings enter; rows, reports and typed refusals leave. The two connections (one for calls, one
+//! that signals come by, so that a reader of signals that is slow never holds up a call) are made at the first
+//! use and made anew after a failure. Nothing here starts a process itself, and nothing takes a glob.
+
+pub mod changes;
+pub mod control;
+pub mod files;
+pub mod name;
+pub mod transient;
+pub mod units;
+
+mod bus;
+mod error;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Semaphore};
+use zbus::connection::Builder;
+
+use bus::Bus;
+pub use error::SystemdError;
+
+/// The directory that is there exactly where systemd is the init of the machine, by sd_booted(3).
+const BOOTED: &str = "/run/systemd/system";
+/// How long one call of systemd may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(25);
+/// How many may watch all units at a time.
+const WATCHERS_MAX: usize = 32;
+
+/// The way to systemd. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Systemd(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    // Held while a connection is made, so that many callers after a failure make only one.
+    bus: Mutex<Option<Bus>>,
+    watchers: Arc<Semaphore>,
+}
+
+impl Default for Systemd {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Systemd {
+    /// One that has not connected yet.
+    pub fn new() -> Self {
+        let watchers = Arc::new(Semaphore::new(WATCHERS_MAX));
+        Self(Arc::new(Shared { bus: Mutex::new(None), watchers }))
+    }
+
+    /// Whether this machine is run by systemd.
+    pub fn is_here() -> bool {
+        Path::new(BOOTED).is_dir()
+    }
+
+    /// A connection that has answered just now.
+    async fn bus(&self) -> Result<Bus, SystemdError> {
+        if !Self::is_here() {
+            return Err(SystemdError::Absent);
+        }
+        let mut kept = self.0.bus.lock().await;
+        if let Some(bus) = kept.as_ref()
+            && bus.answers().await
+        {
+            return Ok(bus.clone());
+        }
+        *kept = None;
+        let made = connect().await.map_err(|error| SystemdError::Unreachable(error.to_string()))?;
+        *kept = Some(made.clone());
+        Ok(made)
+    }
+}
+
+async fn connect() -> zbus::Result<Bus> {
+    let calls = Builder::system().method_timeout(CALL_TIMEOUT).build().await?;
+    let signals = Builder::system().method_timeout(CALL_TIMEOUT).build().await?;
+    Bus::new(calls, signals).await
+}

@@ -1,0 +1,152 @@
+//! The local fuse: what `policy.toml` lets anybody do on this machine, administrators from afar included.
+//!
+//! A file of root's enters in [`Policy::read`], at the start and on SIGHUP; verdicts leave. Nothing here writes
+//! it, and no call can: what a policy stops is stopped until somebody on the machine itself changes the file.
+
+mod pattern;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use p2p_shared::access::{Caller, Role};
+use p2p_shared::error::RpcError;
+use p2p_shared::rpc::service::MethodSpec;
+use p2p_shared::services;
+
+pub use pattern::{CommandPattern, MethodPattern};
+pub use settings::template;
+
+/// Whose file it has to be.
+pub const ROOT: u32 = 0;
+/// Its name beside `node.toml`.
+pub const FILE: &str = "policy.toml";
+
+/// What may be done here. The one without a file, the default, stops nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    path: PathBuf,
+    role_max: Option<Role>,
+    /// Known methods that the two lists stop: most calls find it empty.
+    stopped: BTreeSet<&'static str>,
+    commands: Option<Vec<CommandPattern>>,
+    run_as: Option<Vec<String>>,
+    file_roots: Option<Vec<PathBuf>>,
+    scan_targets: Option<Vec<String>>,
+}
+
+impl Policy {
+    /// Whether `caller` may call `method` here. The role was asked before, and is not asked again.
+    ///
+    /// # Errors
+    /// `forbidden`, with words that begin `denied: local policy`.
+    pub fn judge(&self, method: &MethodSpec, caller: &Caller) -> Result<(), RpcError> {
+        if let Some(most) = self.role_max.filter(|most| !most.has(method.permission)) {
+            let (needs, name) = (method.permission.role(), method.name);
+            return Err(
+                self.denied(&format!("{name} needs role {needs}, and {caller} has {most} here at most"))
+            );
+        }
+        if self.stopped.contains(method.name) {
+            return Err(self.denied(&format!("{} is not allowed on this node", method.name)));
+        }
+        Ok(())
+    }
+
+    /// Whether a command may be run: its first word has to be a path that the policy names. Whoever runs it
+    /// hands in the path that is really run, with symbolic links resolved.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub fn command(&self, command: &[String]) -> Result<(), RpcError> {
+        let Some(allowed) = &self.commands else { return Ok(()) };
+        let program = command.first().map(String::as_str).unwrap_or_default();
+        if allowed.iter().any(|pattern| pattern.fits(program)) {
+            return Ok(());
+        }
+        Err(self.denied(&format!("{program:?} is not among the commands that may be run here")))
+    }
+
+    /// Whether something may be run as `user`.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub fn run_as(&self, user: &str) -> Result<(), RpcError> {
+        match &self.run_as {
+            Some(allowed) if !allowed.iter().any(|name| name == user) => {
+                Err(self.denied(&format!("nothing may be run as {user:?} here")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Directories that calls may reach; `None`: no limit but the caller's permission.
+    pub fn file_roots(&self) -> Option<&[PathBuf]> {
+        self.file_roots.as_deref()
+    }
+
+    /// Networks that calls may scan, as written; `None`: no limit but the caller's permission.
+    pub fn scan_targets(&self) -> Option<&[String]> {
+        self.scan_targets.as_deref()
+    }
+
+    fn denied(&self, what: &str) -> RpcError {
+        RpcError::forbidden(format!("denied: local policy: {what} ({})", self.path.display()))
+    }
+
+    fn stops(allow: Option<&[MethodPattern]>, deny: &[MethodPattern]) -> BTreeSet<&'static str> {
+        let named =
+            |patterns: &[MethodPattern], name: &str| patterns.iter().any(|pattern| pattern.fits(name));
+        let stopped = |name: &&str| named(deny, name) || allow.is_some_and(|allow| !named(allow, name));
+        services::methods().map(|method| method.name).filter(stopped).collect()
+    }
+
+    fn path_in(directory: &Path) -> PathBuf {
+        directory.join(FILE)
+    }
+}
+
+/// The policy in force. Clones are the same one; a reload changes it for all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Fuse(Arc<ArcSwap<Policy>>);
+
+impl Fuse {
+    /// A fuse with this policy.
+    pub fn new(policy: Policy) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(policy)))
+    }
+
+    /// The policy in force now.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.0.load_full()
+    }
+
+    /// As [`Policy::judge`], of the policy in force: the check of every call.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn judge(&self, method: &MethodSpec, caller: &Caller) -> Result<(), RpcError> {
+        self.0.load().judge(method, caller)
+    }
+
+    /// Whether `program`, the file that is really run, may be run as `user`.
+    ///
+    /// # Errors
+    /// As [`Policy::command`] and [`Policy::run_as`].
+    pub fn judge_command(&self, program: String, user: &str) -> Result<(), RpcError> {
+        let policy = self.0.load();
+        policy.command(&[program])?;
+        policy.run_as(user)
+    }
+
+    /// Puts another policy in force. Answers whether it differs.
+    pub fn replace(&self, policy: Policy) -> bool {
+        let policy = Arc::new(policy);
+        *self.0.swap(Arc::clone(&policy)) != *policy
+    }
+}

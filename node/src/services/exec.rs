@@ -1,0 +1,175 @@
+//! The service `exec`: judges a request, has `host::command` start it, and tends it to its end.
+//!
+//! Each command has a task of its own on the node's main runtime, so that its time-out and its death do not
+//! depend on whether its caller reads. The call holds a guard: where the call is dropped, the command is killed.
+
+mod tend;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2p_shared::error::RpcError;
+use p2p_shared::rpc::registry::CallContext;
+use p2p_shared::rpc::service::{Inputs, Items};
+use p2p_shared::services::exec::{
+    CommandLine, Exec, ExecExit, ExecInput, ExecItem, ExecRequest, NOT_FOUND, NOT_RUNNABLE,
+    OUTPUT_BYTES_DEFAULT, OUTPUT_BYTES_MAX,
+};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::host::Roots;
+use crate::host::command::account::Account;
+use crate::host::command::{Command, CommandError, Runner, really_run};
+use crate::policy::Fuse;
+
+use tend::{Limits, Tended};
+
+/// Commands that run at the same time; one more is refused.
+pub const RUNNING_MAX: usize = 256;
+/// Arguments and variables of one command.
+const WORDS_MAX: usize = 4_096;
+
+/// The implementation.
+#[derive(Debug)]
+pub struct ExecService {
+    fuse: Fuse,
+    runner: Arc<dyn Runner>,
+    runtime: Handle,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+    places: Arc<Semaphore>,
+}
+
+impl ExecService {
+    /// A service whose commands `fuse` allows and `runner` starts. They are tended on the given runtime as tasks of the tracker,
+    /// and are killed once the token is cancelled.
+    pub fn new(
+        fuse: Fuse,
+        runner: Arc<dyn Runner>,
+        (runtime, tasks, stopping): (Handle, TaskTracker, CancellationToken),
+    ) -> Self {
+        Self { fuse, runner, runtime, tasks, stopping, places: Arc::new(Semaphore::new(RUNNING_MAX)) }
+    }
+}
+
+impl Exec for ExecService {
+    async fn run(
+        &self,
+        _: &CallContext,
+        request: ExecRequest,
+        inputs: Inputs<ExecInput>,
+        items: Items<ExecItem>,
+    ) -> Result<(), RpcError> {
+        let limits = limits(&request)?;
+        let command = command(request)?;
+        if let Ok(command) = &command {
+            self.fuse.judge_command(really_run(&command.program), &user_of(command))?;
+        }
+        let full = || {
+            RpcError::new(
+                p2p_shared::error::Code::RateLimited,
+                format!("{RUNNING_MAX} commands run on this node already: try again when some have ended"),
+            )
+        };
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
+        let gone = CancellationToken::new();
+        let guard = gone.clone().drop_guard();
+        let (runner, stopping) = (Arc::clone(&self.runner), self.stopping.clone());
+        let task = self.tasks.spawn_on(
+            async move {
+                let _place = place;
+                match command {
+                    Err(exit) => items.send(&ExecItem::Exit(exit)).await,
+                    Ok(command) => match runner.start(command).await {
+                        Ok(running) => {
+                            let tended = Tended { running, limits, gone, stopping };
+                            tended.run(inputs, items).await
+                        }
+                        Err(error) => items.send(&ExecItem::Exit(never_ran(error)?)).await,
+                    },
+                }
+            },
+            &self.runtime,
+        );
+        let ended = task.await;
+        drop(guard);
+        ended.unwrap_or_else(|error| Err(RpcError::internal(format!("tending a command failed: {error}"))))
+    }
+}
+
+fn limits(request: &ExecRequest) -> Result<Limits, RpcError> {
+    let output_bytes = request.output_bytes_max.unwrap_or(OUTPUT_BYTES_DEFAULT);
+    if output_bytes > OUTPUT_BYTES_MAX {
+        return Err(RpcError::bad_request(format!("output_bytes_max is at most {OUTPUT_BYTES_MAX}")));
+    }
+    Ok(Limits { output_bytes, time: request.timeout_ms.map(Duration::from_millis) })
+}
+
+/// The command that is meant. The inner error is one of its own: it ends as one that cannot be run.
+fn command(request: ExecRequest) -> Result<Result<Command, ExecExit>, RpcError> {
+    let (program, arguments) = match request.command {
+        CommandLine::Program { program, arguments } => (program, arguments),
+        CommandLine::Shell { line } => ("/bin/sh".to_owned(), vec!["-c".to_owned(), line]),
+    };
+    if program.is_empty() {
+        return Err(RpcError::bad_request("the command is empty"));
+    }
+    if arguments.len() > WORDS_MAX || request.environment.len() > WORDS_MAX {
+        return Err(RpcError::bad_request(format!(
+            "a command has at most {WORDS_MAX} arguments and variables"
+        )));
+    }
+    let variables = request.environment.iter();
+    if let Some(bad) = variables.clone().find(|one| one.name.is_empty() || one.name.contains('=')) {
+        return Err(RpcError::bad_request(format!("{:?} is no name of a variable", bad.name)));
+    }
+    let texts = arguments.iter().chain([&program]).chain(&request.directory);
+    if texts.chain(variables.flat_map(|one| [&one.name, &one.value])).any(|text| text.contains('\0')) {
+        return Err(RpcError::bad_request("a command holds a zero byte, which none can"));
+    }
+    let roots = Roots::default();
+    let own = rustix::process::geteuid().as_raw().to_string();
+    let wanted = request.user.as_deref();
+    let account = Account::find(&roots, wanted.unwrap_or(&own));
+    let account = match (account, wanted) {
+        (None, Some(user)) => {
+            let why = format!("user {user:?} is in no line of /etc/passwd");
+            return Ok(Err(problem(NOT_RUNNABLE, CommandError::NotRunnable { program, why }.to_string())));
+        }
+        (account, _) => account,
+    };
+    let home = account.as_ref().map(|account| account.home.clone()).filter(|home| home.is_dir());
+    let directory = request.directory.map_or_else(|| home.unwrap_or_else(|| "/".into()), PathBuf::from);
+    let mut environment = Command::base_environment(account.as_ref());
+    environment.extend(request.environment.into_iter().map(|one| (one.name, one.value)));
+    let account = account.filter(|account| wanted.is_some() && account.uid.to_string() != own);
+    Ok(Ok(Command { program, arguments, directory, account, environment }))
+}
+
+/// Name of the user as whom a command runs.
+fn user_of(command: &Command) -> String {
+    let own = || {
+        let uid = rustix::process::geteuid().as_raw().to_string();
+        Account::find(&Roots::default(), &uid).map_or(uid, |account| account.name)
+    };
+    command.account.as_ref().map_or_else(own, |account| account.name.clone())
+}
+
+fn problem(code: i32, problem: String) -> ExecExit {
+    ExecExit { code: Some(code), problem: Some(problem), ..ExecExit::default() }
+}
+
+/// What is wrong with a command is how it ended; what is wrong with the node is an error of the call.
+fn never_ran(error: CommandError) -> Result<ExecExit, RpcError> {
+    let text = error.to_string();
+    match error {
+        CommandError::NotFound { .. } => Ok(problem(NOT_FOUND, text)),
+        CommandError::NotRunnable { .. } => Ok(problem(NOT_RUNNABLE, text)),
+        CommandError::Denied { .. } => Err(RpcError::forbidden(text)),
+        CommandError::Failed(_) => Err(RpcError::unavailable(text)),
+    }
+}

@@ -1,0 +1,204 @@
+//! One running command: its pipes pumped, its end awaited, all of it killed when it must be.
+//!
+//! Three things go on at once, none of which may hold up another: the watch over its end (time, caller, node),
+//! its output, and its input. Output over the limit is read and thrown away, so that the command never waits
+//! for room that will not come.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use p2p_shared::error::RpcError;
+use p2p_shared::rpc::service::{Inputs, Items};
+use p2p_shared::services::exec::{ExecExit, ExecInput, ExecItem};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::host::command::{Kill, Pipes, Running, Started};
+
+/// How long a command may take to end after SIGTERM, before SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+/// The same while the node stops, which has ten seconds in all.
+const GRACE_STOPPING: Duration = Duration::from_secs(1);
+/// How long the kernel may take to end what SIGKILL was sent to; beyond, it is left to the kernel.
+const KILLED: Duration = Duration::from_secs(10);
+/// How long its output is awaited after its end from those that it left behind, who hold the pipes.
+const LINGER: Duration = Duration::from_millis(500);
+/// Most bytes in one item.
+const CHUNK_BYTES: usize = 32 << 10;
+
+/// What bounds a command.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Of its output, in all.
+    pub output_bytes: u64,
+    /// How long it may run.
+    pub time: Option<Duration>,
+}
+
+/// A command and what it hangs on.
+#[derive(Debug)]
+pub(super) struct Tended {
+    pub running: Running,
+    pub limits: Limits,
+    /// Cancelled when the caller has gone.
+    pub gone: CancellationToken,
+    /// Cancelled when the node stops.
+    pub stopping: CancellationToken,
+}
+
+impl Tended {
+    /// Tends it to its end, which is the last item.
+    pub(super) async fn run(self, inputs: Inputs<ExecInput>, items: Items<ExecItem>) -> Result<(), RpcError> {
+        let Self { running: Running { started, pipes }, limits, gone, stopping } = self;
+        let begun = Instant::now();
+        let Pipes { stdin, stdout, stderr } = pipes;
+        let pipe = |error: io::Error| RpcError::unavailable(format!("the pipes of a command: {error}"));
+        let stdin = Sender::from_owned_fd(stdin).map_err(pipe)?;
+        let mut output = Output {
+            stdout: Receiver::from_owned_fd(stdout).map_err(pipe)?,
+            stderr: Receiver::from_owned_fd(stderr).map_err(pipe)?,
+            left: limits.output_bytes,
+            cut: 0,
+        };
+        let ended = {
+            let watch = watch(started, limits.time, (&gone, &stopping));
+            let (pump, feed) = (output.pump(&items), feed(stdin, inputs));
+            tokio::pin!(watch, pump, feed);
+            let (mut pumped, mut fed) = (None, false);
+            let ended = loop {
+                tokio::select! {
+                    ended = &mut watch => break ended,
+                    result = &mut pump, if pumped.is_none() => {
+                        if result.is_err() {
+                            gone.cancel();
+                        }
+                        pumped = Some(result);
+                    }
+                    () = &mut feed, if !fed => fed = true,
+                }
+            };
+            match pumped {
+                Some(result) => result?,
+                // Who still holds a pipe then was left behind on purpose.
+                None => timeout(LINGER, &mut pump).await.unwrap_or(Ok(()))?,
+            }
+            ended
+        };
+        let (status, why) = ended;
+        match why {
+            Some(Why::Gone) => {
+                return Err(RpcError::cancelled("the caller went away: the command was killed"));
+            }
+            Some(Why::Stopping) => {
+                return Err(RpcError::unavailable("this node is stopping: the command was killed"));
+            }
+            Some(Why::TimedOut) | None => {}
+        }
+        let status = status.map_err(|error| {
+            RpcError::internal(format!("the end of a command was not to be seen: {error}"))
+        })?;
+        let exit = ExecExit {
+            code: status.code(),
+            signal: status.signal(),
+            timed_out: why == Some(Why::TimedOut),
+            duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            cut_bytes: output.cut,
+            problem: None,
+        };
+        items.send(&ExecItem::Exit(exit)).await
+    }
+}
+
+/// Why a command was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    TimedOut,
+    Gone,
+    Stopping,
+}
+
+/// Waits for the end, or for a reason to bring it about.
+async fn watch(
+    mut started: Box<dyn Started>,
+    time: Option<Duration>,
+    (gone, stopping): (&CancellationToken, &CancellationToken),
+) -> (io::Result<ExitStatus>, Option<Why>) {
+    let late = async {
+        match time {
+            Some(time) => sleep(time).await,
+            None => std::future::pending().await,
+        }
+    };
+    let why = tokio::select! {
+        biased;
+        () = started.ended() => None,
+        () = gone.cancelled() => Some(Why::Gone),
+        () = stopping.cancelled() => Some(Why::Stopping),
+        () = late => Some(Why::TimedOut),
+    };
+    if why.is_some() {
+        started.kill(Kill::Politely);
+        let grace = async {
+            tokio::select! {
+                () = sleep(GRACE) => {}
+                () = async { stopping.cancelled().await; sleep(GRACE_STOPPING).await } => {}
+            }
+        };
+        tokio::select! {
+            () = started.ended() => {}
+            () = grace => {}
+        }
+        // Whatever the main process left behind is not spared either.
+        started.kill(Kill::AtOnce);
+        if timeout(KILLED, started.ended()).await.is_err() {
+            return (Err(io::Error::other("it does not end even on SIGKILL")), why);
+        }
+    }
+    (started.reap().await, why)
+}
+
+/// What a command says.
+struct Output {
+    stdout: Receiver,
+    stderr: Receiver,
+    left: u64,
+    cut: u64,
+}
+
+impl Output {
+    /// Passes on all that it writes, until both pipes have ended.
+    async fn pump(&mut self, items: &Items<ExecItem>) -> Result<(), RpcError> {
+        let (mut out, mut err) = (Vec::with_capacity(CHUNK_BYTES), Vec::with_capacity(CHUNK_BYTES));
+        let (mut out_open, mut err_open) = (true, true);
+        while out_open || err_open {
+            tokio::select! {
+                read = self.stdout.read_buf(&mut out), if out_open => out_open = matches!(read, Ok(1..)),
+                read = self.stderr.read_buf(&mut err), if err_open => err_open = matches!(read, Ok(1..)),
+            }
+            for (bytes, item) in [(&mut out, ExecItem::Stdout as fn(_) -> _), (&mut err, ExecItem::Stderr)] {
+                let within = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+                self.cut += (bytes.len() - within) as u64;
+                self.left -= within as u64;
+                if within > 0 {
+                    items.send(&item(bytes[..within].to_vec())).await?;
+                }
+                bytes.clear();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes what the caller sends, until either side has had enough.
+async fn feed(mut stdin: Sender, mut inputs: Inputs<ExecInput>) {
+    while let Ok(Some(ExecInput::Stdin(bytes))) = inputs.next().await {
+        if stdin.write_all(&bytes).await.is_err() {
+            // It reads no more; what else comes is nobody's. The caller learns the end from the exit.
+            break;
+        }
+    }
+}

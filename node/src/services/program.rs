@@ -1,0 +1,299 @@
+//! The service `program`: orders to the supervisor, and what programs write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use p2p_shared::access::Permission;
+use p2p_shared::error::RpcError;
+use p2p_shared::rpc::registry::CallContext;
+use p2p_shared::rpc::service::Items;
+use p2p_shared::services::program::{
+    LogChunk, OutputStream, Program, ProgramDefinition, ProgramInfo, ProgramLog, ProgramName, ProgramState,
+    ProgramStatus,
+};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use crate::host::Roots;
+use crate::host::command::account::Account;
+use crate::host::command::really_run;
+use crate::host::programs::log::TAIL_LINES_MAX;
+use crate::policy::Fuse;
+use crate::supervise::core::{Input, Order, Refusal, Replace};
+use crate::supervise::handle::SupervisorHandle;
+use crate::supervise::output::Stream;
+
+/// An answer comes so long before the caller stops waiting for it.
+const MARGIN: Duration = Duration::from_millis(500);
+/// How long an order without a deadline may take to be carried out.
+const SETTLE_MAX: Duration = Duration::from_secs(60);
+
+/// The implementation.
+#[derive(Debug)]
+pub struct ProgramService {
+    supervisor: SupervisorHandle,
+    fuse: Fuse,
+}
+
+impl ProgramService {
+    /// A service over this supervisor, for what `fuse` allows.
+    pub const fn new(supervisor: SupervisorHandle, fuse: Fuse) -> Self {
+        Self { supervisor, fuse }
+    }
+
+    /// Whether the local policy lets this program run, whoever defined it and when.
+    fn judge(&self, definition: &ProgramDefinition) -> Result<(), RpcError> {
+        let roots = Roots::default();
+        let own = rustix::process::geteuid().as_raw().to_string();
+        let user = definition.user.as_deref().unwrap_or(&own);
+        let user = Account::find(&roots, user).map_or_else(|| user.to_owned(), |account| account.name);
+        self.fuse.judge_command(really_run(&definition.command), &user)
+    }
+
+    async fn ask(&self, context: &CallContext, name: &ProgramName, order: Order) -> Result<(), RpcError> {
+        if matches!(order, Order::Start | Order::Restart) {
+            self.judge(&self.supervisor.definition(name).await?)?;
+        }
+        let by = context.caller.to_string();
+        self.supervisor.order(Input::Ask { name: name.clone(), order, by }).await
+    }
+
+    async fn settled(
+        &self,
+        context: &CallContext,
+        name: &ProgramName,
+        wanted: impl Fn(&ProgramInfo) -> bool,
+    ) -> Result<ProgramStatus, RpcError> {
+        let most = Instant::now() + SETTLE_MAX;
+        let deadline = context.deadline.map_or(most, |deadline| (deadline - MARGIN).min(most));
+        let settled = self.supervisor.settled(name, deadline, wanted).await;
+        settled.ok_or_else(|| RpcError::not_found(format!("{name} was removed meanwhile")))
+    }
+
+    /// Defines a program of nothing but a command, unless it is just that already.
+    async fn define_path(&self, name: &ProgramName, path: String) -> Result<(), RpcError> {
+        match self.supervisor.definition(name).await {
+            Ok(known) if known.command == path && known.arguments.is_empty() => Ok(()),
+            Ok(known) => {
+                let what = known.command;
+                Err(RpcError::conflict(format!(
+                    "{name} is defined already, as {what}: start it without a path"
+                )))
+            }
+            Err(_) => {
+                let definition = Box::new(ProgramDefinition::new(name.clone(), path));
+                self.judge(&definition)?;
+                self.supervisor.order(Input::Define { definition, replace: Replace::No }).await
+            }
+        }
+    }
+}
+
+/// A text that can name a program names one, or nothing that is there.
+fn named(name: String) -> Result<ProgramName, RpcError> {
+    Ok(ProgramName::try_from(name.clone()).map_err(|_| Refusal::Unknown(name))?)
+}
+
+impl Program for ProgramService {
+    async fn list(&self, _: &CallContext) -> Result<Vec<ProgramInfo>, RpcError> {
+        Ok(self.supervisor.list())
+    }
+
+    async fn status(&self, _: &CallContext, name: String) -> Result<ProgramStatus, RpcError> {
+        self.supervisor.status(&named(name)?)
+    }
+
+    async fn logs(&self, _: &CallContext, name: String, lines: u32) -> Result<ProgramLog, RpcError> {
+        let name = named(name)?;
+        let lost_bytes = self.supervisor.status(&name)?.lost_bytes;
+        check_lines(lines, 1)?;
+        let output = self.supervisor.outputs().of(&name);
+        let [out, err] = output.streams.clone();
+        let (stdout, stderr) = reading(&name, move || Ok((out.tail(lines)?, err.tail(lines)?))).await?;
+        Ok(ProgramLog { stdout: text(&stdout), stderr: text(&stderr), lost_bytes })
+    }
+
+    async fn follow(
+        &self,
+        _: &CallContext,
+        name: String,
+        lines: u32,
+        items: Items<LogChunk>,
+    ) -> Result<(), RpcError> {
+        let name = named(name)?;
+        self.supervisor.status(&name)?;
+        check_lines(lines, 0)?;
+        let [out, err] = self.supervisor.outputs().of(&name).streams.clone();
+        let mut out = Followed::begin(&name, OutputStream::Stdout, out, lines).await?;
+        let mut err = Followed::begin(&name, OutputStream::Stderr, err, lines).await?;
+        for followed in [&mut out, &mut err] {
+            followed.send_first(&items).await?;
+        }
+        loop {
+            let chunk = tokio::select! {
+                chunk = out.next() => chunk,
+                chunk = err.next() => chunk,
+                () = items.closed() => return Err(RpcError::cancelled("the caller went away")),
+            };
+            match chunk {
+                Some(chunk) => items.send(&chunk).await?,
+                None => return Err(RpcError::not_found(format!("{name} was removed"))),
+            }
+        }
+    }
+
+    async fn definition(&self, _: &CallContext, name: String) -> Result<ProgramDefinition, RpcError> {
+        self.supervisor.definition(&named(name)?).await
+    }
+
+    async fn define(
+        &self,
+        _: &CallContext,
+        definition: ProgramDefinition,
+        replace: bool,
+    ) -> Result<ProgramStatus, RpcError> {
+        self.judge(&definition)?;
+        let name = definition.name.clone();
+        let replace = if replace { Replace::Yes } else { Replace::No };
+        self.supervisor.order(Input::Define { definition: Box::new(definition), replace }).await?;
+        self.supervisor.status(&name)
+    }
+
+    async fn start(
+        &self,
+        context: &CallContext,
+        name: String,
+        path: Option<String>,
+    ) -> Result<ProgramStatus, RpcError> {
+        let Some(path) = path else {
+            let name = named(name)?;
+            self.ask(context, &name, Order::Start).await?;
+            return self.settled(context, &name, has_begun).await;
+        };
+        if !context.caller.may(Permission::Exec) {
+            let (caller, exec) = (&context.caller, Permission::Exec);
+            let text = format!(
+                "denied: role: program.start with a path: {exec} needs role {}, which {caller} has not",
+                exec.role()
+            );
+            return Err(RpcError::forbidden(text));
+        }
+        let name = ProgramName::try_from(name).map_err(|error| RpcError::bad_request(error.to_string()))?;
+        self.define_path(&name, path).await?;
+        self.ask(context, &name, Order::Start).await?;
+        self.settled(context, &name, has_begun).await
+    }
+
+    async fn stop(&self, context: &CallContext, name: String) -> Result<ProgramStatus, RpcError> {
+        let name = named(name)?;
+        self.ask(context, &name, Order::Stop).await?;
+        self.settled(context, &name, |info| info.state != ProgramState::Stopping).await
+    }
+
+    async fn restart(&self, context: &CallContext, name: String) -> Result<ProgramStatus, RpcError> {
+        let name = named(name)?;
+        self.ask(context, &name, Order::Restart).await?;
+        self.settled(context, &name, has_begun).await
+    }
+
+    async fn remove(&self, context: &CallContext, name: String) -> Result<(), RpcError> {
+        let name = named(name)?;
+        self.ask(context, &name, Order::Remove).await?;
+        match self.settled(context, &name, |_| false).await {
+            Ok(_) => Err(RpcError::deadline(format!("{name} has not ended yet; it is removed when it has"))),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Whether what a start leads to is there.
+fn has_begun(info: &ProgramInfo) -> bool {
+    !matches!(info.state, ProgramState::Starting | ProgramState::Stopping)
+}
+
+fn check_lines(lines: u32, least: u32) -> Result<(), RpcError> {
+    if (least..=TAIL_LINES_MAX).contains(&lines) {
+        return Ok(());
+    }
+    Err(RpcError::bad_request(format!("lines is {least} to {TAIL_LINES_MAX}, not {lines}")))
+}
+
+async fn reading<T: Send + 'static>(
+    name: &ProgramName,
+    read: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, RpcError> {
+    let failed = |error: String| RpcError::unavailable(format!("the log of {name} cannot be read: {error}"));
+    let read = spawn_blocking(read).await.map_err(|error| failed(error.to_string()))?;
+    read.map_err(|error| failed(error.to_string()))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// One stream that is followed.
+struct Followed {
+    stream: OutputStream,
+    /// Bytes that may be the beginning of a character.
+    held: Vec<u8>,
+    pieces: broadcast::Receiver<Bytes>,
+}
+
+impl Followed {
+    async fn begin(
+        name: &ProgramName,
+        stream: OutputStream,
+        source: Arc<Stream>,
+        lines: u32,
+    ) -> Result<Self, RpcError> {
+        let (held, pieces) = reading(name, move || source.follow(lines)).await?;
+        Ok(Self { stream, held, pieces })
+    }
+
+    async fn send_first(&mut self, items: &Items<LogChunk>) -> Result<(), RpcError> {
+        match self.chunk(0) {
+            Some(chunk) => items.send(&chunk).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The next text; `None` if there will be none. May be dropped and called again.
+    async fn next(&mut self) -> Option<LogChunk> {
+        let mut skipped = 0;
+        loop {
+            match self.pieces.recv().await {
+                Ok(bytes) => self.held.extend_from_slice(&bytes),
+                Err(RecvError::Lagged(pieces)) => {
+                    // Whole pieces were missed, and nobody knows their sizes any more: at least a byte each.
+                    skipped += pieces;
+                    continue;
+                }
+                Err(RecvError::Closed) => return None,
+            }
+            if let Some(chunk) = self.chunk(skipped) {
+                return Some(chunk);
+            }
+        }
+    }
+
+    /// What is held, but for the beginning of a character whose end has not come.
+    fn chunk(&mut self, skipped_bytes: u64) -> Option<LogChunk> {
+        let open = self.held.utf8_chunks().last().map_or(0, |last| {
+            let bytes = last.invalid();
+            let may_go_on =
+                !bytes.is_empty() && str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none());
+            if may_go_on { bytes.len() } else { 0 }
+        });
+        let rest = self.held.split_off(self.held.len() - open);
+        let whole = std::mem::replace(&mut self.held, rest);
+        let text = text(&whole);
+        (!text.is_empty() || skipped_bytes > 0).then_some(LogChunk {
+            stream: self.stream,
+            text,
+            skipped_bytes,
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! What survives of programs, as bytes in the store.
+//!
+//! A version byte, then JSON: a field that a later version adds takes its default in what an earlier one wrote.
+
+use p2p_shared::rpc::codec::{self, CodecError, Encoding};
+use serde::{Deserialize, Serialize};
+
+use super::core::Saved;
+
+/// The layout of a record.
+const VERSION: u8 = 1;
+
+/// A record: the program, and the boot in which it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The boot of the machine.
+    pub boot: String,
+    /// The program.
+    pub saved: Saved,
+}
+
+impl Record {
+    /// As it is stored.
+    ///
+    /// # Errors
+    /// If it is too large.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, CodecError> {
+        let json = codec::encode(self, Encoding::Json)?;
+        Ok([&[VERSION], json.as_ref()].concat())
+    }
+
+    /// What was stored.
+    ///
+    /// # Errors
+    /// If it is none of ours.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+        match bytes.split_first() {
+            Some((&VERSION, json)) => codec::decode(json, Encoding::Json),
+            Some((version, _)) => Err(CodecError::Malformed(format!("layout {version}"))),
+            None => Err(CodecError::Malformed("it is empty".into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p2p_shared::services::program::{ProgramDefinition, ProgramState};
+    use p2p_shared::time::UnixMillis;
+
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back_and_a_strange_one_is_an_error() {
+        let saved = Saved {
+            definition: ProgramDefinition::new("a".parse().unwrap(), "/bin/true"),
+            wanted: true,
+            rest: ProgramState::Failed,
+            since: UnixMillis(5),
+            detail: "exit 1".into(),
+            run: None,
+            asked_by: None,
+            starts: 3,
+            exits: Vec::new(),
+        };
+        let record = Record { boot: "b".into(), saved };
+        let bytes = record.to_bytes().unwrap();
+        assert_eq!(Record::from_bytes(&bytes).unwrap(), record);
+        for strange in [&b""[..], b"\x02{}", b"\x01{", &bytes[..bytes.len() - 1]] {
+            assert!(Record::from_bytes(strange).is_err());
+        }
+    }
+}

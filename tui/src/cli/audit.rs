@@ -1,0 +1,243 @@
+//! `audit`: who did what on nodes, newest first, and who was refused.
+
+use std::time::Duration;
+
+use clap::Args;
+use p2p_shared::access::Role;
+use p2p_shared::error::{Exit, RpcError};
+use p2p_shared::id::NodeName;
+use p2p_shared::mesh::NodeHandle;
+use p2p_shared::services::Services;
+use p2p_shared::services::audit::{AuditEntry, AuditKind, ENTRIES_MAX};
+use p2p_shared::services::node::Member;
+use p2p_shared::time::{Millis, UnixMillis};
+use serde::Serialize;
+
+use super::ListArgs;
+use super::failure::CliError;
+use super::output::{Format, Row, Streams};
+use super::session::{Account, Session, now};
+use crate::format;
+
+/// What `audit` takes.
+#[derive(Clone, Debug, Args)]
+pub struct AuditArgs {
+    /// Whose.
+    #[command(flatten)]
+    pub list: ListArgs,
+    /// Only what is not older, such as 30m, 12h or 7d
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub since: Option<Duration>,
+    /// Only what is older, such as 30m, 12h or 7d
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub until: Option<Duration>,
+    /// Only what this caller asked for
+    #[arg(long, value_name = "NAME")]
+    pub who: Option<String>,
+    /// Only this method, or all of a service
+    #[arg(long, value_name = "SERVICE.METHOD|SERVICE.*")]
+    pub method: Option<String>,
+    /// At most so many of each node, 1 to 1000
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=i64::from(ENTRIES_MAX)))]
+    pub limit: u32,
+}
+
+impl AuditArgs {
+    /// As the node takes it.
+    fn filter(&self, now: UnixMillis) -> Option<String> {
+        let before = |age: Duration| now.since(UnixMillis(Millis::from(age).0)).0;
+        let terms = [
+            self.who.as_ref().map(|name| format!("who:{name}")),
+            self.method.as_ref().map(|name| format!("method:{name}")),
+            self.since.map(|age| format!("since:{}", before(age))),
+            self.until.map(|age| format!("until:{}", before(age))),
+        ];
+        let terms: Vec<String> = terms.into_iter().flatten().collect();
+        (!terms.is_empty()).then(|| terms.join(" "))
+    }
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    let bad = || "an age is a number with s, m, h or d behind it, such as 12h".to_owned();
+    let unit = text.chars().next_back().ok_or_else(bad)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(bad()),
+    };
+    let count: u32 = text[..text.len() - 1].parse().map_err(|_| bad())?;
+    Ok(Duration::from_secs(u64::from(count) * seconds))
+}
+
+/// One entry of a node's record. The names of the fields are stable.
+#[derive(Debug, Serialize)]
+struct AuditRow {
+    node: NodeName,
+    seq: u64,
+    at_ms: u64,
+    kind: AuditKind,
+    caller: String,
+    who: String,
+    id: Option<String>,
+    role: Option<Role>,
+    from: Option<String>,
+    method: String,
+    arguments: String,
+    request_id: String,
+    code: Option<String>,
+    message: String,
+    duration_ms: Option<u64>,
+}
+
+impl AuditRow {
+    fn new(node: &NodeName, entry: AuditEntry) -> Self {
+        Self {
+            node: node.clone(),
+            seq: entry.seq,
+            at_ms: entry.at.0,
+            kind: entry.kind,
+            caller: entry.caller,
+            who: entry.who,
+            id: entry.id,
+            role: entry.role,
+            from: entry.from,
+            method: entry.method,
+            arguments: entry.arguments,
+            request_id: entry.request_id,
+            code: entry.code,
+            message: entry.message,
+            duration_ms: entry.duration_ms,
+        }
+    }
+}
+
+impl Row for AuditRow {
+    const TITLES: &'static [&'static str] =
+        &["TIME", "NODE", ">SEQ", "WHO", "FROM", "METHOD", "OUTCOME", ">MS", "DETAIL"];
+
+    fn cells(&self) -> Vec<String> {
+        let role = self.role.map(|role| format!(" ({role})")).unwrap_or_default();
+        let kind = if self.caller == "operator" { String::new() } else { format!("{} ", self.caller) };
+        let outcome = match (self.kind, &self.code) {
+            (AuditKind::Refused, _) => "refused".to_owned(),
+            (AuditKind::Call, None) => "unknown".to_owned(),
+            (_, code) => code.clone().unwrap_or_default(),
+        };
+        let detail = match (self.message.as_str(), self.arguments.as_str()) {
+            ("", arguments) => arguments.to_owned(),
+            (message, "" | "{}") => message.to_owned(),
+            (message, arguments) => format!("{message} {arguments}"),
+        };
+        vec![
+            format::date(UnixMillis(self.at_ms)),
+            self.node.to_string(),
+            self.seq.to_string(),
+            if self.who.is_empty() { String::new() } else { format!("{kind}{}{role}", self.who) },
+            self.from.clone().unwrap_or_default(),
+            self.method.clone(),
+            outcome,
+            self.duration_ms.map(|ms| ms.to_string()).unwrap_or_default(),
+            detail,
+        ]
+    }
+}
+
+/// Lists them; a node that does not answer is told, and the others are listed all the same.
+pub async fn run(session: &Session, args: &AuditArgs, streams: &mut Streams<'_>) -> Result<Exit, CliError> {
+    let targets = session.readable(&args.list.on, streams)?;
+    let mut account = Account::new(targets.unknown);
+    let mut rows = Vec::new();
+    let filter = args.filter(now());
+    let question = |node: NodeHandle| {
+        let filter = filter.clone();
+        async move { node.audit().list(filter, args.limit).await }
+    };
+    let answered = |target: &Member, answer: Result<Vec<AuditEntry>, RpcError>| {
+        match answer {
+            Ok(entries) => {
+                let of_node = entries.into_iter().map(|entry| AuditRow::new(&target.name, entry));
+                rows.extend(of_node);
+                if args.list.output == Format::Jsonl {
+                    streams.rows(&rows, Format::Jsonl)?;
+                    rows.clear();
+                }
+            }
+            Err(error) => account.failed(target, &error, streams),
+        }
+        Ok(())
+    };
+    session.ask(&targets.members, question, answered).await?;
+    if args.list.output != Format::Jsonl {
+        rows.sort_by(|a, b| (b.at_ms, &a.node, b.seq).cmp(&(a.at_ms, &b.node, a.seq)));
+        streams.rows(&rows, args.list.output)?;
+    }
+    Ok(account.exit_of(&targets.members))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::{json, table};
+    use super::*;
+
+    fn row(kind: AuditKind, code: Option<&str>, message: &str) -> AuditRow {
+        let entry = AuditEntry {
+            seq: 7,
+            at: UnixMillis(0),
+            kind,
+            caller: "operator".into(),
+            who: "ann".into(),
+            id: None,
+            role: Some(Role::Admin),
+            from: Some("192.0.2.7:4000".into()),
+            method: "process.signal".into(),
+            arguments: "{\"signal\":\"term\"}".into(),
+            request_id: "00".into(),
+            code: code.map(Into::into),
+            message: message.into(),
+            duration_ms: code.map(|_| 3),
+        };
+        AuditRow::new(&"web-1".parse().unwrap(), entry)
+    }
+
+    #[test]
+    fn ages_have_a_unit() {
+        assert_eq!(age("12h"), Ok(Duration::from_secs(43_200)));
+        for text in ["", "12", "h", "-1h", "1w", "1.5h", "й"] {
+            assert!(age(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_filter_is_what_the_node_takes() {
+        let on = "all".parse().unwrap();
+        let list = ListArgs { on, output: Format::Table };
+        let args = AuditArgs { list, since: None, until: None, who: None, method: None, limit: 1 };
+        assert_eq!(args.filter(UnixMillis(5)), None);
+        let since = Some(Duration::from_secs(2));
+        let args = AuditArgs { since, who: Some("ann".into()), method: Some("node.*".into()), ..args };
+        assert_eq!(args.filter(UnixMillis(5_000)).unwrap(), "who:ann method:node.* since:3000");
+    }
+
+    #[test]
+    fn the_table_says_how_it_ended() {
+        let rows = [
+            row(AuditKind::Call, Some("ok"), ""),
+            row(AuditKind::Call, None, ""),
+            row(AuditKind::Refused, Some("forbidden"), "denied: local policy"),
+        ];
+        let outcomes: Vec<String> = rows.iter().map(|row| row.cells()[6].clone()).collect();
+        assert_eq!(outcomes, ["ok", "unknown", "refused"]);
+        assert!(table(&rows, None).contains("denied: local policy {\"signal\":\"term\"}"));
+    }
+
+    #[test]
+    fn the_shape_for_scripts_is_stable() {
+        let expected = "{\"node\":\"web-1\",\"seq\":7,\"at_ms\":0,\"kind\":\"call\",\"caller\":\"operator\",\
+                        \"who\":\"ann\",\"id\":null,\"role\":\"admin\",\"from\":\"192.0.2.7:4000\",\
+                        \"method\":\"process.signal\",\"arguments\":\"{\\\"signal\\\":\\\"term\\\"}\",\
+                        \"request_id\":\"00\",\"code\":\"ok\",\"message\":\"\",\"duration_ms\":3}";
+        assert_eq!(json(&row(AuditKind::Call, Some("ok"), ""), false).unwrap(), expected);
+    }
+}
