@@ -21,7 +21,7 @@ use crate::cluster::{Cluster, LONG, eventually};
 use crate::echo::soon;
 use crate::permissions::call;
 
-fn policy(text: &str) -> Policy {
+pub fn policy(text: &str) -> Policy {
     let document = Document::from_bytes(Path::new("/etc/p2p-admin/policy.toml"), text.into()).unwrap();
     Policy::parse(&document).unwrap()
 }

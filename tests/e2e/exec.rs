@@ -12,11 +12,13 @@ use p2p_shared::mesh::NodeHandle;
 use p2p_shared::rpc::client::Duplex;
 use p2p_shared::services::Services;
 use p2p_shared::services::exec::{CommandLine, ExecExit, ExecInput, ExecItem, ExecRequest, Variable};
+use p2p_shared::services::program::ProgramDefinition;
 
 use p2p_tui::cli::output::Streams;
 use p2p_tui::cli::run_line;
 use p2p_tui::effects::settings::Surroundings;
 
+use crate::audit::policy;
 use crate::cluster::{Cluster, LONG, eventually};
 use crate::echo::soon;
 
@@ -363,4 +365,34 @@ async fn several_nodes_say_whose_a_line_is_and_alike_ones_are_put_together() {
     assert!(out.starts_with("web-1: timed out"), "the boot is the same: {out}");
     let (code, ..) = tui(&cluster, &["reboot", "--on", "all"]).await;
     assert_eq!(code, 2, "nobody is there to ask");
+}
+
+#[tokio::test]
+async fn the_local_policy_caps_commands_and_programs_by_the_file_that_is_really_run() {
+    let cluster = Cluster::start(1).await;
+    let admin = cluster.admin(0);
+    // Under another name, and by a name that is looked for.
+    let link = cluster.data(0).with_file_name("harmless");
+    std::os::unix::fs::symlink("/bin/sleep", &link).unwrap();
+    let link = link.to_str().unwrap().to_owned();
+    let is_denied = |error: RpcError| {
+        assert_eq!(error.code, Code::Forbidden);
+        assert!(error.message.starts_with("denied: local policy"), "{error}");
+    };
+    let earlier = ProgramDefinition::new("earlier".parse().unwrap(), "/bin/sleep");
+    admin.program().define(earlier, false).await.unwrap();
+    let echo = fs::canonicalize("/bin/echo").unwrap();
+    cluster.fuse(0).replace(policy(&format!("commands = [{:?}]", echo.to_str().unwrap())));
+    for allowed in ["echo", "/bin/echo"] {
+        assert_eq!(run(&admin, program(allowed, &["hello"])).await.unwrap().out, b"hello\n", "{allowed}");
+    }
+    for stopped in [program("sleep", &["0"]), program(&link, &["0"]), shell("echo hello")] {
+        is_denied(run(&admin, stopped).await.unwrap_err());
+    }
+    let defined = ProgramDefinition::new("linked".parse().unwrap(), link.clone());
+    is_denied(admin.program().define(defined, false).await.unwrap_err());
+    is_denied(admin.program().start("other".into(), Some(link)).await.unwrap_err());
+    is_denied(admin.program().start("earlier".into(), None).await.unwrap_err());
+    cluster.fuse(0).replace(policy("run_as = [\"nobody\"]"));
+    is_denied(run(&admin, program("echo", &[])).await.unwrap_err());
 }
