@@ -14,6 +14,8 @@ use crate::audit::disk::Directory;
 use crate::audit::journal::Head;
 use crate::audit::verify::{Broken, Whole, verify};
 use crate::config::{self, Given};
+use crate::doctor::plan::Plan;
+use crate::doctor::unit::Unit;
 use crate::store::Store;
 use crate::{audit, program};
 
@@ -39,7 +41,7 @@ enum Action {
     /// Says whether the record is whole, and if not, which record is the first that is broken
     #[command(after_help = EXPLANATION)]
     Verify {
-        /// Directory of everything that survives a restart [default: as `run` has it]
+        /// Directory of everything that survives a restart [default: as the installed service or `run` has it]
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
         /// Configuration file that names it [default: /etc/p2p-admin/node.toml, if it is there]
@@ -100,6 +102,10 @@ fn print(place: &Path, whole: &Whole, head: Option<&Head>) -> anyhow::Result<()>
 /// Where the node of this configuration keeps its data.
 fn configured(config: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let given = Given { config, env_file: None, flags: Vec::<Flag>::new() };
+    // On a machine where the service is installed its node is meant, as for doctor.
+    if let Some(data) = Plan::new(&given, &program::facts(), Unit::read().installed.as_ref()).data {
+        return Ok(data);
+    }
     let env = |name: &str| std::env::var_os(name);
     let loaded = config::load(&given, &program::facts(), &env);
     loaded.map(|config| config.data).map_err(|problems| {
