@@ -108,7 +108,7 @@ pub fn again_and_wrongly() -> Result<()> {
         ensure!(main_pid(lab, "one")? == pid, "nothing to do is nothing done");
         let leftovers = lab.run("one", "ls -A /etc/p2p-admin; ls /etc/p2p-admin/pki; ls -d /tmp/tmp.* 2>/dev/null | wc -l")?;
         ensure!(
-            leftovers.split_whitespace().eq("node.toml pki secrets bootstrap ca.crt http.crt http.key node.crt node.key"
+            leftovers.split_whitespace().eq("node.toml pki policy.toml secrets bootstrap ca.crt http.crt http.key node.crt node.key"
                 .split(' ')
                 .chain([leftovers.lines().last().unwrap_or_default()])),
             "{leftovers}"
