@@ -1,6 +1,6 @@
 //! The output of programs: from their pipes to their logs, and to those who follow.
 //!
-//! A pump a stream reads, writes and tells. A program that writes faster than [`RATE_BYTES`] waits, and loses
+//! A pump a stream reads, writes and tells. A program that writes faster than `RATE_BYTES` waits, and loses
 //! nothing; a follower that is too slow is told what it missed.
 
 use std::collections::{BTreeMap, VecDeque};

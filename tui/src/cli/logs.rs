@@ -1,7 +1,7 @@
 //! `logs` (alias `journal`): the journals of nodes, merged in the order of time, each line with its node.
 //!
 //! Entries are put in order by the time that their node wrote; a follow holds them back for as long as the
-//! slowest node takes, at most [`merge::HOLD`], and tells of a node that lags or is lost.
+//! slowest node takes, at most `merge::HOLD`, and tells of a node that lags or is lost.
 
 mod merge;
 

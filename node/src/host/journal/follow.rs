@@ -1,6 +1,6 @@
 //! Following the journal: batches of rows as they come, bounded under a flood.
 //!
-//! The child is always read, so that it never falls behind. Rows beyond [`ROWS_MAX`] or [`BYTES_MAX`] in one
+//! The child is always read, so that it never falls behind. Rows beyond `ROWS_MAX` or `BYTES_MAX` in one
 //! batch are counted and not even parsed.
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What changes in units, by systemd's signals: nothing is polled.
 //!
-//! Signals enter; the names of what changed leave, gathered for [`GATHER`]. A reader that does not come holds
+//! Signals enter; the names of what changed leave, gathered for `GATHER`. A reader that does not come holds
 //! nothing up: names are a set, and a set that grows past its bound becomes "everything".
 
 use std::collections::BTreeSet;
