@@ -79,6 +79,7 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, Supe
         roots,
         outputs: outputs.clone(),
         leashes: Arc::default(),
+        told,
         events: events_tx,
         tasks: tasks.clone(),
         stopping: stopping.clone(),
@@ -91,7 +92,7 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, Supe
         asked,
         events,
         batches: batches_tx,
-        told,
+        latest: Programs::default(),
         stopping,
     };
     for (name, bytes) in records {
@@ -101,6 +102,8 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, Supe
         }
     }
     driver.on_input(Input::Tick).await;
+    // As it was kept: nobody has to wait for the first commit to see it.
+    hands.told.send_replace(Arc::clone(&driver.latest));
     tasks.spawn(hands.run(batches));
     tasks.spawn(driver.run());
     Ok(SupervisorHandle::new(asked_tx, programs, outputs))
@@ -114,7 +117,8 @@ struct Driver {
     asked: mpsc::Receiver<Asked>,
     events: mpsc::Receiver<Input>,
     batches: mpsc::Sender<Batch>,
-    told: watch::Sender<Programs>,
+    /// What everybody sees once it is kept.
+    latest: Programs,
     stopping: CancellationToken,
 }
 
@@ -202,7 +206,7 @@ impl Driver {
                 other => batch.deeds.extend(self.deed(other)),
             }
         }
-        self.publish(changed);
+        batch.told = self.see(changed);
         // The hands outlive this task.
         if !batch.is_empty() && self.batches.send(batch).await.is_err() {
             tracing::error!("nobody carries out what the supervisor decides");
@@ -221,18 +225,20 @@ impl Driver {
         })
     }
 
-    fn publish(&self, changed: BTreeSet<ProgramName>) {
+    /// What everybody is to see now, if it is news.
+    fn see(&mut self, changed: BTreeSet<ProgramName>) -> Option<Programs> {
         if changed.is_empty() {
-            return;
+            return None;
         }
-        let mut programs: BTreeMap<ProgramName, Arc<ProgramStatus>> = self.told.borrow().as_ref().clone();
+        let mut programs: BTreeMap<ProgramName, Arc<ProgramStatus>> = self.latest.as_ref().clone();
         for name in changed {
             match self.status(&name) {
                 Some(status) => programs.insert(name, Arc::new(status)),
                 None => programs.remove(&name),
             };
         }
-        self.told.send_replace(Arc::new(programs));
+        self.latest = Arc::new(programs);
+        Some(Arc::clone(&self.latest))
     }
 
     fn status(&self, name: &ProgramName) -> Option<ProgramStatus> {

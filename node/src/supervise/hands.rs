@@ -10,12 +10,13 @@ use std::time::Duration;
 use p2p_shared::error::RpcError;
 use p2p_shared::services::process::Signal;
 use p2p_shared::services::program::{Check, ProgramDefinition, ProgramName};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::core::{Ended, Input, RunId};
+use super::handle::Programs;
 use super::keeping::Record;
 use super::output::Outputs;
 use crate::host::Roots;
@@ -34,17 +35,19 @@ pub(super) enum Deed {
     Forget(ProgramName),
 }
 
-/// What one input led to: first the records, then the deeds, then the answer.
+/// What one input led to: first the records, then what everybody sees, then the deeds, then the answer. What was
+/// seen once is still true after the node was killed.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) records: Vec<(ProgramName, Option<Record>)>,
+    pub(super) told: Option<Programs>,
     pub(super) deeds: Vec<Deed>,
     pub(super) answer: Option<oneshot::Sender<Result<(), RpcError>>>,
 }
 
 impl Batch {
     pub(super) const fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.deeds.is_empty() && self.answer.is_none()
+        self.records.is_empty() && self.told.is_none() && self.deeds.is_empty() && self.answer.is_none()
     }
 }
 
@@ -56,6 +59,7 @@ pub(super) struct Hands {
     pub(super) outputs: Outputs,
     // Shared with the tasks of the runs, which put their leash in and take it out.
     pub(super) leashes: Arc<Mutex<HashMap<RunId, Arc<dyn Leash>>>>,
+    pub(super) told: watch::Sender<Programs>,
     pub(super) events: mpsc::Sender<Input>,
     pub(super) tasks: TaskTracker,
     pub(super) stopping: CancellationToken,
@@ -76,6 +80,9 @@ impl Hands {
             tracing::error!(%error, "what became of programs is not kept");
         }
         for batch in batches {
+            if let Some(programs) = batch.told {
+                self.told.send_replace(programs);
+            }
             batch.deeds.into_iter().for_each(|deed| self.act(deed));
             if let Some(answer) = batch.answer {
                 let unkept = |error| RpcError::unavailable(format!("it holds until the node ends: {error}"));
