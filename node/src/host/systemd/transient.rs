@@ -261,6 +261,18 @@ fn quota(ratio: f64) -> u64 {
     (ratio.clamp(0.000_01, 100_000.0) * 1_000_000.0) as u64
 }
 
+/// Exit codes by which systemd says that it could not even execute a program (systemd.exec(5), "Process exit codes").
+const NOT_EXECUTED: std::ops::RangeInclusive<i32> = 200..=245;
+
+/// Whether the end of a unit is one of its program.
+fn has_run(ended: Option<&Ended>) -> bool {
+    match ended {
+        Some(Ended::Exited { exit: Some(UnitExit::Code(code)), .. }) => !NOT_EXECUTED.contains(code),
+        Some(Ended::Exited { exit: Some(UnitExit::Signal(_) | UnitExit::Dumped(_)), .. }) => true,
+        _ => false,
+    }
+}
+
 impl Systemd {
     /// Starts a unit; returns once its program is executed.
     ///
@@ -279,7 +291,8 @@ impl Systemd {
             bus.manager(&what, "StartTransientUnit", &body).await
         };
         let result = super::control::awaited(&bus, &what, START_TIMEOUT, begin).await?;
-        if result == JobResult::Done {
+        // One that ended badly at once has run all the same: its job failed only because nobody was quicker.
+        if result == JobResult::Done || has_run(ended(&bus, &unit).await?.as_ref()) {
             return Ok(running(&bus, name).await);
         }
         let report = super::control::report(&bus, &unit, result).await?;
