@@ -12,7 +12,7 @@ use p2p_shared::mesh::NodeHandle;
 use p2p_shared::rpc::client::Duplex;
 use p2p_shared::services::Services;
 use p2p_shared::services::exec::{CommandLine, ExecExit, ExecInput, ExecItem, ExecRequest, Variable};
-use p2p_shared::services::program::ProgramDefinition;
+use p2p_shared::services::program::{Check, Probe, ProgramDefinition, UnhealthyAction};
 
 use p2p_tui::cli::output::Streams;
 use p2p_tui::cli::run_line;
@@ -389,6 +389,29 @@ async fn the_local_policy_caps_commands_and_programs_by_the_file_that_is_really_
     for stopped in [program("sleep", &["0"]), program(&link, &["0"]), shell("echo hello")] {
         is_denied(run(&admin, stopped).await.unwrap_err());
     }
+    // A PATH of the caller's own decides what is run, and so what is judged.
+    let lure = cluster.data(0).with_file_name("lure");
+    fs::create_dir(&lure).unwrap();
+    std::os::unix::fs::symlink("/bin/sleep", lure.join("echo")).unwrap();
+    let lure = lure.to_str().unwrap().to_owned();
+    let path = Variable { name: "PATH".into(), value: lure.clone() };
+    let lured = ExecRequest { environment: vec![path], ..program("echo", &["0"]) };
+    is_denied(run(&admin, lured).await.unwrap_err());
+    let mut lured = ProgramDefinition::new("lured".parse().unwrap(), "echo");
+    lured.environment.insert("PATH".into(), lure);
+    is_denied(admin.program().define(lured, false).await.unwrap_err());
+    let probe = Probe {
+        check: Check::Command(vec!["/bin/sleep".into(), "0".into()]),
+        interval_ms: 1_000,
+        timeout_ms: 1_000,
+        threshold: 1,
+        unhealthy: UnhealthyAction::Report,
+    };
+    let probed = ProgramDefinition {
+        probe: Some(probe),
+        ..ProgramDefinition::new("probed".parse().unwrap(), "/bin/echo")
+    };
+    is_denied(admin.program().define(probed, false).await.unwrap_err());
     let defined = ProgramDefinition::new("linked".parse().unwrap(), link.clone());
     is_denied(admin.program().define(defined, false).await.unwrap_err());
     is_denied(admin.program().start("other".into(), Some(link)).await.unwrap_err());

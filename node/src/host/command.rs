@@ -8,13 +8,16 @@ pub mod account;
 pub mod group;
 
 use std::fmt;
+use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use futures::future::BoxFuture;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::Roots;
 use account::Account;
 
 /// Where programs are looked for.
@@ -22,15 +25,27 @@ pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 /// The one locale that every machine has and that is UTF-8.
 const LANG: &str = "C.UTF-8";
 
-/// The file that is run for `program`, symbolic links resolved; the word itself where there is none.
-pub fn really_run(program: &str) -> String {
+/// The file that is run for `program` in a directory and under a `PATH`, symbolic links resolved; the word itself
+/// where there is none. It looks as execvp(3) does: what cannot be executed is passed over.
+pub fn really_run(program: &str, directory: &Path, path: &str) -> String {
     let found = if program.contains('/') {
-        std::fs::canonicalize(program).ok()
+        fs::canonicalize(directory.join(program)).ok()
     } else {
-        let places = PATH.split(':').map(|directory| std::path::Path::new(directory).join(program));
-        places.filter_map(|path| std::fs::canonicalize(path).ok()).find(|path| path.is_file())
+        // A relative place is one below the directory of the command.
+        let places = path.split(':').map(|place| directory.join(place).join(program));
+        places.filter(|file| is_executable(file)).find_map(|file| fs::canonicalize(file).ok())
     };
-    found.map_or_else(|| program.to_owned(), |path| path.to_string_lossy().into_owned())
+    found.map_or_else(|| program.to_owned(), |file| file.to_string_lossy().into_owned())
+}
+
+fn is_executable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// The name of the user as whom the node itself runs things.
+pub fn own_user() -> String {
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    Account::find(&Roots::default(), &uid).map_or(uid, |account| account.name)
 }
 
 /// What is run, and how.
@@ -49,6 +64,12 @@ pub struct Command {
 }
 
 impl Command {
+    /// The file that is really run.
+    pub fn file(&self) -> String {
+        let path = self.environment.iter().rfind(|(name, _)| name == "PATH").map_or(PATH, |(_, path)| path);
+        really_run(&self.program, &self.directory, path)
+    }
+
     /// What every command finds in its environment. `account` is whom it runs as.
     pub fn base_environment(account: Option<&Account>) -> Vec<(String, String)> {
         let mut environment =

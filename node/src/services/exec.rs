@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::host::Roots;
 use crate::host::command::account::Account;
-use crate::host::command::{Command, CommandError, Runner, really_run};
+use crate::host::command::{Command, CommandError, Runner, own_user};
 use crate::policy::Fuse;
 
 use tend::{Limits, Tended};
@@ -67,7 +67,8 @@ impl Exec for ExecService {
         let limits = limits(&request)?;
         let command = command(request)?;
         if let Ok(command) = &command {
-            self.fuse.judge_command(really_run(&command.program), &user_of(command))?;
+            let user = command.account.as_ref().map_or_else(own_user, |account| account.name.clone());
+            self.fuse.judge_command(command.file(), &user)?;
         }
         let full = || {
             RpcError::new(
@@ -148,15 +149,6 @@ fn command(request: ExecRequest) -> Result<Result<Command, ExecExit>, RpcError> 
     environment.extend(request.environment.into_iter().map(|one| (one.name, one.value)));
     let account = account.filter(|account| wanted.is_some() && account.uid.to_string() != own);
     Ok(Ok(Command { program, arguments, directory, account, environment }))
-}
-
-/// Name of the user as whom a command runs.
-fn user_of(command: &Command) -> String {
-    let own = || {
-        let uid = rustix::process::geteuid().as_raw().to_string();
-        Account::find(&Roots::default(), &uid).map_or(uid, |account| account.name)
-    };
-    command.account.as_ref().map_or_else(own, |account| account.name.clone())
 }
 
 fn problem(code: i32, problem: String) -> ExecExit {

@@ -1,5 +1,6 @@
 //! The service `program`: orders to the supervisor, and what programs write.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use p2p_shared::error::RpcError;
 use p2p_shared::rpc::registry::CallContext;
 use p2p_shared::rpc::service::Items;
 use p2p_shared::services::program::{
-    LogChunk, OutputStream, Program, ProgramDefinition, ProgramInfo, ProgramLog, ProgramName, ProgramState,
-    ProgramStatus,
+    Check, LogChunk, OutputStream, Program, ProgramDefinition, ProgramInfo, ProgramLog, ProgramName,
+    ProgramState, ProgramStatus,
 };
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::host::Roots;
 use crate::host::command::account::Account;
-use crate::host::command::really_run;
+use crate::host::command::{PATH, own_user, really_run};
 use crate::host::programs::log::TAIL_LINES_MAX;
 use crate::policy::Fuse;
 use crate::supervise::core::{Input, Order, Refusal, Replace};
@@ -46,11 +47,19 @@ impl ProgramService {
 
     /// Whether the local policy lets this program run, whoever defined it and when.
     fn judge(&self, definition: &ProgramDefinition) -> Result<(), RpcError> {
-        let roots = Roots::default();
-        let own = rustix::process::geteuid().as_raw().to_string();
-        let user = definition.user.as_deref().unwrap_or(&own);
-        let user = Account::find(&roots, user).map_or_else(|| user.to_owned(), |account| account.name);
-        self.fuse.judge_command(really_run(&definition.command), &user)
+        let named = |user: &String| {
+            Account::find(&Roots::default(), user).map_or_else(|| user.clone(), |account| account.name)
+        };
+        let user = definition.user.as_ref().map_or_else(own_user, named);
+        let directory = Path::new(definition.working_directory.as_deref().unwrap_or("/"));
+        let path = definition.environment.get("PATH").map_or(PATH, String::as_str);
+        let probe = match definition.probe.as_ref().map(|probe| &probe.check) {
+            Some(Check::Command(words)) => words.first(),
+            _ => None,
+        };
+        std::iter::once(&definition.command)
+            .chain(probe)
+            .try_for_each(|word| self.fuse.judge_command(really_run(word, directory, path), &user))
     }
 
     async fn ask(&self, context: &CallContext, name: &ProgramName, order: Order) -> Result<(), RpcError> {
