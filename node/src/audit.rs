@@ -8,7 +8,7 @@ pub mod chain;
 pub mod disk;
 pub mod journal;
 pub mod list;
-mod mask;
+pub mod mask;
 mod quota;
 pub mod record;
 pub mod verify;

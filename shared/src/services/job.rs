@@ -191,7 +191,7 @@ pub struct JobInfo {
     pub detail: String,
     /// What kind of work it is.
     pub kind: JobKind,
-    /// The work in one line, such as a command and its arguments; cut to 256 bytes.
+    /// The work in one line, such as a command and its arguments; without its secrets, cut to 256 bytes.
     pub work: String,
     /// What its author calls it; empty if nothing.
     pub label: String,
@@ -224,7 +224,7 @@ pub struct JobInfo {
 pub struct JobStatus {
     /// The row.
     pub info: JobInfo,
-    /// What was asked for; the values of its environment are `***`.
+    /// What was asked for; the values of its environment are `***`, and so are words that are named as secret.
     pub request: JobRequest,
     /// Its process, while it runs and has one.
     pub process: Option<ProcessRef>,

@@ -7,6 +7,7 @@ use p2p_shared::services::job::{
 use p2p_shared::time::Millis;
 
 use super::input::Refusal;
+use crate::audit::mask;
 
 /// Most bytes of one request.
 pub const REQUEST_BYTES_MAX: u64 = 64 << 10;
@@ -14,6 +15,8 @@ pub const REQUEST_BYTES_MAX: u64 = 64 << 10;
 pub const DELAY_MIN: Millis = Millis(100);
 /// The longest wait before another attempt.
 pub const DELAY_MAX: Millis = Millis::from_secs(86_400);
+/// What stands for a value of an environment.
+const MASK: &str = "***";
 /// What a job costs beside its texts.
 const JOB_BYTES: usize = 512;
 /// Longest text that says what a job does.
@@ -66,13 +69,24 @@ pub(super) fn size(request: &JobRequest) -> u64 {
     (words + variables + texts + JOB_BYTES) as u64
 }
 
-/// What a job does, in one line.
+/// A request as others may see it: without its secrets.
+pub(super) fn masked(request: &JobRequest) -> JobRequest {
+    let mut request = request.clone();
+    let JobWork::Command(exec) = &mut request.work;
+    exec.environment.iter_mut().for_each(|one| MASK.clone_into(&mut one.value));
+    if let CommandLine::Program { arguments, .. } = &mut exec.command {
+        *arguments = mask::words(arguments);
+    }
+    request
+}
+
+/// What a job does, in one line, without its secrets.
 pub(super) fn words(work: &JobWork) -> String {
     let JobWork::Command(exec) = work;
     let mut words = String::new();
     match &exec.command {
         CommandLine::Program { program, arguments } => {
-            for word in std::iter::once(program).chain(arguments) {
+            for word in std::iter::once(program).chain(&mask::words(arguments)) {
                 if words.len() > WORDS_BYTES_MAX {
                     break;
                 }

@@ -22,8 +22,6 @@ pub const GRACE: Millis = Millis::from_secs(5);
 pub const KILL_AGAIN: Millis = Millis::from_secs(5);
 /// Longest text of why something is as it is.
 const TEXT_BYTES_MAX: usize = 512;
-/// What stands for a value of an environment.
-const MASK: &str = "***";
 
 /// How far an attempt is.
 #[derive(Clone, Debug, PartialEq)]
@@ -209,12 +207,9 @@ impl Job {
     }
 
     pub(super) fn status(&self) -> JobStatus {
-        let mut request = self.request.clone();
-        let JobWork::Command(exec) = &mut request.work;
-        exec.environment.iter_mut().for_each(|one| MASK.clone_into(&mut one.value));
         JobStatus {
             info: self.info(),
-            request,
+            request: check::masked(&self.request),
             process: self.run.as_ref().and_then(|run| run.process.clone()),
             exits: self.exits.iter().cloned().collect(),
             asked_by: self.asked_by.clone(),

@@ -443,7 +443,16 @@ fn what_is_told_has_no_secrets() {
     let id = world.submit(request("a"));
     let JobWork::Command(exec) = world.queue.status(&id).unwrap().request.work;
     assert_eq!(exec.environment[0].value, "***");
+    let mut secret = request("mysql");
+    let JobWork::Command(exec) = &mut secret.work;
+    exec.command = CommandLine::Program {
+        program: "mysql".into(),
+        arguments: ["--password", "hunter2", "-e", "x"].map(str::to_owned).to_vec(),
+    };
+    let secret = world.submit(secret);
     assert_eq!(world.queue.row(&id).unwrap().0.work, "a x");
+    assert_eq!(world.queue.row(&secret).unwrap().0.work, "mysql --password *** -e x");
+    assert!(!format!("{:?}", world.queue.status(&secret)).contains("hunter2"));
 }
 
 #[derive(Clone, Debug)]
