@@ -30,9 +30,9 @@ use crate::dht::driver::{self as dht_driver, Judge};
 use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
 use crate::gate::NodeGate;
 use crate::host::Roots;
-use crate::host::command::group::GroupRunner;
 use crate::host::machine::Machine;
-use crate::host::programs::group::GroupRunner as ProgramRunner;
+use crate::host::run::Runner;
+use crate::host::run::group::GroupRunner;
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
 use crate::labels::Labels;
@@ -65,6 +65,8 @@ use bootstrap::Bootstrap;
 use keeping::Keeper;
 pub use settings::{Settings, StartError};
 
+/// Where the pipes of what runs lie, in the data directory.
+const RUNS: &str = "runs";
 /// Messages of peers that wait for a driver; beyond, the sender's stream is given up.
 const INBOUND_QUEUE: usize = 256;
 /// How long the good-bye may take.
@@ -136,7 +138,8 @@ impl Node {
             identity,
         });
         let labels = LabelKeeper::new(labels, store.clone());
-        let programs = supervisor::start(&settings.data, parts.supervision(&store)).await?;
+        let runner: Arc<dyn Runner> = Arc::new(GroupRunner::new(Roots::default(), settings.data.join(RUNS)));
+        let programs = supervisor::start(&settings.data, parts.supervision(&store, &runner)).await?;
         let handlers = Handlers {
             node: NodeService {
                 portrait: Arc::clone(&portrait),
@@ -151,7 +154,7 @@ impl Node {
             program: ProgramService::new(programs, guards.fuse.clone()),
             exec: ExecService::new(
                 guards.fuse.clone(),
-                Arc::new(GroupRunner),
+                runner,
                 (runtimes.main.clone(), parts.tasks.clone(), parts.stopping.clone()),
             ),
         };
@@ -373,10 +376,10 @@ impl Parts {
         (Naming::new(handle, mesh, Arc::clone(verify)), counts, inbound_tx, found)
     }
 
-    fn supervision(&self, store: &Store) -> Wiring {
+    fn supervision(&self, store: &Store, runner: &Arc<dyn Runner>) -> Wiring {
         Wiring {
             store: store.clone(),
-            runner: Arc::new(ProgramRunner::new(Roots::default())),
+            runner: Arc::clone(runner),
             roots: Roots::default(),
             seed: seed(),
             tasks: self.tasks.clone(),
