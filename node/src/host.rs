@@ -9,7 +9,6 @@
 use std::path::PathBuf;
 
 pub mod abilities;
-pub mod command;
 pub mod control;
 pub mod delta;
 pub mod details;
@@ -22,6 +21,7 @@ pub mod occupant;
 pub mod processes;
 pub mod programs;
 pub mod rates;
+pub mod run;
 pub mod sampler;
 pub mod snapshot;
 pub mod systemd;

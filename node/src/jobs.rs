@@ -1,8 +1,8 @@
 //! The task queue: work that outlives its caller, and the node.
 //!
 //! [`core`] decides, as a pure state machine; [`driver`] gives it the clock; [`hands`] keep, begin and end;
-//! [`runner`] carries attempts and [`output`] what they write; [`table`] shows what became of every job. While the
-//! node is down nothing is begun.
+//! [`output`] carries what jobs write; [`table`] shows what became of every job. While the node is down nothing is
+//! begun.
 
 pub mod core;
 pub mod driver;
@@ -11,7 +11,6 @@ pub mod handle;
 pub mod hands;
 pub mod keeping;
 pub mod output;
-pub mod runner;
 pub mod table;
 #[cfg(test)]
 mod testing;

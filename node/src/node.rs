@@ -31,9 +31,9 @@ use crate::dht::driver::{self as dht_driver, Judge};
 use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
 use crate::gate::NodeGate;
 use crate::host::Roots;
-use crate::host::command::group::GroupRunner;
 use crate::host::machine::Machine;
-use crate::host::programs::group::GroupRunner as ProgramRunner;
+use crate::host::run::Runner;
+use crate::host::run::group::GroupRunner;
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
 use crate::labels::Labels;
@@ -67,6 +67,8 @@ use bootstrap::Bootstrap;
 use keeping::Keeper;
 pub use settings::{Settings, StartError};
 
+/// Where the pipes of what runs lie, in the data directory.
+const RUNS: &str = "runs";
 /// Messages of peers that wait for a driver; beyond, the sender's stream is given up.
 const INBOUND_QUEUE: usize = 256;
 /// How long the good-bye may take.
@@ -124,7 +126,8 @@ impl Node {
 
         let guards = Guards::new(&settings, &store, &runtimes);
         let registry = Registry::new(Arc::new(NodeGate::new(guards.fuse.clone(), guards.audit.clone())));
-        let job = jobs::start(&settings, &store, &parts, &guards).await?;
+        let runner: Arc<dyn Runner> = Arc::new(GroupRunner::new(Roots::default(), settings.data.join(RUNS)));
+        let job = jobs::start(&settings, &store, &parts, (&guards, &runner)).await?;
         let portrait = Arc::new(Portrait {
             machine: Machine::read(&Roots::default()),
             started: (Instant::now(), clock::wall()),
@@ -138,7 +141,7 @@ impl Node {
             identity,
         });
         let labels = LabelKeeper::new(labels, store.clone());
-        let programs = supervisor::start(&settings.data, parts.supervision(&store)).await?;
+        let programs = supervisor::start(&settings.data, parts.supervision(&store, &runner)).await?;
         let handlers = Handlers {
             node: NodeService {
                 portrait: Arc::clone(&portrait),
@@ -154,7 +157,7 @@ impl Node {
             job,
             exec: ExecService::new(
                 guards.fuse.clone(),
-                Arc::new(GroupRunner),
+                runner,
                 (runtimes.main.clone(), parts.tasks.clone(), parts.stopping.clone()),
             ),
         };
@@ -384,10 +387,10 @@ impl Parts {
         (Naming::new(handle, mesh, Arc::clone(verify)), counts, inbound_tx, found)
     }
 
-    fn supervision(&self, store: &Store) -> Wiring {
+    fn supervision(&self, store: &Store, runner: &Arc<dyn Runner>) -> Wiring {
         Wiring {
             store: store.clone(),
-            runner: Arc::new(ProgramRunner::new(Roots::default())),
+            runner: Arc::clone(runner),
             roots: Roots::default(),
             seed: seed(),
             tasks: self.tasks.clone(),

@@ -101,7 +101,7 @@ async fn what_cannot_be_run_fails_with_its_reason() {
     let program = |program: &str| CommandLine::Program { program: program.into(), arguments: Vec::new() };
     for (request, code, words) in [
         (with(shell(""), |exec| exec.command = program("no-such-thing")), 127, "no such program"),
-        (with(shell(""), |exec| exec.command = program("/etc/passwd")), 126, "permission denied"),
+        (with(shell(""), |exec| exec.command = program("/etc/passwd")), 126, "not executable"),
         (with(shell(""), |exec| exec.directory = Some("/no/such".into())), 126, "/no/such"),
         (with(shell(""), |exec| exec.user = Some("nobody-at-all".into())), 126, "nobody-at-all"),
     ] {

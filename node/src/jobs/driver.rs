@@ -17,9 +17,9 @@ use super::handle::{Asked, JobsHandle, ORDERS_QUEUE};
 use super::hands::{Batch, Deed, Hands, Leashes, SharedRules};
 use super::keeping;
 use super::output::Outputs;
-use super::runner::Runner;
 use super::table::{Change, Row, Table};
 use crate::clock;
+use crate::host::run::Runner;
 use crate::store::{Store, StoreError};
 
 /// What attempts tell, and waits.

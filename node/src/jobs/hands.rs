@@ -4,25 +4,25 @@
 //! as inputs. A job that cannot be kept is not taken on; what became of one that runs is told even where the disk
 //! takes no record of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use p2p_shared::error::RpcError;
-use p2p_shared::services::job::{JobId, JobRequest, JobWork};
+use p2p_shared::services::exec::{ExecExit, NOT_FOUND, NOT_RUNNABLE};
+use p2p_shared::services::job::{JobId, JobRequest};
 use p2p_shared::services::process::{ProcessRef, Signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::core::{Attempt, Author, Input, Problem, Saved};
+use super::core::{Attempt, Author, Ended, Input, Problem, Saved};
 use super::keeping;
 use super::output::{Outputs, pump};
-use super::runner::{Leash, Runner, Running};
 use super::table::{Change, Table};
-use crate::host::command::Command;
+use crate::host::run::{End, Ends, Kind, Leash, RunError, RunId, Runner, Running, Stdin, Streams, Work};
 use crate::store::Store;
 
 /// Batches of one commit.
@@ -30,19 +30,19 @@ const BATCH_MAX: usize = 256;
 /// How long output is awaited after an end from those that were left behind, who hold the pipes.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// How long a job may take to end after SIGTERM while the node stops, which has ten seconds in all.
+const GRACE_STOPPING: Duration = Duration::from_secs(1);
+/// How long the kernel may take to end what SIGKILL was sent to; beyond, it is left to the kernel.
+const KILLED: Duration = Duration::from_secs(2);
+
 /// What is allowed as of now, and what is run.
 pub trait Rules: Send + Sync {
-    /// Whether somebody may have this done here. It blocks.
+    /// What is run, if somebody may have this done here. The inner error is how it ends if it cannot be run. It
+    /// blocks.
     ///
     /// # Errors
     /// `forbidden`, with the layer that refuses; `bad_request` for what can never be run.
-    fn judge(&self, request: &JobRequest, author: &Author) -> Result<(), RpcError>;
-
-    /// What is run. It blocks.
-    ///
-    /// # Errors
-    /// Why it cannot be.
-    fn command(&self, request: &JobRequest) -> Result<Command, Problem>;
+    fn judge(&self, request: &JobRequest, author: &Author) -> Result<Result<Work, ExecExit>, RpcError>;
 }
 
 /// The rules, shared by who submits and who begins.
@@ -149,7 +149,7 @@ impl Hands {
             }
             Deed::Signal(attempt, signal) => {
                 if let Some(leash) = self.leash(&attempt) {
-                    self.spawn(async move { leash.signal(signal).await });
+                    self.spawn(async move { send(leash.as_ref(), signal).await });
                 }
             }
             Deed::Release(attempt) => {
@@ -181,9 +181,8 @@ impl Hands {
     }
 
     async fn launch(self, attempt: Attempt, request: Box<JobRequest>, author: Author) {
-        let JobWork::Command(_) = &request.work;
         let begun = match self.permitted(&attempt, request, author).await {
-            Ok(command) => self.runner.start(&attempt, command).await.map_err(Problem::from),
+            Ok(work) => self.runner.start(work).await.map_err(problem),
             Err(problem) => Err(problem),
         };
         match begun {
@@ -208,24 +207,35 @@ impl Hands {
         attempt: &Attempt,
         request: Box<JobRequest>,
         author: Author,
-    ) -> Result<Command, Problem> {
-        let (rules, outputs, id) = (Arc::clone(&self.rules), self.outputs.clone(), attempt.id.clone());
+    ) -> Result<Work, Problem> {
+        let (rules, outputs, attempt) = (Arc::clone(&self.rules), self.outputs.clone(), attempt.clone());
         let judging = move || {
-            rules.judge(&request, &author).map_err(|error| Problem::Refused(error.message))?;
-            let command = rules.command(&request)?;
-            outputs
-                .prepare(&id)
-                .map_err(|error| Problem::failed(format!("its output has no place: {error}")))?;
-            Ok(command)
+            let judged = rules.judge(&request, &author);
+            let work = judged.map_err(|error| Problem::Refused(error.message))?.map_err(cannot_run)?;
+            let placed = outputs.prepare(&attempt.id);
+            placed.map_err(|error| Problem::failed(format!("its output has no place: {error}")))?;
+            Ok(Work {
+                id: run_id(&attempt),
+                description: format!("P2P Admin: job {}", attempt.id),
+                streams: Streams::Pipes { stdin: Stdin::Null },
+                ..work
+            })
         };
         spawn_blocking(judging).await.unwrap_or_else(|error| Err(Problem::failed(error.to_string())))
     }
 
     /// Keeps the leash at hand, and reads what the attempt writes.
     fn hold(&self, attempt: &Attempt, running: Running) -> Tended {
-        let Running { outputs, leash, .. } = running;
+        let Running { ends, leash, .. } = running;
         self.leashes().insert(attempt.clone(), Arc::clone(&leash));
-        let over = self.stopping.child_token();
+        let (over, done) = (self.stopping.child_token(), CancellationToken::new());
+        if !self.runner.outlives() {
+            self.tasks.spawn(end_with_node(Arc::clone(&leash), self.stopping.clone(), done.clone()));
+        }
+        let outputs = match ends {
+            Ends::Pipes { stdout, stderr, .. } => [stdout, stderr],
+            Ends::Terminal(_) => [None, None],
+        };
         let mut pumps = JoinSet::new();
         let streams = self.outputs.held(&attempt.id);
         for (stream, pipe) in streams.into_iter().zip(outputs) {
@@ -233,7 +243,7 @@ impl Hands {
                 pumps.spawn(self.tasks.track_future(pump(pipe, stream, over.clone())));
             }
         }
-        Tended { leash, pumps, over }
+        Tended { leash, pumps, over, _done: done.drop_guard() }
     }
 
     /// Takes up an attempt of an earlier life of the node; its process, or nothing if it is gone.
@@ -242,7 +252,12 @@ impl Hands {
         attempt: Attempt,
         known: Option<ProcessRef>,
     ) -> Option<Option<ProcessRef>> {
-        let running = self.runner.take_up(&attempt, known).await?;
+        let running = self.runner.take_up(&run_id(&attempt), known).await?;
+        if !self.runner.outlives() {
+            // Its streams ended with the node, and so does it: it is not to meet another attempt of its own.
+            finish(running.leash.as_ref()).await;
+            return None;
+        }
         tracing::info!(id = %attempt.id, attempt = attempt.number, "job goes on");
         let process = running.process.clone();
         let tended = self.hold(&attempt, running);
@@ -252,24 +267,19 @@ impl Hands {
 
     /// Ends what an earlier life of the node started and nobody knows any more.
     pub(super) async fn let_go_of_strangers(&self) {
-        for attempt in self.runner.left().await {
-            if self.leash(&attempt).is_some() {
-                continue;
-            }
-            tracing::warn!(id = %attempt.id, "a job that nobody knows any more is ended");
-            if let Some(running) = self.runner.take_up(&attempt, None).await {
-                self.spawn(async move {
-                    running.leash.signal(Signal::Kill).await;
-                    running.leash.ended().await;
-                    running.leash.release().await;
-                });
+        let known: HashSet<RunId> = self.leashes().keys().map(run_id).collect();
+        for id in self.runner.left(Kind::Job).await.into_iter().filter(|id| !known.contains(id)) {
+            tracing::warn!(%id, "a job that nobody knows any more is ended");
+            if let Some(running) = self.runner.take_up(&id, None).await {
+                self.spawn(async move { finish(running.leash.as_ref()).await });
             }
         }
     }
 
     async fn see_off(self, attempt: Attempt, tended: Tended) {
-        let Tended { leash, mut pumps, over } = tended;
-        let ended = leash.ended().await;
+        let Tended { leash, mut pumps, over, _done } = tended;
+        let End { code, signal, out_of_memory } = leash.ended().await;
+        let ended = Ended { code, signal, out_of_memory };
         let read = async { while pumps.join_next().await.is_some() {} };
         if timeout(LINGER, read).await.is_err() {
             // Who still holds a pipe then was left behind on purpose.
@@ -278,7 +288,7 @@ impl Hands {
         }
         let (outputs, id) = (self.outputs.clone(), attempt.id.clone());
         let output_bytes = spawn_blocking(move || outputs.size(&id)).await.unwrap_or_default();
-        tracing::info!(id = %attempt.id, code = ended.code, signal = ended.signal, "job ended");
+        tracing::info!(id = %attempt.id, code, signal, "job ended");
         self.tell(Input::Exited { attempt, ended, output_bytes }).await;
     }
 
@@ -292,9 +302,53 @@ fn has_ended(saved: &Option<Saved>) -> bool {
     saved.as_ref().is_none_or(|saved| saved.state.is_final())
 }
 
+/// What an attempt is to a runner.
+fn run_id(attempt: &Attempt) -> RunId {
+    RunId { kind: Kind::Job, id: format!("{}.{}", attempt.id, attempt.number) }
+}
+
+fn cannot_run(exit: ExecExit) -> Problem {
+    Problem::CannotRun(exit.code.unwrap_or(NOT_RUNNABLE), exit.problem.unwrap_or_default())
+}
+
+fn problem(error: RunError) -> Problem {
+    let code = if matches!(error, RunError::NotFound { .. }) { NOT_FOUND } else { NOT_RUNNABLE };
+    Problem::CannotRun(code, error.to_string())
+}
+
+async fn send(leash: &dyn Leash, signal: Signal) {
+    if let Err(error) = leash.signal(signal).await {
+        tracing::error!(signal = signal.as_str(), %error, "a job cannot be signalled");
+    }
+}
+
+/// Ends whatever is left of a run, for good.
+async fn finish(leash: &dyn Leash) {
+    send(leash, Signal::Kill).await;
+    if timeout(KILLED, leash.ended()).await.is_err() {
+        tracing::error!("a job does not end even on SIGKILL");
+    }
+    leash.release().await;
+}
+
+/// Ends an attempt with the node; the next life of the node finds it interrupted.
+async fn end_with_node(leash: Arc<dyn Leash>, stopping: CancellationToken, done: CancellationToken) {
+    tokio::select! {
+        biased;
+        () = stopping.cancelled() => {}
+        () = done.cancelled() => return,
+    }
+    send(leash.as_ref(), Signal::Term).await;
+    // What is stopped takes no other signal.
+    send(leash.as_ref(), Signal::Cont).await;
+    let _ = timeout(GRACE_STOPPING, leash.ended()).await;
+    finish(leash.as_ref()).await;
+}
+
 /// An attempt that is seen to its end.
 struct Tended {
     leash: Arc<dyn Leash>,
     pumps: JoinSet<()>,
     over: CancellationToken,
+    _done: DropGuard,
 }

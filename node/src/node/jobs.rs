@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::{Guards, Parts, Settings, StartError, seed};
-use crate::host::command::group::GroupRunner;
+use crate::host::run::Runner;
 use crate::jobs::driver::{self, Wiring};
 use crate::jobs::hands::SharedRules;
-use crate::jobs::runner::Groups;
 use crate::services::job::JobService;
 use crate::services::job::rules::JobRules;
 use crate::store::Store;
@@ -16,14 +15,13 @@ pub(super) async fn start(
     settings: &Settings,
     store: &Store,
     parts: &Parts,
-    guards: &Guards,
+    (guards, runner): (&Guards, &Arc<dyn Runner>),
 ) -> Result<JobService, StartError> {
     let rules: SharedRules = Arc::new(JobRules::new(guards.fuse.clone(), settings.credentials.trust()));
     let (tasks, stopping) = (parts.tasks.clone(), parts.stopping.clone());
-    let runner = Groups::new(Arc::new(GroupRunner), tasks.clone(), stopping.clone());
     let wiring = Wiring {
         store: store.clone(),
-        runner: Arc::new(runner),
+        runner: Arc::clone(runner),
         rules: Arc::clone(&rules),
         seed: seed(),
         tasks,

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use p2p_shared::access::{Caller, Permission};
 use p2p_shared::error::RpcError;
-use p2p_shared::services::exec::NOT_RUNNABLE;
+use p2p_shared::services::exec::ExecExit;
 use p2p_shared::services::job::{JobOwner, JobRequest, JobWork, submit};
 use p2p_shared::tls::Trust;
 
-use crate::host::command::{Command, CommandError, own_user};
-use crate::jobs::core::{Author, Problem};
+use crate::host::run::Work;
+use crate::jobs::core::Author;
 use crate::jobs::hands::Rules;
 use crate::policy::Fuse;
 use crate::services::exec;
@@ -28,7 +28,7 @@ impl JobRules {
 }
 
 impl Rules for JobRules {
-    fn judge(&self, request: &JobRequest, author: &Author) -> Result<(), RpcError> {
+    fn judge(&self, request: &JobRequest, author: &Author) -> Result<Result<Work, ExecExit>, RpcError> {
         let caller = caller(&author.owner);
         if !caller.may(Permission::Exec) {
             return Err(RpcError::forbidden(format!("denied: role: {caller} may not run anything")));
@@ -38,21 +38,12 @@ impl Rules for JobRules {
         }
         self.fuse.judge(&submit::METHOD, &caller)?;
         let JobWork::Command(request) = &request.work;
+        let mut command = exec::command(request.clone())?;
         // What cannot be run is no question of being allowed: that is how it ends.
-        let Ok(command) = exec::command(request.clone())? else { return Ok(()) };
-        let user = command.account.as_ref().map_or_else(own_user, |account| account.name.clone());
-        self.fuse.judge_command(command.file(), &user)
-    }
-
-    fn command(&self, request: &JobRequest) -> Result<Command, Problem> {
-        let JobWork::Command(request) = &request.work;
-        match exec::command(request.clone()) {
-            Ok(Ok(command)) => Ok(command),
-            Ok(Err(exit)) => {
-                Err(Problem::CannotRun(exit.code.unwrap_or(NOT_RUNNABLE), exit.problem.unwrap_or_default()))
-            }
-            Err(error) => Err(Problem::failed(error.message)),
+        if let Ok(work) = &mut command {
+            exec::judge(&self.fuse, work)?;
         }
+        Ok(command)
     }
 }
 
@@ -63,14 +54,5 @@ fn caller(owner: &JobOwner) -> Caller {
         (Some(id), Ok(name), None) => Caller::Node { id, name },
         (_, _, Some(role)) => Caller::User { name: owner.name.clone(), role },
         (_, _, None) => Caller::Unix { uid: u32::MAX },
-    }
-}
-
-impl From<CommandError> for Problem {
-    fn from(error: CommandError) -> Self {
-        match exec::never_ran(error) {
-            Ok(exit) => Self::CannotRun(exit.code.unwrap_or(NOT_RUNNABLE), exit.problem.unwrap_or_default()),
-            Err(error) => Self::failed(error.message),
-        }
     }
 }
