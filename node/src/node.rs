@@ -33,7 +33,7 @@ use crate::gate::NodeGate;
 use crate::host::Roots;
 use crate::host::machine::Machine;
 use crate::host::run::Runner;
-use crate::host::run::group::GroupRunner;
+use crate::host::run::choice::MachineRunner;
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
 use crate::labels::Labels;
@@ -67,8 +67,6 @@ use bootstrap::Bootstrap;
 use keeping::Keeper;
 pub use settings::{Settings, StartError};
 
-/// Where the pipes of what runs lie, in the data directory.
-const RUNS: &str = "runs";
 /// Messages of peers that wait for a driver; beyond, the sender's stream is given up.
 const INBOUND_QUEUE: usize = 256;
 /// How long the good-bye may take.
@@ -89,6 +87,7 @@ pub struct Node {
     sampler: Sampler,
     guards: Guards,
     tasks: TaskTracker,
+    parting: CancellationToken,
     stopping: CancellationToken,
 }
 
@@ -118,6 +117,7 @@ impl Node {
             handle: runtimes.mesh.clone(),
             transport: transport.clone(),
             tasks: TaskTracker::new(),
+            parting: CancellationToken::new(),
             stopping: CancellationToken::new(),
             revocations: Arc::clone(&revocations),
         };
@@ -141,6 +141,9 @@ impl Node {
             identity,
         });
         let labels = LabelKeeper::new(labels, store.clone());
+        let systemd = Systemd::new();
+        let runner: Arc<dyn Runner> =
+            Arc::new(MachineRunner::new(&systemd, &Roots::default(), &settings.data));
         let programs = supervisor::start(&settings.data, parts.supervision(&store, &runner)).await?;
         let handlers = Handlers {
             node: NodeService {
@@ -157,11 +160,13 @@ impl Node {
             job,
             exec: ExecService::new(
                 guards.fuse.clone(),
-                runner,
-                (runtimes.main.clone(), parts.tasks.clone(), parts.stopping.clone()),
+                Arc::clone(&runner),
+                (runtimes.main.clone(), parts.tasks.clone(), parts.parting.clone()),
             ),
         };
-        let registry = Arc::new(handlers.mount(registry, &sampler));
+        let registry = Arc::new(handlers.mount(registry, (&sampler, systemd)));
+        let adopted = crate::services::exec::adopt(runner, parts.tasks.clone(), parts.stopping.clone());
+        parts.tasks.spawn_on(until(&parts.stopping, adopted), &runtimes.main);
         transport.serve(Routes {
             registry: Arc::clone(&registry),
             dht: inbound_dht,
@@ -170,6 +175,21 @@ impl Node {
         parts.keep(&settings, store, Findings { found, told, own }, (naming, membership.clone()))?;
         let Parts { tasks, stopping, .. } = parts;
         Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, tasks, stopping })
+        let findings = Findings { found, told, own };
+        parts.keep(&settings, store, findings, (naming, membership.clone()))?;
+        let Parts { tasks, parting, stopping, .. } = parts;
+        Ok(Self {
+            transport,
+            membership,
+            registry,
+            portrait,
+            labels,
+            sampler,
+            guards,
+            tasks,
+            parting,
+            stopping,
+        })
     }
 
     /// Where the mesh reaches it.
@@ -227,6 +247,7 @@ impl Node {
 
     /// Says good-bye, closes every connection, and ends every task.
     pub async fn shutdown(self) {
+        self.parting.cancel();
         if timeout(LEAVE_TIMEOUT, self.membership.leave()).await.is_err() {
             tracing::warn!("nobody heard the good-bye in time");
         }
@@ -292,14 +313,14 @@ struct Handlers {
 }
 
 impl Handlers {
-    fn mount(self, registry: Registry, sampler: &Sampler) -> Registry {
+    fn mount(self, registry: Registry, (sampler, systemd): (&Sampler, Systemd)) -> Registry {
         registry
             .mount(services::node::mount(self.node))
             .mount(services::process::mount(ProcessService::new(sampler.clone())))
             .mount(services::monitor::mount(MonitorService::new(sampler)))
             .mount(services::revocation::mount(self.revocation))
             .mount(services::audit::mount(self.audit))
-            .mount(services::unit::mount(UnitService::new(Systemd::new())))
+            .mount(services::unit::mount(UnitService::new(systemd)))
             .mount(services::journal::mount(JournalService))
             .mount(services::program::mount(self.program))
             .mount(services::exec::mount(self.exec))
@@ -312,6 +333,8 @@ struct Parts {
     handle: Handle,
     transport: Transport,
     tasks: TaskTracker,
+    /// Cancelled while callers can still be told.
+    parting: CancellationToken,
     stopping: CancellationToken,
     revocations: Arc<Revocations>,
 }

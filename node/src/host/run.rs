@@ -1,8 +1,9 @@
 //! Running anything, whoever asks: supervised programs, commands, jobs and shells.
 //!
 //! A [`Work`] enters a [`Runner`]; a [`Running`] leaves, with this node's ends of its streams and the [`Leash`] by
-//! which it gets signals and its end is learnt. There are two runners: [`group`], processes of this node's, and
-//! units of systemd. Nothing here decides when something runs, and no word is ever given to a shell that nobody
+//! which it gets signals and its end is learnt. There are two runners: [`units`] of systemd,
+//! which the end of this node never ends, and [`group`]s of processes of this node's; [`choice`] takes the one that
+//! fits the machine. Nothing here decides when something runs, and no word is ever given to a shell that nobody
 //! asked for; neither the node's descriptors nor its environment reach what runs.
 //!
 //! What the local policy judged is what runs: who judges puts the file of [`really_run`] into [`Work::file`], and
@@ -30,11 +31,14 @@ use super::stat::{STAT_BYTES, Stat};
 use account::Account;
 
 pub mod account;
+pub mod choice;
 pub mod group;
+pub mod units;
 
 mod error;
 mod find;
 mod fork;
+mod kept;
 mod leash;
 mod pipes;
 
@@ -236,8 +240,8 @@ pub trait Leash: fmt::Debug + Send + Sync + 'static {
     /// dropped and awaited again.
     fn ended(&self) -> BoxFuture<'_, End>;
 
-    /// Gives back what still stands for it; to be called once its end is on record. What is left of a command
-    /// lives on; what is left of anything else is killed.
+    /// Gives back what still stands for it; to be called once its end is on record. What is left of it is killed,
+    /// but for that of a command that ran as a group, which lives on.
     fn release(&self) -> BoxFuture<'_, ()>;
 }
 

@@ -3,6 +3,7 @@
 //! Each command has a task of its own on the node's main runtime, so that its time-out and its death do not
 //! depend on whether its caller reads. The call holds a guard: where the call is dropped, the command is killed.
 
+mod adopt;
 mod tend;
 
 use std::path::PathBuf;
@@ -29,7 +30,8 @@ use crate::host::run::{
 };
 use crate::policy::Fuse;
 
-use tend::{Limits, Tended};
+pub use adopt::adopt;
+use tend::{Fate, Limits, Tended};
 
 /// Commands that run at the same time; one more is refused.
 pub const RUNNING_MAX: usize = 256;
@@ -87,9 +89,10 @@ impl Exec for ExecService {
                 let _place = place;
                 match command {
                     Err(exit) => items.send(&ExecItem::Exit(exit)).await,
-                    Ok(command) => match runner.start(command).await {
+                    Ok(command) => match runner.start(command.clone()).await {
                         Ok(running) => {
-                            let tended = Tended { running, limits, gone, stopping };
+                            let fate = if runner.outlives() { Fate::GoesOn } else { Fate::Ends };
+                            let tended = Tended { id: command.id, running, fate, limits, gone, stopping };
                             tended.run(inputs, items).await
                         }
                         Err(error) => items.send(&ExecItem::Exit(never_ran(error)?)).await,

@@ -13,14 +13,14 @@ use tokio_util::task::TaskTracker;
 
 use super::core::{Fate, Input, Now, Output, Supervisor};
 use super::handle::{Asked, ORDERS_QUEUE, Programs, SupervisorHandle};
-use super::hands::{Batch, Deed, Hands};
+use super::hands::{self, Batch, Deed, Hands};
 use super::keeping::Record;
 use super::output::Outputs;
 use crate::clock;
 use crate::host::Roots;
 use crate::host::error::HostError;
 use crate::host::programs;
-use crate::host::run::{self, Runner};
+use crate::host::run::{self, Kind, Runner};
 use crate::store::{Store, StoreError};
 
 /// What runs and probes tell, and waits.
@@ -97,12 +97,20 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, Supe
         latest: Programs::default(),
         stopping,
     };
+    let mut strange = driver.runner.left(Kind::Program).await;
     for (name, bytes) in records {
         match Record::from_bytes(&bytes) {
-            Ok(record) => driver.restore(record, &hands).await,
+            Ok(record) => {
+                if let Some(kept) = &record.saved.run {
+                    let known = programs::run_id(&record.saved.definition, kept.run.0);
+                    strange.retain(|left| *left != known);
+                }
+                driver.restore(record, &hands).await;
+            }
             Err(error) => tracing::error!(name, %error, "a program that was kept cannot be read: left alone"),
         }
     }
+    tasks.spawn(hands::end_strangers(Arc::clone(&driver.runner), strange));
     driver.on_input(Input::Tick).await;
     // As it was kept: nobody has to wait for the first commit to see it.
     hands.told.send_replace(Arc::clone(&driver.latest));
@@ -151,9 +159,9 @@ impl Driver {
             None => Fate::Gone,
             Some(kept) => {
                 let id = programs::run_id(&saved.definition, kept.run.0);
-                let running = self.runner.take_up(&id, kept.process.clone()).await;
-                match running.and_then(|running| Some((running.process.clone()?, running))) {
-                    Some((process, running)) => {
+                match self.runner.take_up(&id, kept.process.clone()).await {
+                    Some(running) => {
+                        let process = running.process.clone();
                         hands.take_up(&name, kept.run, running);
                         Fate::Runs(process)
                     }

@@ -21,7 +21,7 @@ use super::keeping::Record;
 use super::output::Outputs;
 use crate::host::Roots;
 use crate::host::programs::{self, check};
-use crate::host::run::{End, Ends, Leash, RunError, Runner, Running};
+use crate::host::run::{self, End, Ends, Leash, RunError, Runner, Running};
 use crate::store::Store;
 
 /// Batches of one commit.
@@ -173,12 +173,11 @@ impl Hands {
     async fn launch(self, definition: ProgramDefinition, run: RunId) {
         let name = definition.name.clone();
         let begun = self.begin(definition, run).await;
-        let unseen = || RunError::Failed("its process is not to be seen".into());
-        let begun = begun.and_then(|running| Ok((running.process.clone().ok_or_else(unseen)?, running)));
         match begun {
-            Ok((process, running)) => {
+            Ok(running) => {
+                let process = running.process.clone();
                 let leash = self.hold(&name, run, running);
-                tracing::info!(%name, pid = process.pid, "program started");
+                tracing::info!(%name, pid = process.as_ref().map(|process| process.pid), "program started");
                 self.tell(Input::Started { name: name.clone(), run, process }).await;
                 self.see_off(name, run, leash).await;
             }
@@ -226,5 +225,18 @@ impl Hands {
     async fn tell(&self, input: Input) {
         // Nobody listens any more when the node stops.
         let _ = self.events.send(input).await;
+    }
+}
+
+/// Ends what runs, or is left, of programs that nothing is known of.
+pub(super) async fn end_strangers(runner: Arc<dyn Runner>, strange: Vec<run::RunId>) {
+    for id in strange {
+        if let Some(Running { leash, .. }) = runner.take_up(&id, None).await {
+            tracing::warn!(run = %id, "a program of which nothing is known is ended");
+            if let Err(error) = leash.signal(Signal::Kill).await {
+                tracing::warn!(run = %id, %error, "it cannot be killed");
+            }
+            leash.release().await;
+        }
     }
 }

@@ -152,7 +152,7 @@ fn limited(work: &Work) -> Result<Command, RunError> {
 }
 
 /// The kernel says "no such file" for a missing directory too.
-fn check_directory(work: &Work) -> Result<(), RunError> {
+pub(super) fn check_directory(work: &Work) -> Result<(), RunError> {
     let path = &work.directory;
     let refuse = |why: &str| {
         let why = format!("working directory {}: {why}", path.display());

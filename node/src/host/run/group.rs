@@ -2,7 +2,7 @@
 //!
 //! What leaves that group (a daemon that makes a session of its own) is not held. Memory is limited by its
 //! data segment, processes by those of its user; a share of the processors cannot be held without cgroups.
-//! Programs outlive the node; what else runs loses its streams with it, and its callers end it.
+//! Programs outlive the node; whatever else runs is killed when its leash is dropped, and so when the node ends.
 
 use std::fs;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -155,3 +155,6 @@ impl Runner for GroupRunner {
 
     fn unkeep(&self, _: &str) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,7 @@ fn number(signal: Signal) -> Result<Number, RunError> {
     number_of(signal).ok_or_else(|| RunError::Failed("this node does not know that signal".into()))
 }
 
-/// The hold on a child.
+/// The hold on a child. Anything but a program is killed when it is dropped before it was released.
 #[derive(Debug)]
 pub(super) struct ChildLeash {
     kind: Kind,
@@ -103,6 +103,16 @@ impl ChildLeash {
         }
         if let Err(error) = child.try_wait() {
             tracing::error!(%error, "a child cannot be reaped");
+        }
+    }
+}
+
+impl Drop for ChildLeash {
+    /// Only a program goes on without anybody who holds it; it is taken up again.
+    fn drop(&mut self) {
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if child.is_some() && self.kind != Kind::Program {
+            kill_rest(self.group);
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::host::run::{End, Ends, Leash, Running};
+use crate::host::run::{End, Ends, Leash, RunId, Running};
 
 /// How long a command may take to end after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
@@ -38,10 +38,21 @@ pub(super) struct Limits {
     pub time: Option<Duration>,
 }
 
+/// What becomes of a command when this node ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It ends too.
+    Ends,
+    /// It goes on: the next life of this node takes it up.
+    GoesOn,
+}
+
 /// A command and what it hangs on.
 #[derive(Debug)]
 pub(super) struct Tended {
+    pub id: RunId,
     pub running: Running,
+    pub fate: Fate,
     pub limits: Limits,
     /// Cancelled when the caller has gone.
     pub gone: CancellationToken,
@@ -52,7 +63,7 @@ pub(super) struct Tended {
 impl Tended {
     /// Tends it to its end, which is the last item.
     pub(super) async fn run(self, inputs: Inputs<ExecInput>, items: Items<ExecItem>) -> Result<(), RpcError> {
-        let Self { running: Running { ends, leash, .. }, limits, gone, stopping } = self;
+        let Self { id, running: Running { ends, leash, .. }, fate, limits, gone, stopping } = self;
         let begun = Instant::now();
         let (stdin, mut output) = match streams(ends, limits.output_bytes) {
             Ok(streams) => streams,
@@ -63,7 +74,7 @@ impl Tended {
             }
         };
         let ended = {
-            let watch = watch(leash.as_ref(), limits.time, (&gone, &stopping));
+            let watch = watch(leash.as_ref(), (limits.time, fate), (&gone, &stopping));
             let (pump, feed) = (output.pump(&items), feed(stdin, inputs));
             tokio::pin!(watch, pump, feed);
             let (mut pumped, mut fed) = (None, false);
@@ -79,6 +90,10 @@ impl Tended {
                     () = &mut feed, if !fed => fed = true,
                 }
             };
+            if ended.1 == Some(Why::LeftAlone) {
+                let text = format!("this node is stopping: the command goes on as {id}.service");
+                return Err(RpcError::unavailable(text));
+            }
             leash.release().await;
             match pumped {
                 Some(result) => result?,
@@ -95,7 +110,7 @@ impl Tended {
             Some(Why::Stopping) => {
                 return Err(RpcError::unavailable("this node is stopping: the command was killed"));
             }
-            Some(Why::TimedOut) | None => {}
+            Some(Why::TimedOut | Why::LeftAlone) | None => {}
         }
         let end = end.ok_or_else(|| RpcError::internal("it does not end even on SIGKILL"))?;
         if end == End::default() {
@@ -113,18 +128,19 @@ impl Tended {
     }
 }
 
-/// Why a command was killed.
+/// Why a command was killed, or is not awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
     TimedOut,
     Gone,
     Stopping,
+    LeftAlone,
 }
 
 /// Waits for the end, or for a reason to bring it about; no end is one that SIGKILL did not bring about.
 async fn watch(
     leash: &dyn Leash,
-    time: Option<Duration>,
+    (time, fate): (Option<Duration>, Fate),
     (gone, stopping): (&CancellationToken, &CancellationToken),
 ) -> (Option<End>, Option<Why>) {
     let late = async {
@@ -136,6 +152,7 @@ async fn watch(
     let why = tokio::select! {
         biased;
         end = leash.ended() => return (Some(end), None),
+        () = stopping.cancelled(), if fate == Fate::GoesOn => return (None, Some(Why::LeftAlone)),
         () = gone.cancelled() => Why::Gone,
         () = stopping.cancelled() => Why::Stopping,
         () = late => Why::TimedOut,
