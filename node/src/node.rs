@@ -10,7 +10,7 @@ mod settings;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -20,7 +20,7 @@ use p2p_shared::tls::Credentials;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -31,9 +31,6 @@ use crate::dht::driver::{self as dht_driver, Judge};
 use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
 use crate::gate::NodeGate;
 use crate::host::Roots;
-use crate::host::machine::Machine;
-use crate::host::run::Runner;
-use crate::host::run::choice::MachineRunner;
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
 use crate::labels::Labels;
@@ -58,7 +55,7 @@ use crate::services::program::ProgramService;
 use crate::services::revocation::RevocationService;
 use crate::services::unit::UnitService;
 use crate::store::{Store, StoreWriter};
-use crate::supervise::driver::{self as supervisor, Wiring};
+use crate::supervise::driver as supervisor;
 use crate::transport::{self, Inbound, Routes, Transport};
 use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::services;
@@ -126,24 +123,10 @@ impl Node {
 
         let guards = Guards::new(&settings, &store, &runtimes);
         let registry = Registry::new(Arc::new(NodeGate::new(guards.fuse.clone(), guards.audit.clone())));
-        let runner: Arc<dyn Runner> = Arc::new(GroupRunner::new(Roots::default(), settings.data.join(RUNS)));
+        let (systemd, runner) = jobs::machine(&settings.data);
         let job = jobs::start(&settings, &store, &parts, (&guards, &runner)).await?;
-        let portrait = Arc::new(Portrait {
-            machine: Machine::read(&Roots::default()),
-            started: (Instant::now(), clock::wall()),
-            transport: transport.clone(),
-            membership: membership.clone(),
-            revocations: Arc::clone(&revocations),
-            dht: counts,
-            calls: registry.counters(),
-            http: OnceLock::new(),
-            jobs: job.table(),
-            identity,
-        });
+        let portrait = Arc::new(parts.portrait(identity, counts, registry.counters(), (&membership, &job)));
         let labels = LabelKeeper::new(labels, store.clone());
-        let systemd = Systemd::new();
-        let runner: Arc<dyn Runner> =
-            Arc::new(MachineRunner::new(&systemd, &Roots::default(), &settings.data));
         let programs = supervisor::start(&settings.data, parts.supervision(&store, &runner)).await?;
         let handlers = Handlers {
             node: NodeService {
@@ -158,25 +141,16 @@ impl Node {
             audit: AuditService::new(settings.data.clone()),
             program: ProgramService::new(programs, guards.fuse.clone()),
             job,
-            exec: ExecService::new(
-                guards.fuse.clone(),
-                Arc::clone(&runner),
-                (runtimes.main.clone(), parts.tasks.clone(), parts.parting.clone()),
-            ),
+            exec: parts.exec(&guards, &runner, &runtimes),
         };
         let registry = Arc::new(handlers.mount(registry, (&sampler, systemd)));
-        let adopted = crate::services::exec::adopt(runner, parts.tasks.clone(), parts.stopping.clone());
-        parts.tasks.spawn_on(until(&parts.stopping, adopted), &runtimes.main);
+        parts.adopt(runner, &runtimes);
         transport.serve(Routes {
             registry: Arc::clone(&registry),
             dht: inbound_dht,
             membership: inbound_membership,
         });
         parts.keep(&settings, store, Findings { found, told, own }, (naming, membership.clone()))?;
-        let Parts { tasks, stopping, .. } = parts;
-        Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, tasks, stopping })
-        let findings = Findings { found, told, own };
-        parts.keep(&settings, store, findings, (naming, membership.clone()))?;
         let Parts { tasks, parting, stopping, .. } = parts;
         Ok(Self {
             transport,
@@ -408,17 +382,6 @@ impl Parts {
         };
         self.tasks.spawn_on(dht_driver::Driver::new(core, wiring).run(), &self.handle);
         (Naming::new(handle, mesh, Arc::clone(verify)), counts, inbound_tx, found)
-    }
-
-    fn supervision(&self, store: &Store, runner: &Arc<dyn Runner>) -> Wiring {
-        Wiring {
-            store: store.clone(),
-            runner: Arc::clone(runner),
-            roots: Roots::default(),
-            seed: seed(),
-            tasks: self.tasks.clone(),
-            stopping: self.stopping.clone(),
-        }
     }
 
     /// The tasks that keep, publish and join.
