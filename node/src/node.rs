@@ -31,8 +31,7 @@ use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
 use crate::gate::NodeGate;
 use crate::host::Roots;
 use crate::host::machine::Machine;
-use crate::host::run::Runner;
-use crate::host::run::choice::MachineRunner;
+use crate::host::run::{self, choice::MachineRunner};
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
 use crate::labels::Labels;
@@ -47,7 +46,7 @@ use crate::policy::Fuse;
 use crate::portrait::Portrait;
 use crate::program::Runtimes;
 use crate::services::audit::AuditService;
-use crate::services::exec::ExecService;
+use crate::services::exec::{self, ExecService};
 use crate::services::journal::JournalService;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
@@ -139,8 +138,7 @@ impl Node {
         });
         let labels = LabelKeeper::new(labels, store.clone());
         let systemd = Systemd::new();
-        let runner: Arc<dyn Runner> =
-            Arc::new(MachineRunner::new(&systemd, &Roots::default(), &settings.data));
+        let runner = MachineRunner::shared(&systemd, &settings.data);
         let programs = supervisor::start(&settings.data, parts.supervision(&store, &runner)).await?;
         let handlers = Handlers {
             node: NodeService {
@@ -161,7 +159,7 @@ impl Node {
             ),
         };
         let registry = Arc::new(handlers.mount(registry, (&sampler, systemd)));
-        let adopted = crate::services::exec::adopt(runner, parts.tasks.clone(), parts.stopping.clone());
+        let adopted = exec::adopt(runner, parts.tasks.clone(), parts.stopping.clone());
         parts.tasks.spawn_on(until(&parts.stopping, adopted), &runtimes.main);
         transport.serve(Routes {
             registry: Arc::clone(&registry),
@@ -394,7 +392,7 @@ impl Parts {
         (Naming::new(handle, mesh, Arc::clone(verify)), counts, inbound_tx, found)
     }
 
-    fn supervision(&self, store: &Store, runner: &Arc<dyn Runner>) -> Wiring {
+    fn supervision(&self, store: &Store, runner: &Arc<dyn run::Runner>) -> Wiring {
         Wiring {
             store: store.clone(),
             runner: Arc::clone(runner),
