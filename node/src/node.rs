@@ -93,6 +93,7 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`] says what is missing and what to do.
+    #[expect(clippy::too_many_lines, reason = "one list: what is started, in its order")]
     pub async fn start(settings: Settings, runtimes: Runtimes) -> Result<Self, StartError> {
         let Settings { credentials, data, .. } = &settings;
         let identity = credentials.identity().clone();
@@ -103,7 +104,6 @@ impl Node {
         let transport = Transport::bind(&listen, credentials, runtimes.mesh.clone())
             .map_err(|source| StartError::Bind { address: settings.listen, source })?;
         let sampler = Sampler::start(Roots::default())?;
-
         let labels = Labels::new(settings.labels.clone(), store.meta(keeper::STORE_KEY)?.as_deref());
         let sign = sign(credentials, &store);
         let verify = verify(credentials);
