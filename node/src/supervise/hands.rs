@@ -161,7 +161,10 @@ impl Hands {
 
     async fn begin(&self, definition: ProgramDefinition, run: RunId) -> Result<Running, RunError> {
         let (roots, id) = (self.roots.clone(), programs::run_id(&definition, run.0));
+        let logs = self.outputs.directory(&definition.name);
         let looking = move || {
+            let failed = |error| RunError::Failed(format!("its logs: {}: {error}", logs.display()));
+            std::fs::create_dir_all(&logs).map_err(failed)?;
             let words = (definition.command.as_str(), definition.arguments.as_slice());
             programs::work(&roots, &definition, id, words)
         };

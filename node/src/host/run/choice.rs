@@ -5,6 +5,7 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -39,6 +40,11 @@ impl MachineRunner {
             groups: GroupRunner::new(roots.clone(), directory.clone()),
             units: may.then(|| UnitRunner::new(systemd.clone(), roots.clone(), &directory)),
         }
+    }
+
+    /// The one of this very machine, for all that run things.
+    pub fn shared(systemd: &Systemd, data: &Path) -> Arc<dyn Runner> {
+        Arc::new(Self::new(systemd, &Roots::default(), data))
     }
 
     fn chosen(&self) -> &dyn Runner {

@@ -75,6 +75,12 @@ impl UnitRunner {
                 Ok(Running { process, ends, leash: hold })
             }
             Err(error) => {
+                // One that was asked for, and not answered, may run: it is looked for and never started twice.
+                if matches!(error, SystemdError::Broken(_))
+                    && let Some(found) = self.find(id).await
+                {
+                    return Ok(Running { ends, ..found });
+                }
                 hold.clear().await;
                 Err(refused(&program, error))
             }
