@@ -31,8 +31,6 @@ use crate::dht::driver::{self as dht_driver, Judge};
 use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
 use crate::gate::NodeGate;
 use crate::host::Roots;
-use crate::host::machine::Machine;
-use crate::host::run::{self, choice::MachineRunner};
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
 use crate::labels::Labels;
@@ -49,7 +47,6 @@ use crate::program::Runtimes;
 use crate::services::audit::AuditService;
 use crate::services::exec::ExecService;
 use crate::services::job::JobService;
-use crate::services::exec::{self, ExecService};
 use crate::services::journal::JournalService;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
@@ -96,7 +93,6 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`] says what is missing and what to do.
-    #[expect(clippy::too_many_lines, reason = "one list: what is started, in its order")]
     pub async fn start(settings: Settings, runtimes: Runtimes) -> Result<Self, StartError> {
         let Settings { credentials, data, .. } = &settings;
         let identity = credentials.identity().clone();
@@ -105,6 +101,7 @@ impl Node {
         let revocations = Arc::new(keeping::revocations(&store, &settings)?);
         let transport = bound(&settings, &runtimes)?;
         let sampler = Sampler::start(Roots::default())?;
+
         let labels = Labels::new(settings.labels.clone(), store.meta(keeper::STORE_KEY)?.as_deref());
         let sign = sign(credentials, &store);
         let verify = verify(credentials);
@@ -130,8 +127,6 @@ impl Node {
         let job = jobs::start(&settings, &store, &parts, (&guards, &runner)).await?;
         let portrait = Arc::new(parts.portrait(identity, counts, registry.counters(), (&membership, &job)));
         let labels = LabelKeeper::new(labels, store.clone());
-        let systemd = Systemd::new();
-        let runner = MachineRunner::shared(&systemd, &settings.data);
         let programs = supervisor::start(&settings.data, parts.supervision(&store, &runner)).await?;
         let handlers = Handlers {
             node: NodeService {
@@ -150,8 +145,6 @@ impl Node {
         };
         let registry = Arc::new(handlers.mount(registry, (&sampler, systemd)));
         parts.adopt(runner, &runtimes);
-        let adopted = exec::adopt(runner, parts.tasks.clone(), parts.stopping.clone());
-        parts.tasks.spawn_on(until(&parts.stopping, adopted), &runtimes.main);
         transport.serve(Routes {
             registry: Arc::clone(&registry),
             dht: inbound_dht,
@@ -389,17 +382,6 @@ impl Parts {
         };
         self.tasks.spawn_on(dht_driver::Driver::new(core, wiring).run(), &self.handle);
         (Naming::new(handle, mesh, Arc::clone(verify)), counts, inbound_tx, found)
-    }
-
-    fn supervision(&self, store: &Store, runner: &Arc<dyn run::Runner>) -> Wiring {
-        Wiring {
-            store: store.clone(),
-            runner: Arc::clone(runner),
-            roots: Roots::default(),
-            seed: seed(),
-            tasks: self.tasks.clone(),
-            stopping: self.stopping.clone(),
-        }
     }
 
     /// The tasks that keep, publish and join.
