@@ -38,11 +38,13 @@ pub enum Permission {
     ProgramControl,
     /// Run anything: commands, and definitions of programs.
     Exec,
+    /// Interactive terminals, and their recordings.
+    Shell,
 }
 
 impl Permission {
     /// Every permission, in the order of the table in README.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NodeRead,
         Self::MonitorRead,
         Self::ProcessRead,
@@ -54,6 +56,7 @@ impl Permission {
         Self::UnitControl,
         Self::NodeLabel,
         Self::Exec,
+        Self::Shell,
         Self::AuditRead,
     ];
 
@@ -67,7 +70,7 @@ impl Permission {
             | Self::UnitRead
             | Self::JournalRead => Role::Viewer,
             Self::ProcessControl | Self::ProgramControl | Self::UnitControl => Role::Operator,
-            Self::NodeLabel | Self::Exec | Self::AuditRead => Role::Admin,
+            Self::NodeLabel | Self::Exec | Self::Shell | Self::AuditRead => Role::Admin,
         }
     }
 
@@ -86,6 +89,7 @@ impl Permission {
             Self::ProgramRead => "program_read",
             Self::ProgramControl => "program_control",
             Self::Exec => "exec",
+            Self::Shell => "shell",
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod node;
 pub mod process;
 pub mod program;
 pub mod revocation;
+pub mod shell;
 pub mod unit;
 
 macro_rules! services {
@@ -36,7 +37,7 @@ macro_rules! services {
     };
 }
 
-services!(node, process, monitor, revocation, audit, unit, journal, program, exec);
+services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell);
 
 impl<C: Call> Services for C {}
 
