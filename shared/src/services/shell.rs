@@ -23,6 +23,11 @@ pub const ATTACHED_MAX: usize = 16;
 /// Most bytes of one item of input.
 pub const INPUT_BYTES_MAX: usize = 64 << 10;
 
+/// How far the output of a shell runs ahead of what somebody attached says that it has shown.
+pub const AHEAD_BYTES: u64 = 64 << 10;
+/// After so many bytes it should say so again.
+pub const SEEN_BYTES: u64 = 16 << 10;
+
 /// Size of a terminal in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShellSize {
@@ -140,6 +145,10 @@ pub enum ShellInput {
     Bytes(Vec<u8>),
     /// The terminal has another size now; of several that are attached the last one counts.
     Resize(ShellSize),
+    /// How many bytes of `Output` were shown so far, in all. Who says so now and then is never sent more than
+    /// [`AHEAD_BYTES`] beyond it, so that ^C is not seen late over a slow line; who never does gets what its
+    /// connection takes.
+    Seen(u64),
 }
 
 /// What somebody attached gets. The first is `Attached`; `Exit` and `Lagged` are the last.
