@@ -84,6 +84,16 @@ pub struct ShellRequest {
     pub size: ShellSize,
 }
 
+/// A shell that somebody attaches to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShellAttach {
+    /// Its id.
+    pub id: String,
+    /// Size of the caller's terminal; `None` leaves the shell's as it is.
+    #[serde(default)]
+    pub size: Option<ShellSize>,
+}
+
 /// Whether a shell runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -196,9 +206,8 @@ crate::service! {
         post open(request: ShellRequest) -> ShellInfo, needs Shell;
         /// The shells that run, and those that ended a short while ago; by when they were opened.
         get list() -> Vec<ShellInfo>, needs Shell;
-        /// Shows a shell and types into it; without a size the terminal keeps the one it has. The end of the
-        /// caller's stream detaches, and the shell lives on.
-        duplex attach(id: String, size: Option<ShellSize>) -> ShellItem, takes ShellInput, needs Shell;
+        /// Shows a shell and types into it. The end of the caller's stream detaches, and the shell lives on.
+        duplex attach(to: ShellAttach) -> ShellItem, takes ShellInput, needs Shell;
         /// Ends a shell and all that runs in it: SIGHUP, and SIGKILL for what does not heed it.
         post end(id: String) -> (), needs Shell;
         /// The recordings that this node keeps, newest first.
