@@ -6,6 +6,7 @@
 mod bootstrap;
 mod keeping;
 mod settings;
+mod shells;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -54,6 +55,7 @@ use crate::services::node::NodeService;
 use crate::services::process::ProcessService;
 use crate::services::program::ProgramService;
 use crate::services::revocation::RevocationService;
+use crate::services::shell::ShellService;
 use crate::services::unit::UnitService;
 use crate::store::{Store, StoreWriter};
 use crate::supervise::driver::{self as supervisor, Wiring};
@@ -154,6 +156,7 @@ impl Node {
                 Arc::new(GroupRunner),
                 (runtimes.main.clone(), parts.tasks.clone(), parts.stopping.clone()),
             ),
+            shell: parts.shells(&settings, &store, &guards.fuse).await?,
         };
         let registry = Arc::new(handlers.mount(registry, &sampler));
         transport.serve(Routes {
@@ -276,6 +279,7 @@ struct Handlers {
     audit: AuditService,
     program: ProgramService,
     exec: ExecService,
+    shell: ShellService,
 }
 
 impl Handlers {
@@ -290,6 +294,7 @@ impl Handlers {
             .mount(services::journal::mount(JournalService))
             .mount(services::program::mount(self.program))
             .mount(services::exec::mount(self.exec))
+            .mount(services::shell::mount(self.shell))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod process;
 pub mod program;
 pub mod revocation;
 mod routing;
+pub mod shell;
 pub mod unit;
 
 #[cfg(test)]
