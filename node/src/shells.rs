@@ -232,3 +232,6 @@ impl Shells {
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;
