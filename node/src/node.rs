@@ -31,9 +31,9 @@ use crate::dht::driver::{self as dht_driver, Judge};
 use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
 use crate::gate::NodeGate;
 use crate::host::Roots;
-use crate::host::command::group::GroupRunner;
 use crate::host::machine::Machine;
-use crate::host::programs::group::GroupRunner as ProgramRunner;
+use crate::host::run::Runner;
+use crate::host::run::group::GroupRunner;
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
 use crate::labels::Labels;
@@ -67,6 +67,8 @@ use bootstrap::Bootstrap;
 use keeping::Keeper;
 pub use settings::{Settings, StartError};
 
+/// Where the pipes of what runs lie, in the data directory.
+const RUNS: &str = "runs";
 /// Messages of peers that wait for a driver; beyond, the sender's stream is given up.
 const INBOUND_QUEUE: usize = 256;
 /// How long the good-bye may take.
@@ -107,8 +109,7 @@ impl Node {
         let sampler = Sampler::start(Roots::default())?;
 
         let labels = Labels::new(settings.labels.clone(), store.meta(keeper::STORE_KEY)?.as_deref());
-        let sign = sign(credentials, &store);
-        let verify = verify(credentials);
+        let (sign, verify) = (sign(credentials, &store), verify(credentials));
         let portrayal =
             Portrayal { addresses: settings.addresses(&transport)?, labels: labels.all(), left: false };
         let own = sign(portrayal, clock::wall().0).await.ok_or(StartError::Sign)?;
@@ -138,7 +139,8 @@ impl Node {
             identity,
         });
         let labels = LabelKeeper::new(labels, store.clone());
-        let programs = supervisor::start(&settings.data, parts.supervision(&store)).await?;
+        let runner: Arc<dyn Runner> = Arc::new(GroupRunner::new(Roots::default(), settings.data.join(RUNS)));
+        let programs = supervisor::start(&settings.data, parts.supervision(&store, &runner)).await?;
         let handlers = Handlers {
             node: NodeService {
                 portrait: Arc::clone(&portrait),
@@ -153,10 +155,10 @@ impl Node {
             program: ProgramService::new(programs, guards.fuse.clone()),
             exec: ExecService::new(
                 guards.fuse.clone(),
-                Arc::new(GroupRunner),
+                Arc::clone(&runner),
                 (runtimes.main.clone(), parts.tasks.clone(), parts.stopping.clone()),
             ),
-            shell: parts.shells(&settings, &store, &guards.fuse).await?,
+            shell: parts.shells(&settings, &store, (&guards.fuse, &runner)).await?,
         };
         let registry = Arc::new(handlers.mount(registry, &sampler));
         transport.serve(Routes {
@@ -378,10 +380,10 @@ impl Parts {
         (Naming::new(handle, mesh, Arc::clone(verify)), counts, inbound_tx, found)
     }
 
-    fn supervision(&self, store: &Store) -> Wiring {
+    fn supervision(&self, store: &Store, runner: &Arc<dyn Runner>) -> Wiring {
         Wiring {
             store: store.clone(),
-            runner: Arc::new(ProgramRunner::new(Roots::default())),
+            runner: Arc::clone(runner),
             roots: Roots::default(),
             seed: seed(),
             tasks: self.tasks.clone(),

@@ -130,9 +130,9 @@ async fn what_cannot_be_run_is_said_as_shells_say_it() {
     for (request, expected, words) in [
         (program("no-such-program", &[]), 127, "no such program in /usr/local/sbin:"),
         (program("/no/such/program", &[]), 127, "no such file"),
-        (program(plain.to_str().unwrap(), &[]), 126, "permission denied"),
+        (program(plain.to_str().unwrap(), &[]), 126, "not executable"),
         (program(script.to_str().unwrap(), &[]), 126, "interpreter"),
-        (program("/", &[]), 126, "permission denied"),
+        (program("/", &[]), 126, "not executable"),
         (
             ExecRequest { directory: Some("/gone".into()), ..program("true", &[]) },
             126,

@@ -117,6 +117,9 @@ async fn keys_and_sizes_go_there_and_its_exit_code_comes_back() {
     assert!(!console.is_cooked());
     console.type_in("echo $TERM $(stty size); cat\r").await;
     console.until("xterm-test 24 80\r\n").await;
+    // Once it has what is typed, what interrupts is for it.
+    console.type_in("ping\r").await;
+    console.until("ping\r\nping\r\n").await;
     // ^C is a key as any other.
     console.type_in("\x03").await;
     console.until("ready> ").await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Parts, Settings, StartError, until};
-use crate::host::run::group::GroupRunner;
+use crate::host::run::Runner;
 use crate::policy::Fuse;
 use crate::services::shell::ShellService;
 use crate::shells::{Shells, Wiring};
@@ -14,11 +14,11 @@ impl Parts {
         &self,
         settings: &Settings,
         store: &Store,
-        fuse: &Fuse,
+        (fuse, runner): (&Fuse, &Arc<dyn Runner>),
     ) -> Result<ShellService, StartError> {
         let shells = Shells::new(Wiring {
             fuse: fuse.clone(),
-            runner: Arc::new(GroupRunner),
+            runner: Arc::clone(runner),
             store: store.clone(),
             data: settings.data.clone(),
             handle: self.handle.clone(),

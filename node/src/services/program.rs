@@ -19,9 +19,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use crate::host::Roots;
-use crate::host::command::account::Account;
-use crate::host::command::{PATH, own_user, really_run};
 use crate::host::programs::log::TAIL_LINES_MAX;
+use crate::host::run::account::Account;
+use crate::host::run::{own_user, really_run};
 use crate::policy::Fuse;
 use crate::supervise::core::{Input, Order, Refusal, Replace};
 use crate::supervise::handle::SupervisorHandle;
@@ -52,14 +52,15 @@ impl ProgramService {
         };
         let user = definition.user.as_ref().map_or_else(own_user, named);
         let directory = Path::new(definition.working_directory.as_deref().unwrap_or("/"));
-        let path = definition.environment.get("PATH").map_or(PATH, String::as_str);
+        let environment: Vec<_> = definition.environment.clone().into_iter().collect();
         let probe = match definition.probe.as_ref().map(|probe| &probe.check) {
             Some(Check::Command(words)) => words.first(),
             _ => None,
         };
-        std::iter::once(&definition.command)
-            .chain(probe)
-            .try_for_each(|word| self.fuse.judge_command(really_run(word, directory, path), &user))
+        std::iter::once(&definition.command).chain(probe).try_for_each(|word| {
+            let file = really_run(word, directory, &environment);
+            self.fuse.judge_command(file.to_string_lossy().into_owned(), &user)
+        })
     }
 
     async fn ask(&self, context: &CallContext, name: &ProgramName, order: Order) -> Result<(), RpcError> {

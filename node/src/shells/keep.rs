@@ -19,7 +19,8 @@ use super::ring::Ring;
 use super::session::Session;
 use super::{Shells, Wiring};
 use crate::clock;
-use crate::host::run::{Kind, Leash, RunId, Running};
+use crate::host::run::{Ends, Kind, Leash, RunId, Running};
+use crate::host::session;
 use crate::host::terminal::Terminal;
 
 /// What shells may take to end while the node stops, which has ten seconds in all.
@@ -33,6 +34,14 @@ fn out_of(what: &str) -> impl Fn(io::Error) -> RpcError {
     move |error| RpcError::unavailable(format!("{what} of a shell cannot be made: {error}"))
 }
 
+/// What an interactive shell leaves in groups of its own dies with it. A unit is cleared away as a whole.
+async fn clear_away(facts: &Facts, is_unit: bool) {
+    if let Some(process) = facts.process.as_ref().filter(|_| !is_unit) {
+        let leader = process.pid;
+        let _ = spawn_blocking(move || session::kill_all(leader)).await;
+    }
+}
+
 impl Shells {
     /// Starts a shell: what is known of it is on disk before.
     pub(super) async fn begin(
@@ -42,7 +51,7 @@ impl Shells {
         wanted: Wanted,
     ) -> Result<Arc<Session>, RpcError> {
         let Wiring { runner, fuse, .. } = &self.0.wiring;
-        fuse.judge_command(wanted.file(), &wanted.user)?;
+        fuse.judge_command(wanted.file().to_string_lossy().into_owned(), &wanted.user)?;
         let facts = Facts {
             id: id.clone(),
             opener,
@@ -59,7 +68,7 @@ impl Shells {
         self.keep(id.clone(), Some(facts.clone())).await?;
         let started = match runner.start(wanted.work(run_id(&id), &facts)).await {
             Ok(running) => self.found(facts, running, ring),
-            Err(error) => Err(super::request::refusal(error)),
+            Err(error) => Err(error.into()),
         };
         let (session, leash) = match started {
             Ok(started) => started,
@@ -95,10 +104,13 @@ impl Shells {
     fn found(
         &self,
         mut facts: Facts,
-        Running { process, terminal, leash }: Running,
+        Running { process, ends, leash }: Running,
         ring: Ring,
     ) -> Result<(Arc<Session>, Arc<dyn Leash>), RpcError> {
-        let terminal = Terminal::new(terminal).map_err(out_of("the terminal"))?;
+        let Ends::Terminal(master) = ends else {
+            return Err(RpcError::internal("a shell was started without a terminal"));
+        };
+        let terminal = Terminal::new(master).map_err(out_of("the terminal"))?;
         self.0.wiring.runner.keep(&facts.ring_name(), ring.descriptor().as_fd());
         facts.process = process;
         Ok((Arc::new(Session::new(facts, Some(terminal), ring)), leash))
@@ -129,6 +141,7 @@ impl Shells {
                     life.await;
                 }
             }
+            clear_away(&shell.facts, runner.outlives()).await;
             leash.release().await;
             runner.unkeep(&shell.facts.ring_name());
             if let Err(error) = this.keep(shell.facts.id.clone(), None).await {
@@ -173,8 +186,15 @@ impl Shells {
             Ok(ring) => ring,
             Err(error) => return tracing::warn!(shell = facts.id, %error, "a shell cannot be taken up"),
         };
-        let Some(running) = runner.take_up(&run_id(&facts.id), facts.process.clone()).await else {
-            return self.gone(facts, ring).await;
+        let running = match runner.take_up(&run_id(&facts.id), facts.process.clone()).await {
+            Some(running @ Running { ends: Ends::Terminal(_), .. }) => running,
+            Some(Running { leash, .. }) => {
+                // Its terminal went with the node that held it: nobody can use it any more.
+                let _ = leash.signal(Signal::Kill).await;
+                leash.release().await;
+                return self.gone(facts, ring).await;
+            }
+            None => return self.gone(facts, ring).await,
         };
         let (data, id, is_recorded) = (data.clone(), facts.id.clone(), facts.is_recorded);
         let going_on = spawn_blocking(move || is_recorded.then(|| Recording::go_on(&data, &id)).transpose());

@@ -7,8 +7,8 @@ use p2p_shared::services::shell::{ShellRequest, ShellSize};
 
 use super::facts::Facts;
 use crate::host::Roots;
-use crate::host::command::account::Account;
-use crate::host::run::{self, RunError, RunId, Work};
+use crate::host::run::account::Account;
+use crate::host::run::{self, Limits, RunId, Size, Stop, Streams, Work};
 
 /// Arguments and variables of one shell.
 const WORDS_MAX: usize = 4_096;
@@ -73,8 +73,8 @@ impl Wanted {
     }
 
     /// The file that is really run.
-    pub fn file(&self) -> String {
-        run::file(&self.program, &self.directory, &self.environment)
+    pub fn file(&self) -> PathBuf {
+        run::really_run(&self.program, &self.directory, &self.environment)
     }
 
     /// What a runner is asked for.
@@ -82,12 +82,16 @@ impl Wanted {
         Work {
             id,
             description: format!("shell of {}, opened by {}", facts.user, facts.opener.words()),
+            // What was judged is what is run; what is not there says so when it is started.
+            file: Some(self.file()).filter(|file| file.is_absolute()),
             program: self.program,
             arguments: self.arguments,
             directory: self.directory,
             account: self.account,
             environment: self.environment,
-            size: self.size,
+            limits: Limits::default(),
+            stop: Stop::default(),
+            streams: Streams::Terminal(Size { rows: self.size.rows, columns: self.size.columns }),
         }
     }
 }
@@ -123,15 +127,4 @@ fn check(request: &ShellRequest) -> Result<(), RpcError> {
         return bad("a shell holds a zero byte, which none can".into());
     }
     Ok(())
-}
-
-/// Why a runner did not start it, to the caller.
-pub(super) fn refusal(error: RunError) -> RpcError {
-    let text = error.to_string();
-    match error {
-        RunError::NotFound { .. } => RpcError::not_found(text),
-        RunError::NotRunnable { .. } => RpcError::bad_request(text),
-        RunError::Denied { .. } => RpcError::forbidden(text),
-        RunError::Failed(_) => RpcError::unavailable(text),
-    }
 }

@@ -11,6 +11,7 @@ use p2p_shared::config::Document;
 use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::rpc::service::{Io, Payload};
 use p2p_shared::services::process::{ProcessRef, Signal};
+use p2p_shared::services::program::Limit;
 use p2p_shared::services::shell::{ShellExit, ShellRequest, ShellSize, ShellState};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -19,7 +20,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::*;
-use crate::host::run::{End, Kind, Leash, RunError, RunId, Running, Work};
+use crate::host::run::account::Account;
+use crate::host::run::{End, Ends, Kind, Leash, Limits, RunError, RunId, Running, Work};
 use crate::policy::Policy;
 
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -68,7 +70,7 @@ impl Fake {
 
     fn running(stage: &Arc<Stage>) -> Running {
         let terminal = stage.master.try_clone().unwrap();
-        Running { process: None, terminal, leash: Arc::new(Hold(Arc::clone(stage))) }
+        Running { process: None, ends: Ends::Terminal(terminal), leash: Arc::new(Hold(Arc::clone(stage))) }
     }
 }
 
@@ -97,6 +99,10 @@ impl Runner for Fake {
 
     fn outlives(&self) -> bool {
         true
+    }
+
+    fn unenforced(&self, _: &Limits, _: Option<&Account>) -> Vec<Limit> {
+        Vec::new()
     }
 
     fn keep(&self, name: &str, descriptor: BorrowedFd<'_>) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use p2p_shared::services::program::{ProgramDefinition, ProgramName, ProgramStatus};
+use p2p_shared::services::program::{Limit, ProgramDefinition, ProgramName, ProgramStatus};
 use p2p_shared::time::Millis;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -19,7 +19,8 @@ use super::output::Outputs;
 use crate::clock;
 use crate::host::Roots;
 use crate::host::error::HostError;
-use crate::host::programs::{self, Runner};
+use crate::host::programs;
+use crate::host::run::{self, Runner};
 use crate::store::{Store, StoreError};
 
 /// What runs and probes tell, and waits.
@@ -66,7 +67,7 @@ pub enum SuperviseError {
 /// [`SuperviseError`] if the store or `/proc` cannot be read.
 pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, SuperviseError> {
     let Wiring { store, runner, roots, seed, tasks, stopping } = wiring;
-    let boot = programs::boot(&roots)?;
+    let boot = run::boot(&roots)?;
     let records = store.programs()?;
     let outputs = Outputs::new(&data.join(DIRECTORY));
     let (events_tx, events) = mpsc::channel(EVENTS_QUEUE);
@@ -76,7 +77,7 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, Supe
     let hands = Hands {
         store,
         runner: Arc::clone(&runner),
-        roots,
+        roots: roots.clone(),
         outputs: outputs.clone(),
         leashes: Arc::default(),
         told,
@@ -87,6 +88,7 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, Supe
     let mut driver = Driver {
         core: Supervisor::new(seed),
         runner,
+        roots,
         boot,
         zero: Instant::now(),
         asked,
@@ -112,6 +114,7 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, Supe
 struct Driver {
     core: Supervisor,
     runner: Arc<dyn Runner>,
+    roots: Roots,
     boot: String,
     zero: Instant,
     asked: mpsc::Receiver<Asked>,
@@ -147,10 +150,10 @@ impl Driver {
             _ if boot != self.boot => Fate::Rebooted,
             None => Fate::Gone,
             Some(kept) => {
-                let launch = hands.launch_of(saved.definition.clone(), kept.run);
-                match self.runner.take_up(launch, kept.process.clone()).await {
-                    Some(running) => {
-                        let process = running.process.clone();
+                let id = programs::run_id(&saved.definition, kept.run.0);
+                let running = self.runner.take_up(&id, kept.process.clone()).await;
+                match running.and_then(|running| Some((running.process.clone()?, running))) {
+                    Some((process, running)) => {
                         hands.take_up(&name, kept.run, running);
                         Fate::Runs(process)
                     }
@@ -179,10 +182,14 @@ impl Driver {
     }
 
     async fn on_input(&mut self, input: Input) {
+        let ended = match &input {
+            Input::Exited { run, .. } => Some(*run),
+            _ => None,
+        };
         if let Err(refusal) = self.core.handle(self.now(), input) {
             tracing::error!(%refusal, "the supervisor refused what happened");
         }
-        self.settle(Batch::default()).await;
+        self.settle(Batch { ended, ..Batch::default() }).await;
     }
 
     /// Hands on what came out of the core.
@@ -245,11 +252,20 @@ impl Driver {
         let definition = self.core.definition(name)?;
         Some(ProgramStatus {
             info: self.core.info(name)?,
-            unenforced: self.runner.unenforced(definition),
+            unenforced: self.unenforced(definition),
             definition: masked(definition),
             exits: self.core.exits(name),
             lost_bytes: 0,
         })
+    }
+}
+
+impl Driver {
+    /// The limits that nobody holds it to.
+    fn unenforced(&self, definition: &ProgramDefinition) -> Vec<Limit> {
+        let account =
+            definition.user.as_ref().and_then(|_| programs::account_of(&self.roots, definition).ok());
+        self.runner.unenforced(&definition.limits, account.as_ref())
     }
 }
 

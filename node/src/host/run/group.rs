@@ -1,62 +1,150 @@
-//! The runner for machines without systemd: a child of this node that leads a session on a terminal.
+//! The runner without a service manager: each run is a child of this node that leads a session and its group.
 //!
-//! All of the session is killed with it, also what an interactive shell has put into groups of their own. What moves
-//! to another session is out of reach, and so is everything if this node is killed with SIGKILL: the kernel hangs up
-//! the terminal then, and what does not heed that lives on.
+//! What leaves that group (a daemon that makes a session of its own) is not held. Memory is limited by its
+//! data segment, processes by those of its user; a share of the processors cannot be held without cgroups.
+//! Programs outlive the node; what else runs loses its streams with it, and its callers end it.
 
 use std::fs;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use p2p_shared::services::process::{ProcessRef, Signal};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal as Number, pidfd_open, pidfd_send_signal};
-use tokio::io::Interest;
+use p2p_shared::services::process::ProcessRef;
+use p2p_shared::services::program::Limit;
+use rustix::process::{Pid, geteuid};
 use tokio::io::unix::AsyncFd;
-use tokio::process::Child;
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use super::{End, Kind, Leash, RunError, RunId, Runner, Running, Work};
+use super::account::Account;
+use super::fork::fork;
+use super::leash::{ChildLeash, FoundLeash, remove, watch};
+use super::{
+    Ends, Kind, Leash, Limits, RunError, RunId, Runner, Running, Streams, Work, find, identify, pipes,
+    start_ticks,
+};
 use crate::host::Roots;
-use crate::host::command::Command;
-use crate::host::command::group::{become_user, check_directory, refused};
-use crate::host::control::number_of;
-use crate::host::programs::identify;
+use crate::host::processes::boot_id;
 
-/// How often a session is looked through that goes on forking while it is killed.
-const SWEEPS_MAX: usize = 8;
+/// The runner.
+#[derive(Clone, Debug)]
+pub struct GroupRunner {
+    roots: Roots,
+    runs: PathBuf,
+}
 
-/// Runs things as sessions of their own.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct GroupRunner;
+impl GroupRunner {
+    /// A runner on the machine of these roots. The pipes of programs lie under `runs`.
+    pub const fn new(roots: Roots, runs: PathBuf) -> Self {
+        Self { roots, runs }
+    }
+
+    async fn begin(self, work: Work) -> Result<Running, RunError> {
+        let (kind, directory) = (work.id.kind, self.runs.join(work.id.to_string()));
+        let is_named = kind == Kind::Program && matches!(work.streams, Streams::Pipes { .. });
+        let begun = async {
+            let (mut child, ends) = fork(work, directory.clone()).await?;
+            match self.hold(child.id()) {
+                Ok((process, group, handle)) => {
+                    let directory = Some(directory.clone()).filter(|_| is_named);
+                    let leash = ChildLeash::new((kind, group), child, handle, directory);
+                    Ok(Running { process: Some(process), ends, leash: Arc::new(leash) })
+                }
+                Err(error) => {
+                    // What cannot be watched, or told from others, must not run.
+                    let _ = child.start_kill();
+                    let _ = child.wait().await;
+                    Err(error)
+                }
+            }
+        }
+        .await;
+        if begun.is_err() && is_named {
+            remove(&directory).await;
+        }
+        begun
+    }
+
+    /// What identifies a child that was not reaped, and the handle on it.
+    fn hold(&self, child: Option<u32>) -> Result<(ProcessRef, Pid, AsyncFd<OwnedFd>), RunError> {
+        let failed = |what: String| RunError::Failed(format!("the new process: {what}"));
+        let pid = child.ok_or_else(|| failed("it has no number".into()))?;
+        let group = pid_of(pid).ok_or_else(|| failed("it has no number".into()))?;
+        let process = identify(&self.roots, pid);
+        let process = process.ok_or_else(|| failed(format!("it is not in {}", self.roots.proc.display())))?;
+        // What the node was spared is not for its children. Without /proc there is nothing to spare.
+        let _ = fs::write(self.roots.proc.join(pid.to_string()).join("oom_score_adj"), "0");
+        let handle = watch(group).map_err(|error| failed(error.to_string()))?;
+        Ok((process, group, handle))
+    }
+
+    /// A run of an earlier life that goes on.
+    fn look(&self, id: &RunId, known: Option<ProcessRef>) -> Option<(ProcessRef, Ends)> {
+        let directory = self.runs.join(id.to_string());
+        // As the kernel writes it, where the data directory is reached over a link.
+        let real = fs::canonicalize(&directory).unwrap_or_else(|_| directory.clone());
+        let process = match known {
+            Some(process) => process,
+            None => identify(&self.roots, find::leader(&self.roots, id, &real)?)?,
+        };
+        let same_boot = boot_id(&self.roots).is_ok_and(|boot| *boot == *process.boot_id);
+        let lives = same_boot && start_ticks(&self.roots, process.pid) == Some(process.start_ticks);
+        lives.then(|| {
+            let [stdout, stderr] = pipes::take_up(&directory);
+            (process, Ends::Pipes { stdin: None, stdout, stderr })
+        })
+    }
+}
+
+fn pid_of(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
+}
 
 impl Runner for GroupRunner {
     fn start(&self, work: Work) -> BoxFuture<'static, Result<Running, RunError>> {
+        self.clone().begin(work).boxed()
+    }
+
+    fn take_up(&self, id: &RunId, known: Option<ProcessRef>) -> BoxFuture<'static, Option<Running>> {
+        let (runner, id) = (self.clone(), id.clone());
         async move {
-            let (child, terminal) = spawn(work).await?;
-            let leash = Session::new(child)?;
-            let process = identify(&Roots::default(), leash.leader.as_raw_pid().unsigned_abs());
-            Ok(Running { process, terminal, leash: Arc::new(leash) })
+            let directory = runner.runs.join(id.to_string());
+            let looking = runner.clone();
+            let found = spawn_blocking(move || looking.look(&id, known)).await.ok()?;
+            let Some((process, ends)) = found else {
+                remove(&directory).await;
+                return None;
+            };
+            let group = pid_of(process.pid)?;
+            let handle = watch(group).ok()?;
+            // Verified once more behind the handle: a number that was given anew in between is not taken.
+            (start_ticks(&runner.roots, process.pid) == Some(process.start_ticks)).then(|| {
+                let leash: Arc<dyn Leash> = Arc::new(FoundLeash {
+                    roots: runner.roots,
+                    process: process.clone(),
+                    group,
+                    handle,
+                    directory,
+                });
+                Running { process: Some(process), ends, leash }
+            })
         }
         .boxed()
     }
 
-    fn take_up(&self, _: &RunId, _: Option<ProcessRef>) -> BoxFuture<'static, Option<Running>> {
-        // Its terminal ended with the node that held it.
-        std::future::ready(None).boxed()
-    }
-
     fn left(&self, _: Kind) -> BoxFuture<'static, Vec<RunId>> {
-        std::future::ready(Vec::new()).boxed()
+        async { Vec::new() }.boxed()
     }
 
     fn outlives(&self) -> bool {
         false
+    }
+
+    fn unenforced(&self, limits: &Limits, account: Option<&Account>) -> Vec<Limit> {
+        let is_root = account.map_or_else(|| geteuid().is_root(), |account| account.uid == 0);
+        let cpu = limits.cpu_percent.map(|_| Limit::Cpu);
+        cpu.into_iter().chain(limits.tasks.filter(|_| is_root).map(|_| Limit::Tasks)).collect()
     }
 
     fn keep(&self, _: &str, _: BorrowedFd<'_>) {}
@@ -66,180 +154,4 @@ impl Runner for GroupRunner {
     }
 
     fn unkeep(&self, _: &str) {}
-}
-
-/// Forks on a thread of its own: who runs as another user gets that user's rights from the thread that forks.
-async fn spawn(work: Work) -> Result<(Child, OwnedFd), RunError> {
-    let (spawned_tx, spawned) = oneshot::channel();
-    let runtime = Handle::current();
-    let forking = move || {
-        let _runtime = runtime.enter();
-        // Who asked has given up: the terminal is hung up as it is dropped.
-        let _ = spawned_tx.send(fork(work));
-    };
-    let thread = std::thread::Builder::new().name("shell".into()).spawn(forking);
-    thread.map_err(|error| RunError::Failed(format!("no thread: {error}")))?;
-    spawned.await.unwrap_or_else(|_| Err(RunError::Failed("the thread that forks is gone".into())))
-}
-
-fn fork(work: Work) -> Result<(Child, OwnedFd), RunError> {
-    let none = |error: pty_process::Error| RunError::Failed(format!("no terminal: {error}"));
-    // As the node's own user: others may not be let to make one.
-    let (pty, pts) = pty_process::open().map_err(none)?;
-    pty.resize(pty_process::Size::new(work.size.rows, work.size.columns)).map_err(none)?;
-    let Work { program, arguments, directory, account, environment, .. } = work;
-    let command = Command { program, arguments, directory, account, environment };
-    if let Some(account) = &command.account {
-        own(&pty, account.uid).map_err(|errno| RunError::Failed(format!("its terminal: {errno}")))?;
-        become_user(account).map_err(|errno| match errno {
-            Errno::PERM => RunError::Denied { user: account.name.clone() },
-            errno => RunError::Failed(format!("as user {}: {errno}", account.name)),
-        })?;
-    }
-    check_directory(&command)?;
-    let variables = command.environment.iter().map(|(name, value)| (name, value));
-    let started = pty_process::Command::new(&command.program)
-        .args(&command.arguments)
-        .current_dir(&command.directory)
-        .env_clear()
-        .envs(variables)
-        .spawn(pts);
-    match started {
-        Ok(child) => Ok((child, pty.into())),
-        Err(pty_process::Error::Io(error)) => Err(refused(&command, &error)),
-        Err(error) => Err(none(error)),
-    }
-}
-
-/// Gives a terminal to the user who works on it, as login(1) does; where that is not allowed, so is the user.
-fn own(pty: &pty_process::Pty, uid: u32) -> Result<(), Errno> {
-    let name = rustix::pty::ptsname(pty, Vec::new())?;
-    match rustix::fs::chown(name.as_c_str(), Some(rustix::process::Uid::from_raw(uid)), None) {
-        Err(Errno::PERM) | Ok(()) => Ok(()),
-        Err(errno) => Err(errno),
-    }
-}
-
-/// The leader of a session and all that is in it.
-#[derive(Debug)]
-struct Session {
-    leader: Pid,
-    handle: AsyncFd<OwnedFd>,
-    // Held while it is reaped, by whoever waits for it.
-    child: Mutex<Waiting>,
-}
-
-#[derive(Debug)]
-enum Waiting {
-    For(Child),
-    Over(End),
-}
-
-impl Session {
-    fn new(child: Child) -> Result<Self, RunError> {
-        let failed = |what: &str| RunError::Failed(format!("{what} of the new process is not to be had"));
-        let leader = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let leader = leader.ok_or_else(|| failed("the number"))?;
-        let handle = pidfd_open(leader, PidfdFlags::NONBLOCK).map_err(|_| failed("a handle"))?;
-        #[expect(deprecated, reason = "its successor is unsafe; what it asks for holds of every OwnedFd")]
-        let handle = AsyncFd::with_interest(handle, Interest::READABLE).map_err(|_| failed("the end"))?;
-        Ok(Self { leader, handle, child: Mutex::new(Waiting::For(child)) })
-    }
-
-    /// How it ended, if it has.
-    fn reap(&self) -> Option<End> {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = match &mut *child {
-            Waiting::Over(end) => return Some(*end),
-            Waiting::For(child) => match child.try_wait() {
-                Ok(None) => return None,
-                Ok(Some(status)) => End { code: status.code(), signal: status.signal() },
-                Err(error) => {
-                    tracing::error!(%error, "the end of a child cannot be learnt");
-                    End::default()
-                }
-            },
-        };
-        *child = Waiting::Over(end);
-        Some(end)
-    }
-
-    fn is_over(&self) -> bool {
-        matches!(*self.child.lock().unwrap_or_else(PoisonError::into_inner), Waiting::Over(_))
-    }
-}
-
-impl Leash for Session {
-    fn signal(&self, signal: Signal) -> BoxFuture<'_, Result<(), RunError>> {
-        async move {
-            let Some(number) = number_of(signal) else {
-                return Err(RunError::Failed("this node does not know that signal".into()));
-            };
-            // While its leader is not reaped, the number of a session is nobody else's.
-            if !self.is_over() {
-                let leader = self.leader;
-                let _ = spawn_blocking(move || send(leader, number)).await;
-            }
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn ended(&self) -> BoxFuture<'_, End> {
-        async {
-            loop {
-                if let Some(end) = self.is_over().then(|| self.reap()).flatten() {
-                    return end;
-                }
-                // A handle that cannot be waited for has nothing to wait for.
-                let Ok(mut ready) = self.handle.readable().await else { return End::default() };
-                let leader = self.leader;
-                let _ = spawn_blocking(move || kill_all(leader)).await;
-                if let Some(end) = self.reap() {
-                    return end;
-                }
-                ready.clear_ready();
-            }
-        }
-        .boxed()
-    }
-
-    fn release(&self) -> BoxFuture<'_, ()> {
-        std::future::ready(()).boxed()
-    }
-}
-
-/// Kills all that is left of a session, however fast it forks.
-fn kill_all(leader: Pid) {
-    for _ in 0..SWEEPS_MAX {
-        if send(leader, Number::KILL) == 0 {
-            return;
-        }
-    }
-}
-
-/// Sends a signal to every process of a session; to how many beside its leader.
-fn send(leader: Pid, signal: Number) -> usize {
-    let roots = Roots::default();
-    let Ok(entries) = fs::read_dir(&roots.proc) else { return 0 };
-    let pids =
-        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
-    let is_in = |pid: Pid| session(&roots, pid) == Some(leader.as_raw_pid());
-    let mut others = 0;
-    for pid in pids.filter(|pid| is_in(*pid)) {
-        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        // Looked at again behind the handle: a number that was given anew in between is not taken.
-        if is_in(pid) && pidfd_send_signal(&handle, signal).is_ok() && pid != leader {
-            others += 1;
-        }
-    }
-    others
-}
-
-/// The session of a process: the fourth word behind its name, which may hold anything.
-fn session(roots: &Roots, pid: Pid) -> Option<i32> {
-    let line = fs::read(roots.proc.join(pid.as_raw_pid().to_string()).join("stat")).ok()?;
-    let end = line.iter().rposition(|&byte| byte == b')')?;
-    let rest = std::str::from_utf8(line.get(end + 1..)?).ok()?;
-    rest.split_ascii_whitespace().nth(3)?.parse().ok()
 }

@@ -1,6 +1,6 @@
-//! Named pipes for the output of a program: they outlive the node, so that the next one reads on.
+//! The streams of a run: named pipes, which outlive the node so that the next one reads on, and plain ones.
 //!
-//! The program's end is open for both directions: while no node reads, it fills the pipe and then waits, as
+//! Of a named pipe the program's end is open for both directions: while no node reads, it fills the pipe and then waits, as
 //! for a journal that is restarted; it is never ended by a broken pipe.
 
 use std::fs::{self, File};
@@ -9,9 +9,10 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, chownat, mknodat, open};
-use rustix::pipe::fcntl_setpipe_size;
+use rustix::io::ioctl_fionbio;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
-use super::LaunchError;
+use super::RunError;
 use super::account::Account;
 
 /// The pipes, by stream.
@@ -27,12 +28,33 @@ pub(super) struct Pipe {
 }
 
 /// Makes both pipes anew.
-pub(super) fn make(directory: &Path, owner: Option<&Account>) -> Result<[Pipe; 2], LaunchError> {
+///
+/// # Errors
+/// If the disk does not take them.
+pub(super) fn make(directory: &Path, owner: Option<&Account>) -> Result<[Pipe; 2], RunError> {
+    let failed = |path: &Path, error: io::Error| {
+        RunError::Failed(format!("its output cannot be taken: {}: {error}", path.display()))
+    };
+    fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
     let make = |name: &str| {
         let path = directory.join(name);
-        make_one(&path, owner).map_err(|source| LaunchError::Output { path, source })
+        make_one(&path, owner).map_err(|error| failed(&path, error))
     };
     Ok([make(NAMES[0])?, make(NAMES[1])?])
+}
+
+/// A pipe that the node reads, and nobody else can: it ends with the node.
+pub(super) fn plain() -> io::Result<Pipe> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    ioctl_fionbio(&read, true)?;
+    Ok(Pipe { read, write: write.into() })
+}
+
+/// A pipe that the node writes to: the end of the program, and that of the node.
+pub(super) fn input() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    ioctl_fionbio(&write, true)?;
+    Ok((read, write))
 }
 
 fn make_one(path: &Path, owner: Option<&Account>) -> io::Result<Pipe> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::RunId;
 use crate::host::Roots;
 use crate::host::stat::number;
 
@@ -20,15 +21,15 @@ const LOOKS_MAX: usize = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// The value of the mark.
-pub(super) fn mark(run: u64) -> String {
-    format!("{run:016x}")
+pub(super) fn mark(run: &RunId) -> String {
+    run.to_string()
 }
 
 /// The first process of a run: of those with its mark the one that leads its group. It blocks.
 ///
 /// While a process becomes another program the kernel shows no environment of it. One that writes to the
 /// pipes in `directory` meanwhile is looked at again.
-pub(super) fn leader(roots: &Roots, run: u64, directory: &Path) -> Option<u32> {
+pub(super) fn leader(roots: &Roots, run: &RunId, directory: &Path) -> Option<u32> {
     let wanted = format!("{MARK}={}", mark(run)).into_bytes();
     for _ in 0..LOOKS_MAX {
         let entries = fs::read_dir(&roots.proc).ok()?.flatten();
