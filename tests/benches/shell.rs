@@ -241,8 +241,7 @@ async fn flood(program: &Program, node: &NodeHandle, other: &NodeHandle) -> anyh
     shell.until(PROMPT).await?;
     // What is made once is there before it is measured.
     shell.type_in(b"yes | head -c 3000000; echo war\"med\"\n").await?;
-    shell.until("warmed").await?;
-    shell.until(PROMPT).await?;
+    shell.until(&format!("warmed\r\n{PROMPT}")).await?;
     let (before_kib, before_shown, before_cpu) =
         (program.status_kib("VmRSS")?, shell.shown, program.cpu_s()?);
     shell.type_in(b"yes\n").await?;
