@@ -4,6 +4,7 @@
 //! waiting. What is drawn is a function of this state (`view`).
 
 pub mod confirm;
+mod define;
 mod keys;
 pub mod layer;
 pub mod menu;
@@ -18,17 +19,20 @@ use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::layout::Rect;
 
 use crate::action::Action;
-use crate::command::{Command, Subscription, Topic};
+use crate::command::{Command, Follow, Subscription, Topic};
 use crate::event::{Entry, Event, Key, MeshEvent, Mouse, MouseKind};
 use crate::filter::{Filter, Mistake};
 use crate::fleet::Fleet;
 use crate::keymap::Keymap;
 use crate::layout::{self, Areas, Extras};
+use crate::log::Log;
 use crate::theme::Theme;
 use crate::views::fleet::FleetView;
+use crate::views::journal::JournalView;
 use crate::views::peers::PeersView;
 use crate::views::processes::ProcessesView;
 use crate::views::resources::ResourcesView;
+use crate::views::services::ServicesView;
 use crate::views::{Change, Scene, View, ViewId};
 use crate::widgets::field::Field;
 
@@ -67,6 +71,8 @@ pub struct Options {
 pub struct World {
     /// The nodes.
     pub fleet: Fleet,
+    /// The lines of the log that is followed, or was last.
+    pub log: Log,
     /// Through whom it looks.
     pub entry: Option<Entry>,
     /// The console's clock.
@@ -82,6 +88,8 @@ pub struct World {
 struct Views {
     fleet: FleetView,
     processes: ProcessesView,
+    services: ServicesView,
+    journal: JournalView,
     resources: ResourcesView,
     peers: PeersView,
 }
@@ -91,6 +99,8 @@ impl Views {
         match id {
             ViewId::Fleet => &self.fleet,
             ViewId::Processes => &self.processes,
+            ViewId::Services => &self.services,
+            ViewId::Journal => &self.journal,
             ViewId::Resources => &self.resources,
             ViewId::Peers => &self.peers,
         }
@@ -100,6 +110,8 @@ impl Views {
         match id {
             ViewId::Fleet => &mut self.fleet,
             ViewId::Processes => &mut self.processes,
+            ViewId::Services => &mut self.services,
+            ViewId::Journal => &mut self.journal,
             ViewId::Resources => &mut self.resources,
             ViewId::Peers => &mut self.peers,
         }
@@ -135,6 +147,7 @@ pub struct State {
     search: Option<Filter>,
     pressed: Vec<Key>,
     subscribed: BTreeSet<Subscription>,
+    following: BTreeSet<Follow>,
     /// What became of every action.
     pub runs: Runs,
     history: History,
@@ -159,6 +172,8 @@ impl State {
             views: Views {
                 fleet: FleetView::new(),
                 processes: ProcessesView::new(),
+                services: ServicesView::default(),
+                journal: JournalView::default(),
                 resources: ResourcesView::new(),
                 peers: PeersView::new(),
             },
@@ -169,6 +184,7 @@ impl State {
             search: None,
             pressed: Vec::new(),
             subscribed: BTreeSet::new(),
+            following: BTreeSet::new(),
             runs: Runs::default(),
             history: History::default(),
             message,
@@ -208,6 +224,7 @@ impl State {
             }
         }
         self.subscribe();
+        self.follow();
         std::mem::take(&mut self.out)
     }
 
@@ -309,8 +326,22 @@ impl State {
             }
             self.dirty |= !swept.is_empty();
         }
+        if next_second {
+            self.sweep(now);
+        }
         if next_minute || (next_second && self.shows_ages()) {
             self.changes.insert(Change::Time);
+            self.dirty = true;
+        }
+    }
+
+    /// Rows that lists did not name in time, and nodes whose journal has fallen silent.
+    fn sweep(&mut self, now: Millis) {
+        let swept = self.world.fleet.services.sweep(now);
+        self.dirty |= !swept.is_empty();
+        self.changes.extend(swept.into_iter().map(Change::List));
+        if !self.is_frozen() && self.world.log.check(now, self.world.wall) {
+            self.changes.insert(Change::Log);
             self.dirty = true;
         }
     }
@@ -330,6 +361,9 @@ impl State {
                 | MeshEvent::Peers { .. }
                 | MeshEvent::Routing { .. }
                 | MeshEvent::Refused { .. }
+                | MeshEvent::Programs { .. }
+                | MeshEvent::Units { .. }
+                | MeshEvent::Log { .. }
         );
         match &mut self.frozen {
             Some(held) if about_data => {
@@ -391,6 +425,30 @@ impl State {
         self.subscribed = wanted;
     }
 
+    /// Follows the lines that the screen shows, and no others.
+    fn follow(&mut self) {
+        let wanted = self.view().follows(&self.scene());
+        if wanted == self.following || self.options.first_run.is_some() {
+            return;
+        }
+        if let Some(first) = wanted.first()
+            && first.source != *self.world.log.source()
+        {
+            self.world.log = Log::new(first.source.clone());
+        }
+        for gone in self.following.difference(&wanted) {
+            self.world.log.leave(gone.node);
+            self.out.push(Command::Unfollow(gone.clone()));
+        }
+        for new in wanted.difference(&self.following) {
+            self.world.log.join(new.node, self.world.now);
+            self.out.push(Command::Follow(new.clone()));
+        }
+        self.following = wanted;
+        self.changes.insert(Change::Log);
+        self.dirty = true;
+    }
+
     fn say(&mut self, text: impl Into<String>) {
         self.message = Some((text.into(), self.world.now + MESSAGE_LIFE + Millis(1)));
         self.dirty = true;
@@ -429,7 +487,7 @@ impl State {
 }
 
 const fn scene(world: &World, body: Rect, readonly: bool) -> Scene<'_> {
-    Scene { fleet: &world.fleet, now: world.now, wall: world.wall, body, readonly }
+    Scene { fleet: &world.fleet, log: &world.log, now: world.now, wall: world.wall, body, readonly }
 }
 
 #[cfg(test)]

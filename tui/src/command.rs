@@ -6,6 +6,7 @@
 use p2p_shared::id::NodeId;
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::{ProcessRef, Signal};
+use p2p_shared::services::program::ProgramDefinition;
 
 /// One action over its targets, as the screen of outcomes accounts for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,14 +34,18 @@ pub enum Topic {
     Routing,
     /// The handshakes that it refused; asked for likewise.
     Refused,
+    /// The programs that it keeps running; asked for likewise.
+    Programs,
+    /// Its units of systemd as differences, by `unit.watch`.
+    Units,
 }
 
 impl Topic {
     /// How often new data is due.
     pub const fn interval_ms(self) -> u32 {
         match self {
-            Self::Sample | Self::Processes => 1_000,
-            Self::Peers => 2_000,
+            Self::Sample | Self::Processes | Self::Units => 1_000,
+            Self::Peers | Self::Programs => 2_000,
             Self::Routing | Self::Refused => 5_000,
         }
     }
@@ -53,7 +58,14 @@ impl Topic {
             Self::Peers => "peers",
             Self::Routing => "routing table",
             Self::Refused => "refused handshakes",
+            Self::Programs => "programs",
+            Self::Units => "units",
         }
+    }
+
+    /// Whether a node is silent about it while nothing changes.
+    pub const fn is_silent(self) -> bool {
+        matches!(self, Self::Processes | Self::Units)
     }
 }
 
@@ -64,6 +76,97 @@ pub struct Subscription {
     pub node: NodeId,
     /// Which data.
     pub topic: Topic,
+}
+
+/// What keeps a service running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceKind {
+    /// The node itself: a supervised program.
+    Program,
+    /// systemd.
+    Unit,
+}
+
+/// A program or a unit of one node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceKey {
+    /// Which of the two.
+    pub kind: ServiceKind,
+    /// Its name on its node.
+    pub name: String,
+}
+
+/// What is done with a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verb {
+    Start,
+    Stop,
+    Restart,
+    /// Units only.
+    Reload,
+    /// Units only: start it at boot.
+    Enable,
+    /// Units only: do not.
+    Disable,
+    /// Programs only: stop it, and forget it and its logs.
+    Remove,
+}
+
+impl Verb {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "Start",
+            Self::Stop => "Stop",
+            Self::Restart => "Restart",
+            Self::Reload => "Reload",
+            Self::Enable => "Enable",
+            Self::Disable => "Disable",
+            Self::Remove => "Remove",
+        }
+    }
+}
+
+/// Whose lines a log shows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// The journal: what its node lets through.
+    Journal(JournalQuestion),
+    /// Both outputs of a program.
+    Program(String),
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::Journal(JournalQuestion::default())
+    }
+}
+
+/// What is asked of a journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JournalQuestion {
+    /// Of this unit alone.
+    pub unit: Option<String>,
+    /// Of this priority (0 to 7) or graver.
+    pub priority: Option<u8>,
+    /// Whose message contains this.
+    pub text: Option<String>,
+}
+
+/// One node's lines of a log.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Follow {
+    /// Whose.
+    pub node: NodeId,
+    /// Which.
+    pub source: Source,
+}
+
+/// What a description is asked of, besides a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A program or a unit.
+    Service(ServiceKey),
 }
 
 /// An order to the world outside.
@@ -81,6 +184,16 @@ pub enum Command {
     SetLabels { errand: Errand, node: NodeId, set: Vec<Label>, remove: Vec<String> },
     /// Forget a lost member everywhere; answered by one `Outcome`.
     Forget { errand: Errand, node: NodeId },
+    /// Do something with a service; answered by one `Outcome`.
+    Control { errand: Errand, node: NodeId, service: ServiceKey, verb: Verb },
+    /// Define a program; answered by one `Outcome`.
+    Define { errand: Errand, node: NodeId, definition: Box<ProgramDefinition> },
+    /// Begin to deliver lines: the last ones, and then what comes.
+    Follow(Follow),
+    /// Stop to deliver them.
+    Unfollow(Follow),
+    /// Ask for everything about something; answered by one `Described`.
+    Describe { node: NodeId, subject: Subject },
     /// Ask for everything about one process; answered by one `Inspected`.
     Inspect { node: NodeId, target: ProcessRef },
     /// Give up what an action still waits for; its open targets end as cancelled.

@@ -5,12 +5,15 @@
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{MeshName, NodeId, NodeName};
+use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::{FleetDelta, Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessRef};
+use p2p_shared::services::program::{LogChunk, ProgramInfo, ProgramLog, ProgramStatus};
+use p2p_shared::services::unit::{UnitDelta, UnitStatus};
 use p2p_shared::time::{Millis, UnixMillis};
 
-use crate::command::{Errand, Subscription};
+use crate::command::{Errand, Follow, Subject, Subscription};
 
 /// A key without its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,6 +104,28 @@ pub enum Link {
     },
 }
 
+/// What is said of a log that is followed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said {
+    /// Its lines begin anew: those known before come again.
+    Began,
+    /// Entries of a journal, or a sign of life.
+    Journal(JournalBatch),
+    /// A piece of output.
+    Output(LogChunk),
+    /// Nothing comes any more, or not for a while.
+    Failed(RpcError),
+}
+
+/// Everything about something, as its node tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Description {
+    /// A unit, with its last lines.
+    Unit(UnitStatus),
+    /// A program, with its last lines.
+    Program(ProgramStatus, ProgramLog),
+}
+
 /// What the mesh says, by way of the effects.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MeshEvent {
@@ -130,6 +155,23 @@ pub enum MeshEvent {
     Refused {
         node: NodeId,
         handshakes: Vec<RefusedHandshake>,
+    },
+    Programs {
+        node: NodeId,
+        programs: Vec<ProgramInfo>,
+    },
+    Units {
+        node: NodeId,
+        delta: UnitDelta,
+    },
+    Log {
+        follow: Follow,
+        said: Said,
+    },
+    Described {
+        node: NodeId,
+        subject: Subject,
+        result: Result<Box<Description>, RpcError>,
     },
     /// A subscription ended: denied, not supported, or the node went away. The effects try again by themselves
     /// where that can help.

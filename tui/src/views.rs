@@ -13,17 +13,21 @@ use ratatui::layout::Rect;
 use crate::action::Action;
 use crate::app::confirm::Proposal;
 use crate::app::menu::Menu;
-use crate::command::{Command, Subscription};
+use crate::command::{Command, Follow, Source, Subject, Subscription};
 use crate::event::Mouse;
 use crate::filter::{Field, Filter};
 use crate::fleet::Fleet;
+use crate::log::Log;
 use crate::theme::Theme;
 
 pub mod fleet;
+pub mod journal;
+mod list;
 mod observed;
 pub mod peers;
 pub mod processes;
 pub mod resources;
+pub mod services;
 #[cfg(test)]
 mod stage;
 
@@ -35,6 +39,10 @@ pub enum ViewId {
     Fleet,
     /// Processes of some nodes or of all.
     Processes,
+    /// Programs and units of some nodes or of all.
+    Services,
+    /// Lines of their journals, or of one program.
+    Journal,
     /// Charts of one node.
     Resources,
     /// The mesh as one node sees it.
@@ -43,15 +51,29 @@ pub enum ViewId {
 
 impl ViewId {
     /// All of them, 0 first.
-    pub const ALL: [Self; 4] = [Self::Fleet, Self::Processes, Self::Resources, Self::Peers];
+    pub const ALL: [Self; 6] =
+        [Self::Fleet, Self::Processes, Self::Services, Self::Journal, Self::Resources, Self::Peers];
 
     /// The name in tabs, `:` and help.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fleet => "fleet",
             Self::Processes => "processes",
+            Self::Services => "services",
+            Self::Journal => "journal",
             Self::Resources => "resources",
             Self::Peers => "peers",
+        }
+    }
+
+    /// The same where there is little room.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Processes => "procs",
+            Self::Services => "svcs",
+            Self::Journal => "log",
+            Self::Resources => "res",
+            other => other.name(),
         }
     }
 }
@@ -61,6 +83,8 @@ impl ViewId {
 pub struct Scene<'a> {
     /// Everything that is known of the nodes.
     pub fleet: &'a Fleet,
+    /// The lines of the log that is followed, or was last.
+    pub log: &'a Log,
     /// The console's monotonic clock.
     pub now: Millis,
     /// The wall's.
@@ -116,6 +140,10 @@ pub enum Change {
     Processes(NodeId),
     /// Connections, routing table or refusals of one node.
     Peers(NodeId),
+    /// Another list of one node: services, jobs, shells.
+    List(NodeId),
+    /// Lines of the log.
+    Log,
     /// Time went on: ages changed.
     Time,
 }
@@ -133,6 +161,24 @@ pub enum Request {
     Order(Command),
     /// A line for the operator.
     Say(String),
+    /// Show these lines of these nodes.
+    Logs(Source, Scope),
+    /// Show everything about something besides a process.
+    Describe {
+        /// Whose.
+        node: NodeId,
+        /// What.
+        subject: Subject,
+        /// For the title.
+        name: String,
+    },
+    /// Show facts that are here already: names and values.
+    Read {
+        /// For the title.
+        title: String,
+        /// A name may be empty.
+        lines: Vec<(String, String)>,
+    },
     /// Show everything about the process that the view names.
     Inspect {
         /// Whose.
@@ -154,6 +200,10 @@ pub trait View {
     fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope);
     /// The live data that it needs while it is shown.
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription>;
+    /// The lines that it needs while it is shown; all of one source.
+    fn follows(&self, _scene: &Scene<'_>) -> BTreeSet<Follow> {
+        BTreeSet::new()
+    }
     /// The world changed; called before it is drawn again, at most once a frame for each change.
     fn on_change(&mut self, scene: &Scene<'_>, change: Change);
     /// All changes of a frame were told: where one brings as much work as many, it is done here.

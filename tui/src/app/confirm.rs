@@ -4,7 +4,7 @@
 
 use p2p_shared::id::NodeId;
 
-use crate::command::{Command, Errand, RunId};
+use crate::command::{Command, Errand, RunId, ServiceKey, Verb};
 use crate::event::{Code, Key};
 use crate::widgets::field::Field;
 
@@ -33,6 +33,10 @@ pub enum Deed {
     Label(Vec<p2p_shared::services::node::Label>, Vec<String>),
     /// Forgets a lost node.
     Forget,
+    /// Starts, stops or whatever a service.
+    Control(ServiceKey, Verb),
+    /// Defines a program.
+    Define(Box<p2p_shared::services::program::ProgramDefinition>),
 }
 
 impl Target {
@@ -45,6 +49,8 @@ impl Target {
             Deed::Renice(target, nice) => Command::Renice { errand, node, target, nice },
             Deed::Label(set, remove) => Command::SetLabels { errand, node, set, remove },
             Deed::Forget => Command::Forget { errand, node },
+            Deed::Control(service, verb) => Command::Control { errand, node, service, verb },
+            Deed::Define(definition) => Command::Define { errand, node, definition },
         }
     }
 }

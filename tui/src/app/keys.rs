@@ -8,7 +8,7 @@ use super::menu::Picked;
 use super::palette::{Goal, Palette};
 use super::{Editing, State};
 use crate::action::Action;
-use crate::command::Command;
+use crate::command::{Command, JournalQuestion, Source};
 use crate::event::{Code, Key};
 use crate::filter::Filter;
 use crate::keymap::Meaning;
@@ -80,6 +80,7 @@ impl State {
             Action::Freeze => self.frozen = Some(Default::default()),
             Action::Refresh => self.refresh(),
             Action::Mouse => self.toggle_mouse(),
+            Action::Logs => self.show_logs(),
             Action::CopyField => self.copy(false),
             Action::CopyRow => self.copy(true),
             other => {
@@ -87,6 +88,21 @@ impl State {
                 self.fulfil(requests);
             }
         }
+    }
+
+    /// The lines of what is under the cursor; where a view knows none, the journal of its node.
+    fn show_logs(&mut self) {
+        let requests = self.with_view(|view, scene| view.on_action(scene, Action::Logs));
+        if !requests.is_empty() {
+            self.fulfil(requests);
+            return;
+        }
+        if self.current == ViewId::Journal {
+            return;
+        }
+        let nodes: BTreeSet<NodeId> = self.view().nodes(&self.scene()).into_iter().collect();
+        let scope = if nodes.is_empty() { Scope::All } else { Scope::Nodes(nodes) };
+        self.show_lines(Source::default(), scope);
     }
 
     /// Another view over what is under the cursor or marked here.
@@ -360,7 +376,14 @@ impl State {
     fn reach(&mut self, goal: Goal) {
         match goal {
             Goal::Act(action) => self.act(action),
-            Goal::Processes(pattern) => self.show_matching(&pattern),
+            Goal::On(view, pattern) => self.show_matching(view, &pattern),
+            Goal::Lines { pattern, unit } => {
+                let question = JournalQuestion { unit, ..JournalQuestion::default() };
+                if let Some(scope) = self.meant(&pattern) {
+                    self.show_lines(Source::Journal(question), scope);
+                }
+            }
+            Goal::Define { pattern, text } => self.define(&pattern, &text),
             Goal::Node(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
                 Some(id) => self.show(ViewId::Resources, Some(Scope::one(id))),
                 None => self.say(format!("no node is called {name}")),
@@ -376,20 +399,41 @@ impl State {
         }
     }
 
-    /// `:ps web-*`, `:ps role=web`: processes of every node that a selector means.
-    fn show_matching(&mut self, text: &str) {
+    /// `:ps web-*`, `:services role=web`: a view of every node that a selector means.
+    fn show_matching(&mut self, view: ViewId, text: &str) {
+        if let Some(scope) = self.meant(text) {
+            self.show(view, Some(scope));
+        }
+    }
+
+    /// The nodes that a selector means; says what is wrong if it means none.
+    fn meant(&mut self, text: &str) -> Option<Scope> {
         let selector: Selector = match text.parse() {
             Ok(selector) => selector,
-            Err(mistake) => return self.say(format!("{text}: {mistake}")),
+            Err(mistake) => {
+                self.say(format!("{text}: {mistake}"));
+                return None;
+            }
         };
         let fits = self.world.fleet.iter().filter(|(_, node)| selector.fits(&node.member));
         let nodes: BTreeSet<NodeId> = fits.map(|(id, _)| id).collect();
         if nodes.is_empty() {
             self.say(format!("no node matches {text}"));
+            None
         } else if nodes.len() == self.world.fleet.len() {
-            self.show(ViewId::Processes, Some(Scope::All));
+            Some(Scope::All)
         } else {
-            self.show(ViewId::Processes, Some(Scope::Nodes(nodes)));
+            Some(Scope::Nodes(nodes))
+        }
+    }
+
+    /// `:define web-2 backup /usr/bin/sleep 1000`.
+    fn define(&mut self, pattern: &str, text: &str) {
+        let Some(scope) = self.meant(pattern) else { return };
+        let fleet = &self.world.fleet;
+        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id)).map(|(id, _)| (id, fleet.name_of(id)));
+        if let Err(what) = self.answer(&super::menu::Question::Define(nodes.collect()), text) {
+            self.say(what);
         }
     }
 }

@@ -45,8 +45,36 @@ impl State {
                 fleet.set_refused(node, handshakes, now);
                 Change::Peers(node)
             }
+            MeshEvent::Programs { node, programs } => {
+                fleet.set_programs(node, programs, now);
+                Change::List(node)
+            }
+            MeshEvent::Units { node, delta } => {
+                fleet.set_units(node, delta, now);
+                Change::List(node)
+            }
+            MeshEvent::Log { follow, said } => {
+                let seen = follow.source == *self.world.log.source()
+                    && self.world.log.hear(follow.node, said, (now, self.world.wall));
+                if !seen {
+                    return;
+                }
+                Change::Log
+            }
+            MeshEvent::Described { node, subject, result } => {
+                for layer in &mut self.layers {
+                    if let Layer::Described(described) = layer
+                        && (described.node, &described.subject) == (node, &subject)
+                    {
+                        described.result = Some(result.clone());
+                    }
+                }
+                self.dirty = true;
+                return;
+            }
             MeshEvent::Failed { subscription, error } => {
                 fleet.set_error(subscription, error);
+                self.changes.insert(Change::List(subscription.node));
                 Change::Nodes
             }
             MeshEvent::Inspected { node, target, result } => {

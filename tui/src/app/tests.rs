@@ -3,13 +3,14 @@
 mod acting;
 mod looking;
 mod random;
+mod services;
 
 use p2p_shared::id::NodeId;
 use p2p_shared::services::node::MemberState;
 use p2p_shared::services::process::ProcessRef;
 
 use super::*;
-use crate::event::{Code, Link};
+use crate::event::{Code, Link, Said};
 use crate::testing::{Simulated, screen};
 
 /// A console over a simulated fleet.
@@ -108,9 +109,20 @@ impl Console {
                 self.mesh(MeshEvent::Sample { node, sample });
                 let delta = self.simulated.processes(index);
                 self.mesh(MeshEvent::Processes { node, delta });
+                self.feed_services(index);
             }
         }
         self.state.wants_frame();
+    }
+
+    /// Programs, units and lines of one node.
+    fn feed_services(&mut self, index: usize) {
+        let node = self.simulated.id(index);
+        self.mesh(MeshEvent::Programs { node, programs: self.simulated.programs(index) });
+        self.mesh(MeshEvent::Units { node, delta: self.simulated.units(index) });
+        let source = self.state.world.log.source().clone();
+        let said = Said::Journal(self.simulated.journal(index));
+        self.mesh(MeshEvent::Log { follow: Follow { node, source }, said });
     }
 
     /// Seconds pass, with news from every node in each.

@@ -7,10 +7,13 @@ use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::Services;
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::{ProcessRef, Signal};
+use p2p_shared::services::program::ProgramDefinition;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::control;
 use super::way::Way;
+use crate::command::{ServiceKey, Verb};
 
 /// What is to be done, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +44,22 @@ pub enum Deed {
         set: Vec<Label>,
         /// Keys of those to remove.
         remove: Vec<String>,
+    },
+    /// Do something with a service.
+    Control {
+        /// Its node.
+        node: NodeId,
+        /// Which.
+        service: ServiceKey,
+        /// What.
+        verb: Verb,
+    },
+    /// Define a program; one of that name is left alone.
+    Define {
+        /// Where.
+        node: NodeId,
+        /// What.
+        definition: Box<ProgramDefinition>,
     },
     /// Forget a member on every node; the entry node is asked.
     Forget {
@@ -82,6 +101,12 @@ impl Means {
             }
             Deed::SetLabels { node, set, remove } => {
                 self.way.node(node).await?.node().set_labels(set, remove).await.map(drop)
+            }
+            Deed::Control { node, service, verb } => {
+                control::control(&self.way.node(node).await?, service, verb).await
+            }
+            Deed::Define { node, definition } => {
+                self.way.node(node).await?.program().define(*definition, false).await.map(drop)
             }
             Deed::Forget { node } => self.entry_node()?.node().forget(node).await,
         }

@@ -5,8 +5,8 @@ use p2p_shared::services::node::MemberState;
 
 use crate::app::Options;
 use crate::app::tests::{Console, console, options};
-use crate::command::{Command, Errand, RunId, Subscription, Topic};
-use crate::event::{Entry, Link, MeshEvent};
+use crate::command::{Command, Errand, Follow, RunId, Source, Subscription, Topic};
+use crate::event::{Entry, Link, MeshEvent, Said};
 use crate::testing::Simulated;
 use crate::theme::Theme;
 
@@ -116,6 +116,97 @@ fn processes_of_a_lost_node() {
     console.set_state(0, MemberState::Lost);
     console.live(20);
     at("processes_lost", &mut console, (80, 24));
+}
+
+#[test]
+fn services_with_data() {
+    let mut console = fleet();
+    console.press("2");
+    console.feed();
+    at_sizes("services_one_node", &mut console);
+    console.press("o jj ");
+    console.feed();
+    at_sizes("services_all_nodes", &mut console);
+    console.press("x");
+    at("menu_services", &mut console, (80, 24));
+    console.press("n");
+    at("ask_define", &mut console, (80, 24));
+    console.press("backup /usr/bin/rsync -a /srv /mnt<enter>");
+    at("confirm_define", &mut console, (80, 24));
+}
+
+#[test]
+fn services_without_data() {
+    let mut console = Console::over(Simulated::new(1, 5), options());
+    console.enter();
+    console.press("2");
+    at("services_loading", &mut console, (80, 24));
+    fail(&mut console, 0, Topic::Programs);
+    fail(&mut console, 0, Topic::Units);
+    at("services_denied", &mut console, (80, 24));
+    let node = console.simulated.id(0);
+    console.mesh(MeshEvent::Programs { node, programs: Vec::new() });
+    let subscription = Subscription { node, topic: Topic::Units };
+    let error = RpcError::unsupported("this machine is not run by systemd");
+    console.mesh(MeshEvent::Failed { subscription, error });
+    at("services_unsupported", &mut console, (80, 24));
+    console.connect();
+    console.feed();
+    console.set_state(0, MemberState::Lost);
+    at("services_lost", &mut console, (80, 24));
+}
+
+#[test]
+fn descriptions_of_services() {
+    let mut console = fleet();
+    console.press("2/nginx or importer<enter>");
+    console.feed();
+    for name in ["describe_program", "describe_unit"] {
+        let Some(Command::Describe { node, subject }) = console.press("d").pop() else {
+            panic!("no question")
+        };
+        let index = console.simulated.index_of(node).unwrap();
+        let result = console.simulated.described(index, &subject).map(Box::new);
+        console.mesh(MeshEvent::Described { node, subject, result });
+        at(name, &mut console, (80, 24));
+        console.press("<esc>j");
+    }
+}
+
+#[test]
+fn journals() {
+    let mut console = fleet();
+    console.press(":logs all<enter>");
+    at("journal_loading", &mut console, (80, 24));
+    console.live(12);
+    at_sizes("journal_all_nodes", &mut console);
+    console.press("d");
+    at("journal_line", &mut console, (80, 24));
+    console.press("<esc>x");
+    at("menu_journal", &mut console, (80, 24));
+    console.press("<esc>/level<4<enter>");
+    at("journal_filtered", &mut console, (80, 24));
+    console.press("<esc>");
+    console.wait(4);
+    at("journal_lags", &mut console, (80, 24));
+    console.press(":logs web-1<enter>");
+    let follow = Follow { node: console.simulated.id(0), source: Source::default() };
+    let said = Said::Failed(RpcError::unsupported("this machine is not run by systemd"));
+    console.mesh(MeshEvent::Log { follow: follow.clone(), said: Said::Began });
+    console.mesh(MeshEvent::Log { follow, said });
+    at("journal_unsupported", &mut console, (80, 24));
+}
+
+#[test]
+fn hostile_lines() {
+    let mut console = Console::over(Simulated::new(1, 2).with_hostile_names(), options());
+    console.enter();
+    console.press("3");
+    console.live(6);
+    at("journal_hostile", &mut console, (80, 24));
+    console.press("2");
+    console.feed();
+    at("services_hostile", &mut console, (80, 24));
 }
 
 #[test]

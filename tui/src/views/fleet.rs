@@ -73,6 +73,8 @@ impl FleetView {
         let item = |key, label: &str, choice| Item { key, label: label.to_owned(), choice };
         let items = vec![
             item('p', "processes", show(ViewId::Processes)),
+            item('s', "services", show(ViewId::Services)),
+            item('g', "journal", show(ViewId::Journal)),
             item('r', "resources", show(ViewId::Resources)),
             item('m', "the mesh as it sees it", show(ViewId::Peers)),
             item('l', "set or remove labels", Ok(Choice::Ask(Question::Labels(targets.clone())))),
