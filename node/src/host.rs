@@ -25,6 +25,7 @@ pub mod rates;
 pub mod sampler;
 pub mod snapshot;
 pub mod systemd;
+pub mod terminal;
 
 mod source;
 mod stat;

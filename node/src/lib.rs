@@ -23,6 +23,7 @@ pub mod portrait;
 pub mod program;
 pub mod service_manager;
 pub mod services;
+pub mod shells;
 pub mod store;
 pub mod supervise;
 pub mod transport;

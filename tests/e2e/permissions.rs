@@ -40,7 +40,7 @@ fn harmless(method: &str) -> Value {
             json!({ "request": { "command": { "program": { "program": "true", "arguments": [] } } } })
         }
         "shell.open" => json!({ "request": { "user": "nobody-here", "term": "dumb" } }),
-        "shell.attach" => json!({ "id": "nobody", "size": null }),
+        "shell.attach" => json!({ "to": { "id": "nobody" } }),
         "shell.end" | "shell.replay" => json!({ "id": "nobody" }),
         _ => json!({}),
     }

@@ -23,6 +23,11 @@ pub const ATTACHED_MAX: usize = 16;
 /// Most bytes of one item of input.
 pub const INPUT_BYTES_MAX: usize = 64 << 10;
 
+/// How far the output of a shell runs ahead of what somebody attached says that it has shown.
+pub const AHEAD_BYTES: u64 = 64 << 10;
+/// After so many bytes it should say so again.
+pub const SEEN_BYTES: u64 = 16 << 10;
+
 /// Size of a terminal in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShellSize {
@@ -77,6 +82,16 @@ pub struct ShellRequest {
     /// Size of the caller's terminal.
     #[serde(default)]
     pub size: ShellSize,
+}
+
+/// A shell that somebody attaches to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShellAttach {
+    /// Its id.
+    pub id: String,
+    /// Size of the caller's terminal; `None` leaves the shell's as it is.
+    #[serde(default)]
+    pub size: Option<ShellSize>,
 }
 
 /// Whether a shell runs.
@@ -140,6 +155,10 @@ pub enum ShellInput {
     Bytes(Vec<u8>),
     /// The terminal has another size now; of several that are attached the last one counts.
     Resize(ShellSize),
+    /// How many bytes of `Output` were shown so far, in all. Who says so now and then is never sent more than
+    /// [`AHEAD_BYTES`] beyond it, so that ^C is not seen late over a slow line; who never does gets what its
+    /// connection takes.
+    Seen(u64),
 }
 
 /// What somebody attached gets. The first is `Attached`; `Exit` and `Lagged` are the last.
@@ -187,9 +206,8 @@ crate::service! {
         post open(request: ShellRequest) -> ShellInfo, needs Shell;
         /// The shells that run, and those that ended a short while ago; by when they were opened.
         get list() -> Vec<ShellInfo>, needs Shell;
-        /// Shows a shell and types into it; without a size the terminal keeps the one it has. The end of the
-        /// caller's stream detaches, and the shell lives on.
-        duplex attach(id: String, size: Option<ShellSize>) -> ShellItem, takes ShellInput, needs Shell;
+        /// Shows a shell and types into it. The end of the caller's stream detaches, and the shell lives on.
+        duplex attach(to: ShellAttach) -> ShellItem, takes ShellInput, needs Shell;
         /// Ends a shell and all that runs in it: SIGHUP, and SIGKILL for what does not heed it.
         post end(id: String) -> (), needs Shell;
         /// The recordings that this node keeps, newest first.
