@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod gate;
 pub mod host;
 pub mod http;
+pub mod jobs;
 pub mod labels;
 pub mod logging;
 pub mod membership;

@@ -11,6 +11,7 @@ use crate::rpc::service::{MethodSpec, ServiceSpec};
 
 pub mod audit;
 pub mod exec;
+pub mod job;
 pub mod journal;
 pub mod monitor;
 pub mod node;
@@ -37,7 +38,7 @@ macro_rules! services {
     };
 }
 
-services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell);
+services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job);
 
 impl<C: Call> Services for C {}
 

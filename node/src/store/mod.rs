@@ -6,6 +6,7 @@
 
 mod checkup;
 mod error;
+mod jobs;
 mod programs;
 mod shells;
 mod writer;
@@ -35,6 +36,8 @@ const CONTACTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("contacts")
 const PROGRAMS: TableDefinition<&str, &[u8]> = TableDefinition::new("programs");
 /// Shells that run, by id.
 const SHELLS: TableDefinition<&str, &[u8]> = TableDefinition::new("shells");
+/// Jobs, by id.
+const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
 /// Small things by name.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
@@ -86,6 +89,7 @@ impl Store {
             transaction.open_table(CONTACTS)?;
             transaction.open_table(PROGRAMS)?;
             transaction.open_table(SHELLS)?;
+            transaction.open_table(JOBS)?;
             let mut meta = transaction.open_table(META)?;
             if meta.get(META_SCHEMA)?.is_none() {
                 meta.insert(META_SCHEMA, SCHEMA_VERSION.to_be_bytes().as_slice())?;
