@@ -129,6 +129,8 @@ impl World {
                 Topic::Routing => MeshEvent::Routing { node, buckets: simulated.routing(index) },
                 Topic::Refused => MeshEvent::Refused { node, handshakes: simulated.refused(index) },
                 Topic::Programs => MeshEvent::Programs { node, programs: simulated.programs(index) },
+                Topic::Jobs => MeshEvent::Jobs { node, delta: simulated.jobs(index) },
+                Topic::Shells => MeshEvent::Shells { node, shells: simulated.shells(index) },
                 Topic::Units => MeshEvent::Units { node, delta: simulated.units(index) },
             })
             .await
@@ -155,7 +157,10 @@ impl World {
                 let result = self.simulated.described(index, &subject).map(Box::new);
                 self.tell(MeshEvent::Described { node, subject, result }).await
             }
-            Command::Control { errand, .. } | Command::Define { errand, .. } => {
+            Command::Control { errand, .. }
+            | Command::Define { errand, .. }
+            | Command::Job { errand, .. }
+            | Command::EndShell { errand, .. } => {
                 self.tell(MeshEvent::Outcome { errand, result: Ok(()) }).await
             }
             Command::Inspect { node, target } => {

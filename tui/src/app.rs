@@ -5,6 +5,7 @@
 
 pub mod confirm;
 mod define;
+mod feeds;
 mod keys;
 pub mod layer;
 pub mod menu;
@@ -12,6 +13,7 @@ mod mesh;
 pub mod palette;
 mod requests;
 pub mod runs;
+mod shell;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -28,11 +30,13 @@ use crate::layout::{self, Areas, Extras};
 use crate::log::Log;
 use crate::theme::Theme;
 use crate::views::fleet::FleetView;
+use crate::views::jobs::JobsView;
 use crate::views::journal::JournalView;
 use crate::views::peers::PeersView;
 use crate::views::processes::ProcessesView;
 use crate::views::resources::ResourcesView;
 use crate::views::services::ServicesView;
+use crate::views::shell::ShellView;
 use crate::views::{Change, Scene, View, ViewId};
 use crate::widgets::field::Field;
 
@@ -42,8 +46,6 @@ use runs::Runs;
 
 /// How long a message stands in the last line.
 const MESSAGE_LIFE: Millis = Millis(6_000);
-/// In a fleet of up to so many nodes the figures of all are followed all the time, so that charts have a past.
-const FOLLOWED_MAX: usize = 64;
 /// Messages of the mesh that wait while the screen is frozen; with more it goes on by itself.
 const FROZEN_MAX: usize = 20_000;
 /// Ways back that are remembered.
@@ -91,7 +93,9 @@ struct Views {
     services: ServicesView,
     journal: JournalView,
     resources: ResourcesView,
+    jobs: JobsView,
     peers: PeersView,
+    shell: ShellView,
 }
 
 impl Views {
@@ -102,7 +106,9 @@ impl Views {
             ViewId::Services => &self.services,
             ViewId::Journal => &self.journal,
             ViewId::Resources => &self.resources,
+            ViewId::Jobs => &self.jobs,
             ViewId::Peers => &self.peers,
+            ViewId::Shell => &self.shell,
         }
     }
 
@@ -113,7 +119,9 @@ impl Views {
             ViewId::Services => &mut self.services,
             ViewId::Journal => &mut self.journal,
             ViewId::Resources => &mut self.resources,
+            ViewId::Jobs => &mut self.jobs,
             ViewId::Peers => &mut self.peers,
+            ViewId::Shell => &mut self.shell,
         }
     }
 }
@@ -148,6 +156,8 @@ pub struct State {
     pressed: Vec<Key>,
     subscribed: BTreeSet<Subscription>,
     following: BTreeSet<Follow>,
+    /// Terminals that there were.
+    terminals: u64,
     /// What became of every action.
     pub runs: Runs,
     history: History,
@@ -175,7 +185,9 @@ impl State {
                 services: ServicesView::default(),
                 journal: JournalView::default(),
                 resources: ResourcesView::new(),
+                jobs: JobsView::default(),
                 peers: PeersView::new(),
+                shell: ShellView::default(),
             },
             current: ViewId::Fleet,
             back: Vec::new(),
@@ -185,6 +197,7 @@ impl State {
             pressed: Vec::new(),
             subscribed: BTreeSet::new(),
             following: BTreeSet::new(),
+            terminals: 0,
             runs: Runs::default(),
             history: History::default(),
             message,
@@ -225,6 +238,7 @@ impl State {
         }
         self.subscribe();
         self.follow();
+        self.fit_terminal();
         std::mem::take(&mut self.out)
     }
 
@@ -335,17 +349,6 @@ impl State {
         }
     }
 
-    /// Rows that lists did not name in time, and nodes whose journal has fallen silent.
-    fn sweep(&mut self, now: Millis) {
-        let swept = self.world.fleet.services.sweep(now);
-        self.dirty |= !swept.is_empty();
-        self.changes.extend(swept.into_iter().map(Change::List));
-        if !self.is_frozen() && self.world.log.check(now, self.world.wall) {
-            self.changes.insert(Change::Log);
-            self.dirty = true;
-        }
-    }
-
     /// Whether there is an age on the screen that grows by the second.
     fn shows_ages(&self) -> bool {
         let now = self.world.now;
@@ -363,6 +366,8 @@ impl State {
                 | MeshEvent::Refused { .. }
                 | MeshEvent::Programs { .. }
                 | MeshEvent::Units { .. }
+                | MeshEvent::Jobs { .. }
+                | MeshEvent::Shells { .. }
                 | MeshEvent::Log { .. }
         );
         match &mut self.frozen {
@@ -406,49 +411,6 @@ impl State {
         with(self.views.get_mut(self.current), &scene)
     }
 
-    /// Orders what the screen shows, and no more.
-    fn subscribe(&mut self) {
-        if self.options.first_run.is_some() {
-            return;
-        }
-        let mut wanted = self.view().topics(&self.scene());
-        let fleet = &self.world.fleet;
-        if fleet.len() <= FOLLOWED_MAX {
-            let there = fleet.iter().filter(|(_, node)| node.is_there());
-            wanted.extend(there.map(|(node, _)| Subscription { node, topic: Topic::Sample }));
-        }
-        if wanted == self.subscribed {
-            return;
-        }
-        self.out.extend(self.subscribed.difference(&wanted).copied().map(Command::Unsubscribe));
-        self.out.extend(wanted.difference(&self.subscribed).copied().map(Command::Subscribe));
-        self.subscribed = wanted;
-    }
-
-    /// Follows the lines that the screen shows, and no others.
-    fn follow(&mut self) {
-        let wanted = self.view().follows(&self.scene());
-        if wanted == self.following || self.options.first_run.is_some() {
-            return;
-        }
-        if let Some(first) = wanted.first()
-            && first.source != *self.world.log.source()
-        {
-            self.world.log = Log::new(first.source.clone());
-        }
-        for gone in self.following.difference(&wanted) {
-            self.world.log.leave(gone.node);
-            self.out.push(Command::Unfollow(gone.clone()));
-        }
-        for new in wanted.difference(&self.following) {
-            self.world.log.join(new.node, self.world.now);
-            self.out.push(Command::Follow(new.clone()));
-        }
-        self.following = wanted;
-        self.changes.insert(Change::Log);
-        self.dirty = true;
-    }
-
     fn say(&mut self, text: impl Into<String>) {
         self.message = Some((text.into(), self.world.now + MESSAGE_LIFE + Millis(1)));
         self.dirty = true;
@@ -464,7 +426,9 @@ impl State {
         }
         let areas = self.areas();
         let inside = |area: Rect| area.contains((mouse.column, mouse.row).into());
-        if inside(areas.body) {
+        if inside(areas.body) && self.is_typing() {
+            self.scroll_terminal(mouse.kind);
+        } else if inside(areas.body) {
             let requests = self.with_view(|view, scene| view.on_mouse(scene, mouse));
             self.fulfil(requests);
         } else if inside(areas.tabs)

@@ -4,9 +4,11 @@
 //! action is a command of its own and ends in exactly one `Outcome` event.
 
 use p2p_shared::id::NodeId;
+use p2p_shared::services::job::JobId;
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::{ProcessRef, Signal};
 use p2p_shared::services::program::ProgramDefinition;
+use p2p_shared::services::shell::ShellSize;
 
 /// One action over its targets, as the screen of outcomes accounts for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,14 +40,18 @@ pub enum Topic {
     Programs,
     /// Its units of systemd as differences, by `unit.watch`.
     Units,
+    /// Its jobs as differences, by `job.watch`.
+    Jobs,
+    /// The shells that live there; asked for likewise.
+    Shells,
 }
 
 impl Topic {
     /// How often new data is due.
     pub const fn interval_ms(self) -> u32 {
         match self {
-            Self::Sample | Self::Processes | Self::Units => 1_000,
-            Self::Peers | Self::Programs => 2_000,
+            Self::Sample | Self::Processes | Self::Units | Self::Jobs => 1_000,
+            Self::Peers | Self::Programs | Self::Shells => 2_000,
             Self::Routing | Self::Refused => 5_000,
         }
     }
@@ -60,12 +66,14 @@ impl Topic {
             Self::Refused => "refused handshakes",
             Self::Programs => "programs",
             Self::Units => "units",
+            Self::Jobs => "jobs",
+            Self::Shells => "shells",
         }
     }
 
     /// Whether a node is silent about it while nothing changes.
     pub const fn is_silent(self) -> bool {
-        matches!(self, Self::Processes | Self::Units)
+        matches!(self, Self::Processes | Self::Units | Self::Jobs)
     }
 }
 
@@ -127,6 +135,49 @@ impl Verb {
     }
 }
 
+/// What is done with a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobVerb {
+    /// Call it off.
+    Cancel,
+    /// Have it done once more.
+    Retry,
+    /// Forget it and its output.
+    Remove,
+}
+
+impl JobVerb {
+    /// In words, for a dialog.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Cancel => "Cancel",
+            Self::Retry => "Run once more",
+            Self::Remove => "Remove with its output",
+        }
+    }
+}
+
+/// A terminal on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TerminalId(pub u64);
+
+/// What a terminal wants of its shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShellOrder {
+    /// Open one there, and attach to it.
+    Open { node: NodeId, size: ShellSize },
+    /// Attach to one that lives.
+    Attach { node: NodeId, id: String, size: ShellSize },
+    /// What was typed.
+    Type(Vec<u8>),
+    /// The terminal has another size.
+    Resize(ShellSize),
+    /// So many bytes of output were shown, in all since it was attached to.
+    Seen(u64),
+    /// Detach; it lives on.
+    Leave,
+}
+
 /// Whose lines a log shows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
@@ -134,6 +185,8 @@ pub enum Source {
     Journal(JournalQuestion),
     /// Both outputs of a program.
     Program(String),
+    /// Both outputs of a job.
+    Job(JobId),
 }
 
 impl Default for Source {
@@ -167,6 +220,8 @@ pub struct Follow {
 pub enum Subject {
     /// A program or a unit.
     Service(ServiceKey),
+    /// A job.
+    Job(JobId),
 }
 
 /// An order to the world outside.
@@ -188,6 +243,12 @@ pub enum Command {
     Control { errand: Errand, node: NodeId, service: ServiceKey, verb: Verb },
     /// Define a program; answered by one `Outcome`.
     Define { errand: Errand, node: NodeId, definition: Box<ProgramDefinition> },
+    /// Do something with a job; answered by one `Outcome`.
+    Job { errand: Errand, node: NodeId, id: JobId, verb: JobVerb },
+    /// End a shell and all that runs in it; answered by one `Outcome`.
+    EndShell { errand: Errand, node: NodeId, id: String },
+    /// What a terminal wants; what comes of it is told as it comes.
+    Shell { terminal: TerminalId, order: ShellOrder },
     /// Begin to deliver lines: the last ones, and then what comes.
     Follow(Follow),
     /// Stop to deliver them.

@@ -12,6 +12,7 @@ pub mod entry;
 pub mod errand;
 pub mod feed;
 pub mod settings;
+mod shell;
 pub mod tail;
 pub mod way;
 
@@ -34,9 +35,12 @@ use self::address::NodeAddress;
 use self::entry::Entry;
 use self::errand::{Deed, Means};
 use self::feed::Feed;
+use self::shell::{Line, Wish};
 use self::tail::Tail;
 use self::way::Way;
-use crate::command::{Command, Errand, Follow, RunId, ServiceKey, ServiceKind, Subject, Subscription};
+use crate::command::{
+    Command, Errand, Follow, RunId, ServiceKey, ServiceKind, ShellOrder, Subject, Subscription, TerminalId,
+};
 use crate::event::{Description, MeshEvent};
 
 /// Calls of actions under way at a time.
@@ -55,6 +59,7 @@ pub struct Effects {
     stop: CancellationToken,
     feeds: HashMap<Subscription, CancellationToken>,
     tails: HashMap<Follow, CancellationToken>,
+    lines: HashMap<TerminalId, Line>,
     /// A run that no task holds any more is over.
     runs: HashMap<RunId, Arc<CancellationToken>>,
 }
@@ -83,6 +88,7 @@ impl Effects {
             stop,
             feeds: HashMap::new(),
             tails: HashMap::new(),
+            lines: HashMap::new(),
             runs: HashMap::new(),
         })
     }
@@ -108,6 +114,9 @@ impl Effects {
             Command::Define { errand, node, definition } => {
                 self.send(errand, Deed::Define { node, definition });
             }
+            Command::Job { errand, node, id, verb } => self.send(errand, Deed::Job { node, id, verb }),
+            Command::EndShell { errand, node, id } => self.send(errand, Deed::EndShell { node, id }),
+            Command::Shell { terminal, order } => self.shell(terminal, order),
             Command::Follow(follow) => self.follow(follow),
             Command::Unfollow(follow) => self.unfollow(&follow),
             Command::Describe { node, subject } => self.describe(node, subject),
@@ -152,6 +161,26 @@ impl Effects {
         if let Some(stop) = self.tails.remove(follow) {
             stop.cancel();
         }
+    }
+
+    fn shell(&mut self, terminal: TerminalId, order: ShellOrder) {
+        let wish = match order {
+            ShellOrder::Leave => {
+                self.lines.remove(&terminal);
+                return;
+            }
+            ShellOrder::Open { node, size } => Wish { node, id: None, size },
+            ShellOrder::Attach { node, id, size } => Wish { node, id: Some(id), size },
+            input => {
+                if let Some(line) = self.lines.get_mut(&terminal) {
+                    line.send(input);
+                }
+                return;
+            }
+        };
+        let (way, events) = (self.means.way.clone(), self.events.clone());
+        let line = Line::open((terminal, wish), way, events, (&self.tasks, &self.stop));
+        self.lines.insert(terminal, line);
     }
 
     fn describe(&self, node: NodeId, subject: Subject) {
@@ -200,6 +229,7 @@ async fn description(way: &Way, node: NodeId, subject: Subject) -> Result<Descri
         Subject::Service(ServiceKey { kind: ServiceKind::Unit, name }) => {
             Ok(Description::Unit(handle.unit().status(name, Some(DESCRIBED_LINES)).await?))
         }
+        Subject::Job(id) => Ok(Description::Job(handle.job().inspect(id).await?)),
         Subject::Service(ServiceKey { kind: ServiceKind::Program, name }) => {
             let status = handle.program().status(name.clone()).await?;
             let log = handle.program().logs(name, DESCRIBED_LINES).await?;

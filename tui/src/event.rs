@@ -5,15 +5,17 @@
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{MeshName, NodeId, NodeName};
+use p2p_shared::services::job::{JobDelta, JobStatus};
 use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::{FleetDelta, Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessRef};
 use p2p_shared::services::program::{LogChunk, ProgramInfo, ProgramLog, ProgramStatus};
+use p2p_shared::services::shell::{ShellInfo, ShellItem};
 use p2p_shared::services::unit::{UnitDelta, UnitStatus};
 use p2p_shared::time::{Millis, UnixMillis};
 
-use crate::command::{Errand, Follow, Subject, Subscription};
+use crate::command::{Errand, Follow, Subject, Subscription, TerminalId};
 
 /// A key without its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,8 +115,24 @@ pub enum Said {
     Journal(JournalBatch),
     /// A piece of output.
     Output(LogChunk),
+    /// There is no more: what wrote it has ended.
+    Over,
     /// Nothing comes any more, or not for a while.
     Failed(RpcError),
+}
+
+/// What is said to a terminal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ShellSaid {
+    /// By its shell.
+    Item(ShellItem),
+    /// It is not attached any more; it is attached again by itself where that can help.
+    Lost {
+        /// Why.
+        error: RpcError,
+        /// Whether it is tried again.
+        again: bool,
+    },
 }
 
 /// Everything about something, as its node tells it.
@@ -124,6 +142,8 @@ pub enum Description {
     Unit(UnitStatus),
     /// A program, with its last lines.
     Program(ProgramStatus, ProgramLog),
+    /// A job.
+    Job(JobStatus),
 }
 
 /// What the mesh says, by way of the effects.
@@ -163,6 +183,18 @@ pub enum MeshEvent {
     Units {
         node: NodeId,
         delta: UnitDelta,
+    },
+    Jobs {
+        node: NodeId,
+        delta: JobDelta,
+    },
+    Shells {
+        node: NodeId,
+        shells: Vec<ShellInfo>,
+    },
+    Shell {
+        terminal: TerminalId,
+        said: ShellSaid,
     },
     Log {
         follow: Follow,

@@ -12,9 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, NodeName};
+use p2p_shared::services::job::{JobDelta, JobId, JobInfo};
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::{FleetDelta, Member, MemberState, Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::program::ProgramInfo;
+use p2p_shared::services::shell::ShellInfo;
 use p2p_shared::services::unit::UnitDelta;
 use p2p_shared::time::Millis;
 
@@ -168,6 +170,10 @@ pub struct Fleet {
     pub processes: Processes,
     /// The programs and units of all nodes.
     pub services: Items<ServiceKey, Service>,
+    /// The jobs of all nodes.
+    pub jobs: Items<JobId, JobInfo>,
+    /// The shells that live on them.
+    pub shells: Items<String, ShellInfo>,
     health: Health,
 }
 
@@ -234,6 +240,8 @@ impl Fleet {
             if self.nodes.remove(&id).is_some() {
                 rows.extend(self.processes.forget(id));
                 self.services.forget(id);
+                self.jobs.forget(id);
+                self.shells.forget(id);
                 touched.push(id);
             }
         }
@@ -329,6 +337,34 @@ impl Fleet {
         for name in delta.gone {
             self.services.remove(id, &ServiceKey { kind: ServiceKind::Unit, name });
         }
+    }
+
+    /// New differences of its jobs.
+    pub fn set_jobs(&mut self, id: NodeId, delta: JobDelta, now: Millis) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.heard(Topic::Jobs, now);
+        if delta.full {
+            self.jobs.begin_anew(id, |_| true, now);
+        }
+        for job in delta.changed {
+            self.jobs.put(id, job.id.clone(), job);
+        }
+        delta.removed.iter().for_each(|job| self.jobs.remove(id, job));
+    }
+
+    /// All its shells.
+    pub fn set_shells(&mut self, id: NodeId, shells: Vec<ShellInfo>, now: Millis) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.heard(Topic::Shells, now);
+        let keyed = shells.into_iter().map(|shell| (shell.id.clone(), shell)).collect();
+        self.shells.replace(id, |_| true, keyed);
+    }
+
+    /// Rows that lists which began anew did not name in time are gone; answers their nodes.
+    pub fn sweep(&mut self, now: Millis) -> Vec<NodeId> {
+        let mut nodes = self.services.sweep(now);
+        nodes.extend(self.jobs.sweep(now));
+        nodes
     }
 
     /// A topic ended in an error; its last value stays.

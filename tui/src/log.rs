@@ -166,6 +166,11 @@ impl Log {
                 self.output(node, chunk, wall);
                 true
             }
+            Said::Over => {
+                self.flush(node, wall);
+                self.remark(node, wall, "it has ended, and wrote no more".to_owned());
+                true
+            }
             Said::Failed(error) => {
                 // What has no journal says so once, in the title.
                 if error.code != Code::Unsupported {

@@ -4,6 +4,7 @@
 //! calls give the same answers on every machine. Nothing here reaches a network or an operating system.
 
 mod host;
+mod jobs;
 mod processes;
 mod screen;
 mod services;
@@ -12,12 +13,14 @@ mod world;
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::rng::Rng;
+use p2p_shared::services::job::JobDelta;
 use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::{FleetDelta, Label, Member, MemberState};
 use p2p_shared::services::node::{Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessRef, Signal};
 use p2p_shared::services::program::ProgramInfo;
+use p2p_shared::services::shell::ShellInfo;
 use p2p_shared::services::unit::UnitDelta;
 use p2p_shared::time::{Millis, UnixMillis};
 
@@ -181,6 +184,16 @@ impl Simulated {
         services::units((index, self.step), self.begin, self.hostile && index == 0)
     }
 
+    /// The jobs of a node, as a watch begins.
+    pub fn jobs(&self, index: usize) -> JobDelta {
+        jobs::delta(index, self.begin, self.hostile && index == 0)
+    }
+
+    /// The shells that live on a node.
+    pub fn shells(&self, index: usize) -> Vec<ShellInfo> {
+        jobs::shells(index, self.begin, self.hostile && index == 0)
+    }
+
     /// What a node's journal said in the last second.
     pub fn journal(&self, index: usize) -> JournalBatch {
         services::journal((index, self.step), self.begin, self.hostile && index == 0)
@@ -189,6 +202,7 @@ impl Simulated {
     /// Everything about something of a node.
     pub fn described(&self, index: usize, subject: &Subject) -> Result<Description, RpcError> {
         match subject {
+            Subject::Job(id) => jobs::status(index, id, self.begin).map(Description::Job),
             Subject::Service(ServiceKey { kind: ServiceKind::Unit, name }) => {
                 services::unit_status(index, name, self.begin).map(Description::Unit)
             }

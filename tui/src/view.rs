@@ -55,7 +55,7 @@ pub fn cursor(state: &State) -> Option<(u16, u16)> {
             let column = (FILTER_LABEL.len() + column) as u16;
             Some((areas.filter.x + column.min(areas.filter.width.saturating_sub(1)), areas.filter.y))
         }
-        (None, None) => None,
+        (None, None) => state.terminal_cursor(),
     }
 }
 
@@ -119,7 +119,7 @@ fn header(state: &State, area: Rect, painter: &mut Painter<'_>) {
 }
 
 /// Columns that the title of a view should have beside whole tabs, and beside shortened ones.
-const TITLE_ROOM: [u16; 2] = [44, 26];
+const TITLE_ROOM: [u16; 2] = [60, 22];
 
 /// Each tab with its left edge and text: whole names where there is room, then short ones, then keys alone but
 /// for the view that is shown.
@@ -250,6 +250,11 @@ fn footer(state: &State, area: Rect, painter: &mut Painter<'_>) {
         painter.text((area.x + 1, area.y), area.width, "... a key more", Role::Dim);
         return;
     }
+    if state.is_typing() {
+        let pieces = [("^]", Role::Key), (" leaves; every other key is the shell's", Role::Text)];
+        painter.line((area.x + 1, area.y), area.width.saturating_sub(2), &pieces);
+        return;
+    }
     // The way to every other key is always there; the keys of the view fill what is left.
     let general = [Action::Filter, Action::Palette, Action::Help];
     let reserved: u16 = general.iter().map(|action| hint_width(state, *action)).sum();
@@ -306,6 +311,7 @@ fn hint(action: Action) -> &'static str {
         Action::Freeze => "freeze",
         Action::Logs => "logs",
         Action::Follow => "follow",
+        Action::Shell => "shell",
         Action::Right => "scroll",
         other => other.spec().name,
     }

@@ -21,6 +21,7 @@ use crate::log::Log;
 use crate::theme::Theme;
 
 pub mod fleet;
+pub mod jobs;
 pub mod journal;
 mod list;
 mod observed;
@@ -28,6 +29,7 @@ pub mod peers;
 pub mod processes;
 pub mod resources;
 pub mod services;
+pub mod shell;
 #[cfg(test)]
 mod stage;
 
@@ -45,14 +47,26 @@ pub enum ViewId {
     Journal,
     /// Charts of one node.
     Resources,
+    /// Task queues of some nodes or of all.
+    Jobs,
     /// The mesh as one node sees it.
     Peers,
+    /// A shell on a node, or the list of those that live. It has no number.
+    Shell,
 }
 
 impl ViewId {
     /// All of them, 0 first.
-    pub const ALL: [Self; 6] =
-        [Self::Fleet, Self::Processes, Self::Services, Self::Journal, Self::Resources, Self::Peers];
+    pub const ALL: [Self; 8] = [
+        Self::Fleet,
+        Self::Processes,
+        Self::Services,
+        Self::Journal,
+        Self::Resources,
+        Self::Jobs,
+        Self::Peers,
+        Self::Shell,
+    ];
 
     /// The name in tabs, `:` and help.
     pub const fn name(self) -> &'static str {
@@ -62,7 +76,9 @@ impl ViewId {
             Self::Services => "services",
             Self::Journal => "journal",
             Self::Resources => "resources",
+            Self::Jobs => "jobs",
             Self::Peers => "peers",
+            Self::Shell => "shell",
         }
     }
 
@@ -172,6 +188,15 @@ pub enum Request {
         /// For the title.
         name: String,
     },
+    /// Attach to a shell that lives.
+    Attach {
+        /// Where.
+        node: NodeId,
+        /// Which.
+        id: String,
+    },
+    /// Open a shell there.
+    OpenShell(NodeId),
     /// Show facts that are here already: names and values.
     Read {
         /// For the title.

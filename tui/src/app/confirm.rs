@@ -4,7 +4,9 @@
 
 use p2p_shared::id::NodeId;
 
-use crate::command::{Command, Errand, RunId, ServiceKey, Verb};
+use p2p_shared::services::job::JobId;
+
+use crate::command::{Command, Errand, JobVerb, RunId, ServiceKey, Verb};
 use crate::event::{Code, Key};
 use crate::widgets::field::Field;
 
@@ -35,6 +37,10 @@ pub enum Deed {
     Forget,
     /// Starts, stops or whatever a service.
     Control(ServiceKey, Verb),
+    /// Cancels a job or whatever.
+    Job(JobId, JobVerb),
+    /// Ends a shell.
+    EndShell(String),
     /// Defines a program.
     Define(Box<p2p_shared::services::program::ProgramDefinition>),
 }
@@ -50,6 +56,8 @@ impl Target {
             Deed::Label(set, remove) => Command::SetLabels { errand, node, set, remove },
             Deed::Forget => Command::Forget { errand, node },
             Deed::Control(service, verb) => Command::Control { errand, node, service, verb },
+            Deed::Job(id, verb) => Command::Job { errand, node, id, verb },
+            Deed::EndShell(id) => Command::EndShell { errand, node, id },
             Deed::Define(definition) => Command::Define { errand, node, definition },
         }
     }

@@ -30,7 +30,9 @@ impl State {
             }
             return;
         }
-        if let Some(layer) = self.layers.pop() {
+        if self.layers.is_empty() && self.is_typing() {
+            self.type_key(key);
+        } else if let Some(layer) = self.layers.pop() {
             self.on_layer_key(layer, key);
         } else if let Some(editing) = self.editing.take() {
             self.on_editing_key(editing, key);
@@ -81,6 +83,7 @@ impl State {
             Action::Refresh => self.refresh(),
             Action::Mouse => self.toggle_mouse(),
             Action::Logs => self.show_logs(),
+            Action::Shell => self.open_shell_here(),
             Action::CopyField => self.copy(false),
             Action::CopyRow => self.copy(true),
             other => {
@@ -257,6 +260,10 @@ impl State {
     }
 
     pub(super) fn on_paste(&mut self, text: &str) {
+        if self.layers.is_empty() && self.is_typing() {
+            self.type_paste(text);
+            return;
+        }
         match self.layers.last_mut() {
             Some(Layer::Palette(palette)) => {
                 palette.field.paste(text);
@@ -383,6 +390,11 @@ impl State {
                     self.show_lines(Source::Journal(question), scope);
                 }
             }
+            Goal::Shell(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
+                Some(_) if self.options.readonly => self.say("read-only: start without --readonly to act"),
+                Some(id) => self.open_shell(id),
+                None => self.say(format!("no node is called {name}")),
+            },
             Goal::Define { pattern, text } => self.define(&pattern, &text),
             Goal::Node(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
                 Some(id) => self.show(ViewId::Resources, Some(Scope::one(id))),

@@ -26,6 +26,8 @@ pub enum Goal {
         /// Which unit.
         unit: Option<String>,
     },
+    /// A shell on this node.
+    Shell(String),
     /// A program for the nodes that match a pattern.
     Define {
         /// Which nodes.
@@ -126,6 +128,8 @@ fn spoken(text: &str) -> Option<Choice> {
             }
             _ => Goal::Lines { pattern: rest.to_owned(), unit: None },
         },
+        ("jobs", rest) if !rest.is_empty() => Goal::On(ViewId::Jobs, rest.to_owned()),
+        ("shell", rest) if !rest.is_empty() => Goal::Shell(rest.to_owned()),
         ("define", rest) => match rest.split_once(' ') {
             Some((pattern, text)) => {
                 Goal::Define { pattern: pattern.to_owned(), text: text.trim().to_owned() }
@@ -139,9 +143,11 @@ fn spoken(text: &str) -> Option<Choice> {
     let hint = match goal {
         Goal::Act(_) => "leave",
         Goal::On(ViewId::Services, _) => "services of the nodes that match",
+        Goal::On(ViewId::Jobs, _) => "jobs of the nodes that match",
         Goal::On(..) => "processes of the nodes that match",
         Goal::Lines { unit: None, .. } => "journal of the nodes that match",
         Goal::Lines { unit: Some(_), .. } => "journal of the unit on the nodes that match",
+        Goal::Shell(_) => "opens a shell on this node",
         Goal::Define { .. } => "NODES [restart=always] [user=U] NAME COMMAND ARG...",
         Goal::Node(_) => "resources of this node",
         Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",

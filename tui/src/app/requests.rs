@@ -26,6 +26,8 @@ impl State {
                 Request::Inspect { node, target, name } => self.inspect(node, target, name),
                 Request::Logs(source, scope) => self.show_lines(source, scope),
                 Request::Describe { node, subject, name } => self.describe(node, subject, name),
+                Request::Attach { node, id } => self.attach(node, id),
+                Request::OpenShell(node) => self.open_shell(node),
                 Request::Read { title, lines } => self.layers.push(Layer::Facts { title, lines, scroll: 0 }),
             }
         }

@@ -4,6 +4,7 @@ mod acting;
 mod looking;
 mod random;
 mod services;
+mod shell;
 
 use p2p_shared::id::NodeId;
 use p2p_shared::services::node::MemberState;
@@ -120,6 +121,8 @@ impl Console {
         let node = self.simulated.id(index);
         self.mesh(MeshEvent::Programs { node, programs: self.simulated.programs(index) });
         self.mesh(MeshEvent::Units { node, delta: self.simulated.units(index) });
+        self.mesh(MeshEvent::Jobs { node, delta: self.simulated.jobs(index) });
+        self.mesh(MeshEvent::Shells { node, shells: self.simulated.shells(index) });
         let source = self.state.world.log.source().clone();
         let said = Said::Journal(self.simulated.journal(index));
         self.mesh(MeshEvent::Log { follow: Follow { node, source }, said });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::Services;
+use p2p_shared::services::job::JobId;
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::{ProcessRef, Signal};
 use p2p_shared::services::program::ProgramDefinition;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::control;
 use super::way::Way;
-use crate::command::{ServiceKey, Verb};
+use crate::command::{JobVerb, ServiceKey, Verb};
 
 /// What is to be done, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +54,22 @@ pub enum Deed {
         service: ServiceKey,
         /// What.
         verb: Verb,
+    },
+    /// Do something with a job.
+    Job {
+        /// Its node.
+        node: NodeId,
+        /// Which.
+        id: JobId,
+        /// What.
+        verb: JobVerb,
+    },
+    /// End a shell and all that runs in it.
+    EndShell {
+        /// Its node.
+        node: NodeId,
+        /// Which.
+        id: String,
     },
     /// Define a program; one of that name is left alone.
     Define {
@@ -105,6 +122,15 @@ impl Means {
             Deed::Control { node, service, verb } => {
                 control::control(&self.way.node(node).await?, service, verb).await
             }
+            Deed::Job { node, id, verb } => {
+                let job = self.way.node(node).await?.job();
+                match verb {
+                    JobVerb::Cancel => job.cancel(id).await.map(drop),
+                    JobVerb::Retry => job.retry(id).await.map(drop),
+                    JobVerb::Remove => job.remove(id).await,
+                }
+            }
+            Deed::EndShell { node, id } => self.way.node(node).await?.shell().end(id).await,
             Deed::Define { node, definition } => {
                 self.way.node(node).await?.program().define(*definition, false).await.map(drop)
             }

@@ -95,7 +95,17 @@ impl Feed {
                 }
                 Err(ended())
             }
-            Topic::Peers | Topic::Routing | Topic::Refused | Topic::Programs => {
+            Topic::Jobs => {
+                let mut deltas = handle.job().watch().await?;
+                while let Some(delta) = deltas.next().await? {
+                    *delivered = true;
+                    if self.gone(MeshEvent::Jobs { node, delta }).await {
+                        return Ok(());
+                    }
+                }
+                Err(ended())
+            }
+            Topic::Peers | Topic::Routing | Topic::Refused | Topic::Programs | Topic::Shells => {
                 self.poll(&handle, delivered).await
             }
         }
@@ -119,6 +129,7 @@ impl Feed {
         Ok(match topic {
             Topic::Routing => MeshEvent::Routing { node, buckets: handle.node().routing().await? },
             Topic::Refused => MeshEvent::Refused { node, handshakes: handle.node().refused().await? },
+            Topic::Shells => MeshEvent::Shells { node, shells: handle.shell().list().await? },
             Topic::Programs => MeshEvent::Programs { node, programs: handle.program().list().await? },
             _ => MeshEvent::Peers { node, peers: handle.node().peers().await? },
         })

@@ -9,6 +9,7 @@ use p2p_shared::error::RpcError;
 use p2p_shared::mesh::backoff::Backoff;
 use p2p_shared::mesh::failure::LinkError;
 use p2p_shared::services::Services;
+use p2p_shared::services::job::JobId;
 use tokio::sync::mpsc;
 
 use super::feed::{is_final, pause};
@@ -67,6 +68,7 @@ impl Tail {
         match &self.follow.source {
             Source::Journal(question) => self.journal(question, cursor, delivered).await,
             Source::Program(name) => self.program(name, delivered).await,
+            Source::Job(id) => self.job(id, delivered).await,
         }
     }
 
@@ -110,6 +112,25 @@ impl Tail {
             }
         }
         Err(RpcError::unavailable(format!("{} ended the output of {name}", handle.name())))
+    }
+
+    async fn job(&self, id: &JobId, delivered: &mut bool) -> Result<(), RpcError> {
+        let handle = self.way.node(self.follow.node).await?;
+        let mut chunks = handle.job().follow(id.clone(), LINES).await?;
+        if self.gone(Said::Began).await {
+            return Ok(());
+        }
+        while let Some(chunk) = chunks.next().await? {
+            *delivered = true;
+            if self.gone(Said::Output(chunk)).await {
+                return Ok(());
+            }
+        }
+        if self.gone(Said::Over).await {
+            return Ok(());
+        }
+        // What is over has nothing more to say; the screen ends this task.
+        std::future::pending().await
     }
 
     /// Sends; says whether nobody listens any more.

@@ -1,5 +1,6 @@
 //! Everything about a service as lines to be read.
 
+use p2p_shared::services::job::JobStatus;
 use p2p_shared::services::journal::JournalRow;
 use p2p_shared::services::program::{ProgramLog, ProgramStatus};
 use p2p_shared::services::unit::{UnitExit, UnitStatus};
@@ -8,7 +9,7 @@ use p2p_shared::time::UnixMillis;
 use super::layers::{Line, section};
 use crate::app::layer::Described;
 use crate::event::Description;
-use crate::format::{bytes, cpu_time, date, span_ms};
+use crate::format::{bytes, cpu_time, date, percent, span_ms};
 use crate::theme::Role;
 
 /// What a node answered, or that it has not yet.
@@ -19,6 +20,7 @@ pub(super) fn lines(described: &Described, wall: UnixMillis) -> Vec<Line> {
         Some(Ok(description)) => match description.as_ref() {
             Description::Unit(status) => unit(status, wall),
             Description::Program(status, log) => program(status, log, wall),
+            Description::Job(status) => job(status, wall),
         },
     }
 }
@@ -158,4 +160,40 @@ fn limits(status: &ProgramStatus) -> Option<String> {
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     joined(&parts)
+}
+
+fn job(status: &JobStatus, wall: UnixMillis) -> Vec<Line> {
+    let (info, request) = (&status.info, &status.request);
+    let mut lines = vec![
+        fact("job", info.id.to_string()),
+        fact("work", info.work.clone()),
+        fact("state", info.state.as_str().to_owned()),
+        fact("since", since(info.since, wall)),
+    ];
+    let mut add = |name: &str, value: Option<String>| lines.extend(value.map(|value| fact(name, value)));
+    let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    add("why", filled(&info.detail));
+    add("label", filled(&info.label));
+    add("submitted", Some(format!("{} by {}", since(info.submitted, wall), info.owner)));
+    add("priority", Some(info.priority.as_str().to_owned()));
+    add("begins by", info.start_by.map(date));
+    add("again at", info.again_at.map(date));
+    add("began", info.started.map(date));
+    add("ended", info.ended.map(date));
+    add("attempts", Some(format!("{} of {}", info.attempts, info.attempts_max)));
+    let progress = info.progress.as_ref();
+    add("done", progress.and_then(|progress| progress.ratio).map(|ratio| percent(ratio as f32)));
+    add("says", progress.and_then(|progress| progress.words.clone()));
+    add("process", status.process.as_ref().map(|process| process.pid.to_string()));
+    add("runs twice", Some(if request.may_run_twice { "it may" } else { "it must not" }.to_owned()));
+    add("key", request.key.clone());
+    add("asked by", status.asked_by.clone());
+    let dropped = if status.output_dropped { ", thrown away to make room" } else { "" };
+    add("output", Some(format!("{}{dropped}", bytes(status.output_bytes))));
+    let exits = status.exits.iter().map(|exit| {
+        let took = span_ms(exit.ended.since(exit.started).0);
+        format!("{}  attempt {}, {took}: {exit}", date(exit.ended), exit.attempt)
+    });
+    section(&mut lines, "how it ended", exits);
+    lines
 }

@@ -146,6 +146,20 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
     }
 }
 
+/// What the `:` line knows besides actions and nodes.
+const WORDS: [(&str, &str); 10] = [
+    ("ps web-*", "processes of the nodes that match; ps all for every node"),
+    ("services web-*", "their programs and units"),
+    ("logs web-* ssh.service", "their journals, of one unit if it is named"),
+    ("jobs web-*", "their task queues"),
+    ("shell web-1", "a shell there, left with ^]; shell alone lists those that live"),
+    ("define web-1 NAME CMD ...", "a program there; restart=always, user=U may stand before its name"),
+    ("node NAME", "charts of one node"),
+    ("label k=v k-", "set and remove labels of the node, or of the marked nodes"),
+    ("mouse", "give the mouse to the terminal, and take it back"),
+    ("q", "leave"),
+];
+
 fn help(state: &State) -> Vec<Line> {
     let keys = &state.options.keys;
     let mut lines = Vec::new();
@@ -161,20 +175,8 @@ fn help(state: &State) -> Vec<Line> {
         lines.push(Vec::new());
     }
     lines.push(vec![("Words of the : line".into(), Role::Title)]);
-    for (word, doc) in [
-        ("ps web-*", "processes of the nodes that match; ps all for every node"),
-        ("services web-*", "programs and units of the nodes that match"),
-        ("logs web-* UNIT", "journal of the nodes that match, of one unit if it is named"),
-        (
-            "define web-1 NAME COMMAND ARG...",
-            "define a program there; before its name restart=always, user=U",
-        ),
-        ("node NAME", "charts of one node"),
-        ("label k=v k-", "set and remove labels of the node, or of the marked nodes"),
-        ("mouse", "give the mouse to the terminal, and take it back"),
-        ("q", "leave"),
-    ] {
-        lines.push(vec![(format!("  {word:<14}"), Role::Key), (doc.to_owned(), Role::Text)]);
+    for (word, doc) in WORDS {
+        lines.push(vec![(format!("  {word:<26}"), Role::Key), (doc.to_owned(), Role::Text)]);
     }
     lines
 }

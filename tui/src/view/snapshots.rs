@@ -2,11 +2,12 @@
 
 use p2p_shared::error::RpcError;
 use p2p_shared::services::node::MemberState;
+use p2p_shared::services::shell::{ShellExit, ShellItem};
 
 use crate::app::Options;
 use crate::app::tests::{Console, console, options};
 use crate::command::{Command, Errand, Follow, RunId, Source, Subscription, Topic};
-use crate::event::{Entry, Link, MeshEvent, Said};
+use crate::event::{Entry, Link, MeshEvent, Said, ShellSaid};
 use crate::testing::Simulated;
 use crate::theme::Theme;
 
@@ -198,6 +199,60 @@ fn journals() {
 }
 
 #[test]
+fn jobs() {
+    let mut console = Console::over(Simulated::new(3, 2), options());
+    console.enter();
+    console.press(":jobs all<enter>");
+    at("jobs_loading", &mut console, (80, 24));
+    console.feed();
+    at_sizes("jobs_all_nodes", &mut console);
+    console.press("x");
+    at("menu_jobs", &mut console, (80, 24));
+    console.press("<esc>");
+    let Some(Command::Describe { node, subject }) = console.press("d").pop() else { panic!("no question") };
+    let index = console.simulated.index_of(node).unwrap();
+    let result = console.simulated.described(index, &subject).map(Box::new);
+    console.mesh(MeshEvent::Described { node, subject, result });
+    at("describe_job", &mut console, (80, 24));
+    console.press("<esc>8/nothing<enter>");
+    at("jobs_empty", &mut console, (80, 24));
+    console.press("<esc>");
+    fail(&mut console, 1, Topic::Jobs);
+    at("jobs_denied", &mut console, (80, 24));
+}
+
+#[test]
+fn shells() {
+    let mut console = Console::over(Simulated::new(2, 2), options());
+    console.enter();
+    console.press(":shell<enter>");
+    at("shells_loading", &mut console, (80, 24));
+    console.feed();
+    at_sizes("shells_all_nodes", &mut console);
+    let ordered = console.press("<enter>").into_iter().find_map(|command| match command {
+        Command::Shell { terminal, .. } => Some(terminal),
+        _ => None,
+    });
+    let terminal = ordered.expect("it attaches");
+    at("shell_waiting", &mut console, (80, 24));
+    let said = |console: &mut Console, item| {
+        console.mesh(MeshEvent::Shell { terminal, said: ShellSaid::Item(item) });
+    };
+    let info = console.simulated.shells(0).remove(0);
+    said(&mut console, ShellItem::Attached(Box::new(info)));
+    let text = "\x1b[1;32mroot@web-1\x1b[0m:\x1b[34m~\x1b[0m# ls\r\n日本  \x1b[7mdone\x1b[0m\r\n# ";
+    said(&mut console, ShellItem::Output(text.as_bytes().to_vec()));
+    at_sizes("shell_attached", &mut console);
+    said(&mut console, ShellItem::Lagged);
+    at("shell_broken", &mut console, (80, 24));
+    said(
+        &mut console,
+        ShellItem::Exit(ShellExit { code: None, signal: Some(9), why: Some("bob ended it".into()) }),
+    );
+    at("shell_over", &mut console, (50, 15));
+}
+
+#[test]
 fn hostile_lines() {
     let mut console = Console::over(Simulated::new(1, 2).with_hostile_names(), options());
     console.enter();
@@ -207,6 +262,9 @@ fn hostile_lines() {
     console.press("2");
     console.feed();
     at("services_hostile", &mut console, (80, 24));
+    console.press("8");
+    console.feed();
+    at("jobs_hostile", &mut console, (80, 24));
 }
 
 #[test]

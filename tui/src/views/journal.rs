@@ -72,7 +72,7 @@ impl JournalView {
     /// Changes a part of what is asked of the nodes; what is wrong with the text, if it is.
     pub fn ask(&mut self, part: JournalPart, text: &str) -> Result<(), String> {
         let Source::Journal(question) = &self.source else {
-            return Err("this is the output of a program, and no journal".to_owned());
+            return Err("this is what one program wrote, and no journal".to_owned());
         };
         let mut question = question.clone();
         let given = Some(text.trim()).filter(|text| !text.is_empty());
@@ -171,6 +171,7 @@ impl JournalView {
     fn subject(&self) -> String {
         match &self.source {
             Source::Program(name) => format!("output of {name}"),
+            Source::Job(id) => format!("output of job {id}"),
             Source::Journal(question) => {
                 let mut text = "journal".to_owned();
                 if let Some(unit) = &question.unit {

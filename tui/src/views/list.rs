@@ -215,10 +215,10 @@ impl<L: Listed> ListView<L> {
         let error = |node: &&Node| {
             node.error(L::TOPICS[0]).map(|error| format!("{}: {}", node.name(), error.message))
         };
-        let heard = |node: &&Node| node.age(L::TOPICS[0], scene.now).is_some();
+        let heard = |node: &Node| node.age(L::TOPICS[0], scene.now).is_some();
         match nodes.iter().find_map(error) {
             Some(error) => error,
-            None if nodes.iter().any(|node| heard(&node)) => self.about.nothing(&scope),
+            None if nodes.iter().any(|node| heard(node)) => self.about.nothing(&scope),
             None => match nodes.as_slice() {
                 [node] => super::observed::absence(node, L::TOPICS[0]).0,
                 _ => format!("waiting for the {} of {scope}", L::TOPICS[0].as_str()),
@@ -263,7 +263,7 @@ impl<L: Listed> View for ListView<L> {
         let remark = self.about.remark(list, scene);
         let old = old_data(list.in_scope(scene), L::TOPICS[0], scene);
         let refused = refusals(list, scene, L::TOPICS);
-        format!("{count} of {}{remark}{refused}{old}", list.scope.title(scene.fleet))
+        format!("{count} of {}{refused}{remark}{old}", list.scope.title(scene.fleet))
     }
 
     fn status(&self, _: &Scene<'_>) -> String {

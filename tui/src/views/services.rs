@@ -107,7 +107,7 @@ impl Listed for Services {
         match action {
             Action::TabNext | Action::TabPrevious => {
                 self.all_units = !self.all_units;
-                return Done::Rebuild;
+                Done::Rebuild
             }
             Action::Open | Action::Describe => Done::Requests(describe(list, scene)),
             Action::Logs => Done::Requests(vec![logs(list, scene)]),

@@ -18,6 +18,9 @@ pub(super) fn acts(command: &Command) -> bool {
             | Command::Forget { .. }
             | Command::Control { .. }
             | Command::Define { .. }
+            | Command::Job { .. }
+            | Command::EndShell { .. }
+            | Command::Shell { .. }
     )
 }
 
@@ -169,6 +172,18 @@ fn read_only_refuses_everything_that_acts() {
         "xn5<enter>y<enter>",
         "a^k10<enter>y<enter>",
         ":kill<enter>y<enter>",
+        "s",
+        ":shell web-1<enter>",
+        ":shell<enter>",
+        "<enter>",
+        "^ky<enter>",
+        "xay<enter>",
+        "xey<enter>",
+        "8<enter>",
+        "8^ky<enter>",
+        "xcy<enter>",
+        "xry<enter>",
+        "xDy<enter>",
         ":define all a /bin/b<enter>y<enter>",
         "2^ky<enter>",
         "xsy<enter>",

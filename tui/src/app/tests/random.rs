@@ -5,9 +5,10 @@ use p2p_shared::rng::Rng;
 use ratatui::buffer::Buffer;
 
 use super::*;
-use crate::command::{Errand, Follow, RunId};
-use crate::event::Said;
+use crate::command::{Errand, Follow, RunId, TerminalId};
+use crate::event::{Said, ShellSaid};
 use p2p_shared::services::program::{LogChunk, OutputStream};
+use p2p_shared::services::shell::{ShellExit, ShellItem};
 
 const STEPS: usize = 5_000;
 const SEEDS: [u64; 4] = [1, 2, 7, 20_261_123];
@@ -90,6 +91,11 @@ const KEYS: &[&str] = &[
     "^e",
     "ж",
     "F",
+    "8",
+    "^]",
+    "^]",
+    "shell<enter>",
+    "D",
     "6",
     "define all a /bin/b<enter>",
     "logs all ssh.service<enter>",
@@ -116,10 +122,12 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
         Topic::Refused,
         Topic::Programs,
         Topic::Units,
+        Topic::Jobs,
+        Topic::Shells,
     ];
     let source = console.state.world.log.source().clone();
     let said = |said| MeshEvent::Log { follow: Follow { node, source: source.clone() }, said };
-    Some(match rng.below(20) {
+    Some(match rng.below(24) {
         0 => MeshEvent::Fleet(console.simulated.fleet()),
         1 => {
             let states = [MemberState::Alive, MemberState::Suspect, MemberState::Lost, MemberState::Left];
@@ -160,11 +168,33 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
             let last = [Said::Began, Said::Failed(RpcError::unsupported("no systemd"))];
             said(last[rng.below(2) as usize].clone())
         }
+        20..24 => list(console, rng, index),
         _ => {
             console.simulated.step();
             return None;
         }
     })
+}
+
+/// Jobs, shells, and what a shell says.
+fn list(console: &Console, rng: &mut Rng, index: usize) -> MeshEvent {
+    let node = console.simulated.id(index);
+    match rng.below(4) {
+        0 => MeshEvent::Jobs { node, delta: console.simulated.jobs(index) },
+        1 => MeshEvent::Shells { node, shells: console.simulated.shells(index) },
+        _ => {
+            let shell = console.simulated.shells(index).remove(0);
+            let items = [
+                ShellItem::Attached(Box::new(shell)),
+                ShellItem::Scrollback(b"\x1b[31mold\r\n".repeat(90)),
+                ShellItem::Output(b"\x1b[2J\x1b[?1049h\x1b[6n\xff\xe6\x97\xa5\r\n".to_vec()),
+                ShellItem::Exit(ShellExit::default()),
+                ShellItem::Lagged,
+            ];
+            let item = items[rng.below(5) as usize].clone();
+            MeshEvent::Shell { terminal: TerminalId(rng.below(4)), said: ShellSaid::Item(item) }
+        }
+    }
 }
 
 /// What the nodes would answer to what was ordered.
@@ -181,7 +211,10 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 let result = console.simulated.described(index, &subject).map(Box::new);
                 console.mesh(MeshEvent::Described { node, subject, result });
             }
-            Command::Control { errand, .. } | Command::Define { errand, .. } => {
+            Command::Control { errand, .. }
+            | Command::Define { errand, .. }
+            | Command::Job { errand, .. }
+            | Command::EndShell { errand, .. } => {
                 console.mesh(MeshEvent::Outcome { errand, result: Ok(()) });
             }
             Command::Signal { errand, node, target, signal } => {

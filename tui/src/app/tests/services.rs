@@ -209,7 +209,7 @@ fn a_sign_of_life_draws_nothing() {
     console.press("3");
     console.live(3);
     let source = Source::default();
-    let mut beat = |console: &mut Console| {
+    let beat = |console: &mut Console| {
         let batch = JournalBatch { seq: 9, at: console.simulated.wall(), rows: Vec::new(), dropped: 0 };
         let follow = follow(console, 0, &source);
         console.mesh(MeshEvent::Log { follow, said: Said::Journal(batch) });
