@@ -157,6 +157,15 @@ impl JobVerb {
     }
 }
 
+/// A program, and whether it may take the place of one of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defined {
+    /// What it is.
+    pub definition: ProgramDefinition,
+    /// Else one of that name is left alone, and the answer is a conflict.
+    pub replace: bool,
+}
+
 /// A terminal on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TerminalId(pub u64);
@@ -242,7 +251,7 @@ pub enum Command {
     /// Do something with a service; answered by one `Outcome`.
     Control { errand: Errand, node: NodeId, service: ServiceKey, verb: Verb },
     /// Define a program; answered by one `Outcome`.
-    Define { errand: Errand, node: NodeId, definition: Box<ProgramDefinition> },
+    Define { errand: Errand, node: NodeId, defined: Box<Defined> },
     /// Do something with a job; answered by one `Outcome`.
     Job { errand: Errand, node: NodeId, id: JobId, verb: JobVerb },
     /// End a shell and all that runs in it; answered by one `Outcome`.

@@ -111,8 +111,8 @@ impl Effects {
             Command::Control { errand, node, service, verb } => {
                 self.send(errand, Deed::Control { node, service, verb });
             }
-            Command::Define { errand, node, definition } => {
-                self.send(errand, Deed::Define { node, definition });
+            Command::Define { errand, node, defined } => {
+                self.send(errand, Deed::Define { node, defined });
             }
             Command::Job { errand, node, id, verb } => self.send(errand, Deed::Job { node, id, verb }),
             Command::EndShell { errand, node, id } => self.send(errand, Deed::EndShell { node, id }),

@@ -118,18 +118,19 @@ fn header(state: &State, area: Rect, painter: &mut Painter<'_>) {
     painter.right((area.x, area.y), area.width, &time, Role::Dim);
 }
 
-/// Columns that the title of a view should have beside whole tabs, and beside shortened ones.
-const TITLE_ROOM: [u16; 2] = [60, 22];
-
-/// Each tab with its left edge and text: whole names where there is room, then short ones, then keys alone but
-/// for the view that is shown.
+/// Each tab with its left edge and text: whole names where they leave room for what is said of the view, then
+/// short ones, then keys alone but for the view that is shown.
 fn tab_slots(state: &State, columns: u16) -> Vec<(ViewId, u16, String)> {
     let whole = slots_of(state, 2, ViewId::name);
     let short = slots_of(state, 1, ViewId::short);
+    let (scene, view) = (state.scene(), state.view());
+    let said = [view.title(&scene), view.status(&scene)];
+    let wanted = said.iter().filter(|text| !text.is_empty()).map(|text| width(text) + 2).sum::<usize>();
     let end = |slots: &[(ViewId, u16, String)]| slots.last().map_or(0, |(_, x, text)| x + width(text) as u16);
-    if end(&whole) + TITLE_ROOM[0] <= columns {
+    let fits = |slots: &[(ViewId, u16, String)]| usize::from(end(slots)) + wanted < usize::from(columns);
+    if fits(&whole) {
         whole
-    } else if end(&short) + TITLE_ROOM[1] <= columns {
+    } else if fits(&short) {
         short
     } else {
         slots_of(state, 1, |view| if view == state.current() { view.short() } else { "" })

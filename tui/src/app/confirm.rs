@@ -6,7 +6,7 @@ use p2p_shared::id::NodeId;
 
 use p2p_shared::services::job::JobId;
 
-use crate::command::{Command, Errand, JobVerb, RunId, ServiceKey, Verb};
+use crate::command::{Command, Defined, Errand, JobVerb, RunId, ServiceKey, Verb};
 use crate::event::{Code, Key};
 use crate::widgets::field::Field;
 
@@ -42,7 +42,7 @@ pub enum Deed {
     /// Ends a shell.
     EndShell(String),
     /// Defines a program.
-    Define(Box<p2p_shared::services::program::ProgramDefinition>),
+    Define(Box<Defined>),
 }
 
 impl Target {
@@ -58,7 +58,7 @@ impl Target {
             Deed::Control(service, verb) => Command::Control { errand, node, service, verb },
             Deed::Job(id, verb) => Command::Job { errand, node, id, verb },
             Deed::EndShell(id) => Command::EndShell { errand, node, id },
-            Deed::Define(definition) => Command::Define { errand, node, definition },
+            Deed::Define(defined) => Command::Define { errand, node, defined },
         }
     }
 }

@@ -30,7 +30,7 @@ pub enum Question {
     Nice(Vec<(p2p_shared::id::NodeId, String, p2p_shared::services::process::ProcessRef)>),
     /// Labels for these nodes: `k=v` sets, `k-` removes.
     Labels(Vec<(p2p_shared::id::NodeId, String)>),
-    /// A program for these nodes: `[restart=..] [user=..] NAME COMMAND ARG...`.
+    /// A program for these nodes: `NAME [restart=..] [user=..] COMMAND ARG...`.
     Define(Vec<(p2p_shared::id::NodeId, String)>),
     /// What is asked of journals.
     Journal(JournalPart),

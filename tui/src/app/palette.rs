@@ -148,7 +148,7 @@ fn spoken(text: &str) -> Option<Choice> {
         Goal::Lines { unit: None, .. } => "journal of the nodes that match",
         Goal::Lines { unit: Some(_), .. } => "journal of the unit on the nodes that match",
         Goal::Shell(_) => "opens a shell on this node",
-        Goal::Define { .. } => "NODES [restart=always] [user=U] NAME COMMAND ARG...",
+        Goal::Define { .. } => "NODES NAME [restart=always] [user=U] COMMAND ARG...",
         Goal::Node(_) => "resources of this node",
         Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",
     };

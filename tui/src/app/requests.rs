@@ -140,13 +140,13 @@ fn renice(targets: &[(p2p_shared::id::NodeId, String, ProcessRef)], text: &str) 
 }
 
 fn define(nodes: &[(p2p_shared::id::NodeId, String)], text: &str) -> Result<Proposal, String> {
-    let definition = super::define::definition(text)?;
+    let defined = super::define::definition(text)?;
     let target = |(node, name): &(p2p_shared::id::NodeId, String)| Target {
         node: *node,
-        name: format!("{} on {name}", definition.name),
-        deed: Deed::Define(Box::new(definition.clone())),
+        name: format!("{} on {name}", defined.definition.name),
+        deed: Deed::Define(Box::new(defined.clone())),
     };
-    let verb = format!("Define {} on", super::define::words(&definition));
+    let verb = format!("Define {} on", super::define::words(&defined));
     Ok(Proposal { verb, targets: nodes.iter().map(target).collect() })
 }
 

@@ -8,13 +8,12 @@ use p2p_shared::services::Services;
 use p2p_shared::services::job::JobId;
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::{ProcessRef, Signal};
-use p2p_shared::services::program::ProgramDefinition;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::control;
 use super::way::Way;
-use crate::command::{JobVerb, ServiceKey, Verb};
+use crate::command::{Defined, JobVerb, ServiceKey, Verb};
 
 /// What is to be done, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,12 +70,12 @@ pub enum Deed {
         /// Which.
         id: String,
     },
-    /// Define a program; one of that name is left alone.
+    /// Define a program.
     Define {
         /// Where.
         node: NodeId,
         /// What.
-        definition: Box<ProgramDefinition>,
+        defined: Box<Defined>,
     },
     /// Forget a member on every node; the entry node is asked.
     Forget {
@@ -131,8 +130,9 @@ impl Means {
                 }
             }
             Deed::EndShell { node, id } => self.way.node(node).await?.shell().end(id).await,
-            Deed::Define { node, definition } => {
-                self.way.node(node).await?.program().define(*definition, false).await.map(drop)
+            Deed::Define { node, defined } => {
+                let Defined { definition, replace } = *defined;
+                self.way.node(node).await?.program().define(definition, replace).await.map(drop)
             }
             Deed::Forget { node } => self.entry_node()?.node().forget(node).await,
         }

@@ -147,7 +147,11 @@ fn restart(status: &ProgramStatus) -> String {
         RestartMode::Always => "always",
         RestartMode::Unknown => "in a way of a newer version",
     };
-    format!("{when}, after {} at first", span_ms(policy.delay_ms))
+    let delay = match policy.delay_ms {
+        ms @ 0..1_000 => format!("{ms}ms"),
+        ms => span_ms(ms),
+    };
+    format!("{when}, after {delay} at first")
 }
 
 fn limits(status: &ProgramStatus) -> Option<String> {

@@ -153,7 +153,7 @@ const WORDS: [(&str, &str); 10] = [
     ("logs web-* ssh.service", "their journals, of one unit if it is named"),
     ("jobs web-*", "their task queues"),
     ("shell web-1", "a shell there, left with ^]; shell alone lists those that live"),
-    ("define web-1 NAME CMD ...", "a program there; restart=always, user=U may stand before its name"),
+    ("define web-1 NAME CMD ...", "a program there; restart=always, user=U may stand before CMD"),
     ("node NAME", "charts of one node"),
     ("label k=v k-", "set and remove labels of the node, or of the marked nodes"),
     ("mouse", "give the mouse to the terminal, and take it back"),
@@ -256,7 +256,7 @@ fn draw_ask(
                 [(_, name)] => name.clone(),
                 many => plural(many.len(), "node"),
             };
-            (format!("new program on {whose}"), "[restart=always] [user=U] NAME COMMAND ARG...")
+            (format!("new program on {whose}"), "NAME [restart=always] [user=U] COMMAND ARG...")
         }
         Question::Journal(JournalPart::Unit) => {
             ("lines of one unit".to_owned(), "such as ssh.service; nothing shows every unit")

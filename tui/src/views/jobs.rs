@@ -101,7 +101,7 @@ impl Listed for Jobs {
 
 /// The rows that an action is about.
 fn rows<'a>(list: &Listing, scene: &Scene<'a>) -> Vec<Row<'a>> {
-    list.table.targets().into_iter().filter_map(|id| Jobs::row(scene, id)).collect()
+    list.chosen().into_iter().filter_map(|id| Jobs::row(scene, id)).collect()
 }
 
 /// `1kd3f9x2 (rsync -a /srv /mnt) on web-1`.

@@ -218,9 +218,9 @@ impl JournalView {
             Some((_, error)) if error.code == Code::Unsupported => format!("no journal: {}", error.message),
             Some((node, error)) => format!("{}: {}", node.name(), error.message),
             None if nodes.iter().any(|(id, _)| scene.log.is_heard(*id)) => {
-                format!("no line yet: {} of {}", self.subject(), self.scope.title(scene.fleet))
+                format!("no line yet: {} on {}", self.subject(), self.scope.title(scene.fleet))
             }
-            None => format!("waiting for the {} of {}", self.subject(), self.scope.title(scene.fleet)),
+            None => format!("waiting for the {} on {}", self.subject(), self.scope.title(scene.fleet)),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! What is common to all of them: scope, order, filter, marks, cursor. What a list is about says its [`Listed`].
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 
 use p2p_shared::error::Code;
@@ -96,6 +96,17 @@ impl Listing {
     /// The nodes in scope.
     pub(super) fn in_scope<'a>(&'a self, scene: &Scene<'a>) -> impl Iterator<Item = (NodeId, &'a Node)> {
         scene.fleet.iter().filter(|(id, _)| self.scope.has(*id))
+    }
+
+    /// The rows that an action is about: the marked ones in the order of the table, or the one under the cursor.
+    pub(super) fn chosen(&self) -> Vec<ItemId> {
+        let mut chosen = self.table.targets();
+        if chosen.len() > 1 {
+            let places: HashMap<ItemId, usize> =
+                self.table.rows().iter().enumerate().map(|(at, id)| (*id, at)).collect();
+            chosen.sort_by_key(|id| places.get(id).copied().unwrap_or(usize::MAX));
+        }
+        chosen
     }
 
     /// Whether there is one node only, which needs no column.

@@ -120,7 +120,7 @@ impl Listed for Services {
 
 /// The rows that an action is about.
 fn rows<'a>(list: &Listing, scene: &Scene<'a>) -> Vec<Row<'a>> {
-    list.table.targets().into_iter().filter_map(|id| Services::row(scene, id)).collect()
+    list.chosen().into_iter().filter_map(|id| Services::row(scene, id)).collect()
 }
 
 /// `nginx.service on web-1`.

@@ -93,11 +93,11 @@ fn a_program_is_defined_on_another_node_in_one_line() {
     assert!(console.shows("Define myservice = /usr/bin/sleep 1000 (restarted on failure) on:"));
     assert!(console.shows("myservice on db-1"));
     let commands = console.press("y");
-    let [Command::Define { node, definition, .. }] = commands.as_slice() else { panic!("{commands:?}") };
+    let [Command::Define { node, defined, .. }] = commands.as_slice() else { panic!("{commands:?}") };
     let index = console.simulated.index_of(*node).unwrap();
     assert_eq!(console.simulated.fleet().changed[index].name.as_str(), "db-1");
     assert_eq!(
-        (definition.command.as_str(), definition.arguments.as_slice()),
+        (defined.definition.command.as_str(), defined.definition.arguments.as_slice()),
         ("/usr/bin/sleep", &["1000".to_owned()][..])
     );
     console.press("<esc>");

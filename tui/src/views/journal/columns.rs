@@ -125,8 +125,10 @@ impl Row<'_> {
 
     /// Everything about it, for reading.
     pub(super) fn facts(&self) -> Vec<(String, String)> {
+        // Output bears no time of its own.
+        let time = if self.line.sort == Sort::Entry { "time" } else { "came" };
         let mut facts = vec![
-            ("time".to_owned(), format!("{}.{:03} UTC", date(self.line.at), self.line.at.0 % 1_000)),
+            (time.to_owned(), format!("{}.{:03} UTC", date(self.line.at), self.line.at.0 % 1_000)),
             ("node".to_owned(), self.node.to_string()),
             ("from".to_owned(), self.who()),
         ];

@@ -205,7 +205,7 @@ fn attach(list: &Listing, scene: &Scene<'_>) -> Request {
 }
 
 fn end(list: &Listing, scene: &Scene<'_>) -> Request {
-    let rows = list.table.targets().into_iter().filter_map(|id| Shells::row(scene, id));
+    let rows = list.chosen().into_iter().filter_map(|id| Shells::row(scene, id));
     let target = |row: Row<'_>| Target {
         node: row.item.node,
         name: format!("{} of {} on {}", row.item.key, row.by(), row.node.name()),
@@ -218,7 +218,7 @@ fn end(list: &Listing, scene: &Scene<'_>) -> Request {
 }
 
 fn menu(list: &Listing, scene: &Scene<'_>) -> Menu {
-    let targets = list.table.targets();
+    let targets = list.chosen();
     let title = plural(targets.len(), "shell");
     let acting = |request: Request| match () {
         () if scene.readonly => Err("read-only: start without --readonly to act".to_owned()),
