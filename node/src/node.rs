@@ -4,6 +4,7 @@
 //! and holds no handle to anything above it.
 
 mod bootstrap;
+mod jobs;
 mod keeping;
 mod settings;
 
@@ -48,6 +49,7 @@ use crate::portrait::Portrait;
 use crate::program::Runtimes;
 use crate::services::audit::AuditService;
 use crate::services::exec::ExecService;
+use crate::services::job::JobService;
 use crate::services::journal::JournalService;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
@@ -99,9 +101,7 @@ impl Node {
         let store = opened(data).await?;
         // In force before the first connection.
         let revocations = Arc::new(keeping::revocations(&store, &settings)?);
-        let listen = transport::Settings { listen: settings.listen, peers_max: settings.peers_max };
-        let transport = Transport::bind(&listen, credentials, runtimes.mesh.clone())
-            .map_err(|source| StartError::Bind { address: settings.listen, source })?;
+        let transport = bound(&settings, &runtimes)?;
         let sampler = Sampler::start(Roots::default())?;
 
         let labels = Labels::new(settings.labels.clone(), store.meta(keeper::STORE_KEY)?.as_deref());
@@ -124,6 +124,7 @@ impl Node {
 
         let guards = Guards::new(&settings, &store, &runtimes);
         let registry = Registry::new(Arc::new(NodeGate::new(guards.fuse.clone(), guards.audit.clone())));
+        let job = jobs::start(&settings, &store, &parts, &guards).await?;
         let portrait = Arc::new(Portrait {
             machine: Machine::read(&Roots::default()),
             started: (Instant::now(), clock::wall()),
@@ -133,6 +134,7 @@ impl Node {
             dht: counts,
             calls: registry.counters(),
             http: OnceLock::new(),
+            jobs: job.table(),
             identity,
         });
         let labels = LabelKeeper::new(labels, store.clone());
@@ -149,6 +151,7 @@ impl Node {
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone()),
             program: ProgramService::new(programs, guards.fuse.clone()),
+            job,
             exec: ExecService::new(
                 guards.fuse.clone(),
                 Arc::new(GroupRunner),
@@ -161,8 +164,7 @@ impl Node {
             dht: inbound_dht,
             membership: inbound_membership,
         });
-        let findings = Findings { found, told, own };
-        parts.keep(&settings, store, findings, (naming, membership.clone()))?;
+        parts.keep(&settings, store, Findings { found, told, own }, (naming, membership.clone()))?;
         let Parts { tasks, stopping, .. } = parts;
         Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, tasks, stopping })
     }
@@ -269,12 +271,20 @@ async fn opened(data: &Path) -> Result<Store, StartError> {
     Ok(store)
 }
 
+/// The endpoint, bound.
+fn bound(settings: &Settings, runtimes: &Runtimes) -> Result<Transport, StartError> {
+    let listen = transport::Settings { listen: settings.listen, peers_max: settings.peers_max };
+    Transport::bind(&listen, &settings.credentials, runtimes.mesh.clone())
+        .map_err(|source| StartError::Bind { address: settings.listen, source })
+}
+
 /// What answers calls, beside what needs the sampler alone.
 struct Handlers {
     node: NodeService,
     revocation: RevocationService,
     audit: AuditService,
     program: ProgramService,
+    job: JobService,
     exec: ExecService,
 }
 
@@ -290,6 +300,7 @@ impl Handlers {
             .mount(services::journal::mount(JournalService))
             .mount(services::program::mount(self.program))
             .mount(services::exec::mount(self.exec))
+            .mount(services::job::mount(self.job))
     }
 }
 

@@ -5,6 +5,8 @@
 
 pub mod audit;
 pub mod exec;
+mod followed;
+pub mod job;
 pub mod journal;
 pub mod monitor;
 pub mod node;

@@ -15,6 +15,7 @@ mod exec;
 mod golden;
 mod hostile;
 mod import;
+mod jobs;
 mod layers;
 mod mesh;
 mod permissions;

@@ -36,6 +36,13 @@ fn harmless(method: &str) -> Value {
         "process.watch" | "monitor.watch" => json!({ "interval_ms": 1_000 }),
         "unit.status" | "unit.file" | "unit.start" | "unit.stop" | "unit.restart" | "unit.reload"
         | "unit.enable" | "unit.disable" | "unit.mask" | "unit.unmask" => json!({ "unit": "p2p-nowhere" }),
+        "job.list" => json!({ "filter": null, "before": null, "limit": 1 }),
+        "job.output" | "job.follow" => json!({ "id": "0", "lines": 1 }),
+        "job.inspect" | "job.track" | "job.cancel" | "job.retry" | "job.remove" => json!({ "id": "0" }),
+        "job.submit" => {
+            let command = json!({ "program": { "program": "true", "arguments": [] } });
+            json!({ "request": { "work": { "command": { "command": command } } } })
+        }
         "exec.run" => {
             json!({ "request": { "command": { "program": { "program": "true", "arguments": [] } } } })
         }

@@ -11,6 +11,7 @@ pub mod exec;
 pub mod failure;
 pub mod first_run;
 pub mod import;
+pub mod jobs;
 pub mod kill;
 pub mod label;
 pub mod logs;
@@ -110,6 +111,8 @@ pub enum MeshCommand {
     Ps(ListArgs),
     /// List the programs that nodes keep running, and start, stop and define them
     Programs(programs::ProgramsArgs),
+    /// List what nodes have queued, run and done, and call it off or have it done once more
+    Jobs(jobs::JobsArgs),
     /// Show the figures of nodes
     Top {
         /// Print them once
@@ -259,6 +262,7 @@ impl MeshCommand {
             Self::CanI(args) => can_i::check(args).map(|()| false)?,
             Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
             Self::Programs(args) => args.acts(),
+            Self::Jobs(args) => args.acts(),
             Self::Units(args) => args.acts(),
             Self::Call(args) => args.request()?.acts(),
             Self::Exec(args) => args.acts()?,
@@ -279,6 +283,7 @@ impl MeshCommand {
             Self::Nodes(args) => nodes::run(session, args, streams),
             Self::Ps(args) => ps::run(session, args, streams).await,
             Self::Programs(args) => programs::run(session, args, streams).await,
+            Self::Jobs(args) => jobs::run(session, args, streams).await,
             Self::Top { list, .. } => top::run(session, list, streams).await,
             Self::Audit(args) => audit::run(session, args, streams).await,
             Self::Units(args) => units::run(session, args, streams).await,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use axum::body::Bytes;
 use axum::routing::{get, post};
 use p2p_shared::id::NodeId;
+use p2p_shared::services::job::JobCounts;
 use p2p_shared::services::node::{NodeInfo, NodeStats};
 use p2p_shared::time::UnixMillis;
 use serde_json::Value;
@@ -55,6 +56,7 @@ impl Status for Fixed {
             revocation_heard_ms: None,
             revoked: false,
             dht_records: 0,
+            jobs: JobCounts::default(),
         }
     }
 

@@ -111,7 +111,7 @@ fn limits(request: &ExecRequest) -> Result<Limits, RpcError> {
 }
 
 /// The command that is meant. The inner error is one of its own: it ends as one that cannot be run.
-fn command(request: ExecRequest) -> Result<Result<Command, ExecExit>, RpcError> {
+pub(crate) fn command(request: ExecRequest) -> Result<Result<Command, ExecExit>, RpcError> {
     let (program, arguments) = match request.command {
         CommandLine::Program { program, arguments } => (program, arguments),
         CommandLine::Shell { line } => ("/bin/sh".to_owned(), vec!["-c".to_owned(), line]),
@@ -156,7 +156,7 @@ fn problem(code: i32, problem: String) -> ExecExit {
 }
 
 /// What is wrong with a command is how it ended; what is wrong with the node is an error of the call.
-fn never_ran(error: CommandError) -> Result<ExecExit, RpcError> {
+pub(crate) fn never_ran(error: CommandError) -> Result<ExecExit, RpcError> {
     let text = error.to_string();
     match error {
         CommandError::NotFound { .. } => Ok(problem(NOT_FOUND, text)),

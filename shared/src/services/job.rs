@@ -23,7 +23,7 @@ pub use terms::{
 /// Longest name of a job.
 pub const ID_BYTES_MAX: usize = 40;
 /// Most rows of one answer.
-pub const LIST_MAX: u32 = 1_000;
+pub const LIST_MAX: u32 = 500;
 /// Rows of an answer whose caller does not say.
 pub const LIST_DEFAULT: u32 = 100;
 
@@ -331,7 +331,7 @@ pub struct JobDelta {
 crate::service! {
     /// The task queue of a node: work that outlives its caller, and the node.
     service Job = "job" {
-        /// The newest jobs first, at most `limit` (1 to 1,000; 100 if not given), those after `before` in that
+        /// The newest jobs first, at most `limit` (1 to 500; 100 if not given), those after `before` in that
         /// order. `filter` is terms with spaces between them, all of which have to fit: `state:failed`,
         /// `by:NAME`, `priority:high`, `label:TEXT`, `key:KEY`; any other word is looked for in work and label.
         get list(filter: Option<String>, before: Option<JobId>, limit: Option<u32>) -> JobPage, needs JobRead;

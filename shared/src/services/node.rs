@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::job::JobCounts;
 use crate::id::{MeshName, NodeId, NodeName};
 use crate::time::UnixMillis;
 
@@ -88,6 +89,9 @@ pub struct NodeStats {
     pub revocation_heard_ms: Option<u64>,
     /// Whether this node's own key is revoked: every member refuses it.
     pub revoked: bool,
+    /// Jobs of its task queue, by state.
+    #[serde(default)]
+    pub jobs: JobCounts,
 }
 
 /// What the directory thinks of a member.

@@ -17,8 +17,7 @@ pub(super) struct Place {
     pub start_by: Option<UnixMillis>,
     /// Running, and then something is to be done about it.
     pub due: Option<Millis>,
-    /// When it came to its final state.
-    pub ended: Option<UnixMillis>,
+    pub since: UnixMillis,
     pub output_bytes: u64,
     pub request_bytes: u64,
 }
@@ -36,7 +35,7 @@ pub(super) struct Index {
     pub due: BTreeSet<(Millis, JobId)>,
     /// What has ended, the oldest end first.
     pub finished: BTreeSet<(UnixMillis, JobId)>,
-    /// What of that has output on disk.
+    /// What does not run and has output on disk, the oldest first.
     pub stored: BTreeSet<(UnixMillis, JobId)>,
     /// How many there are.
     pub counts: JobCounts,
@@ -62,11 +61,11 @@ impl Index {
             self.expiring.extend(place.start_by.map(|at| (at, id())));
         }
         self.due.extend(place.due.map(|at| (at, id())));
-        if let Some(ended) = place.ended {
-            self.finished.insert((ended, id()));
-            if place.output_bytes > 0 {
-                self.stored.insert((ended, id()));
-            }
+        if place.state.is_final() {
+            self.finished.insert((place.since, id()));
+        }
+        if place.state != JobState::Running && place.output_bytes > 0 {
+            self.stored.insert((place.since, id()));
         }
     }
 
@@ -89,9 +88,7 @@ impl Index {
         if let Some(at) = place.due {
             self.due.remove(&(at, id()));
         }
-        if let Some(ended) = place.ended {
-            self.finished.remove(&(ended, id()));
-            self.stored.remove(&(ended, id()));
-        }
+        self.finished.remove(&(place.since, id()));
+        self.stored.remove(&(place.since, id()));
     }
 }

@@ -1,5 +1,6 @@
 //! What enters the queue and what leaves it. Data only.
 
+use p2p_shared::services::exec::NOT_RUNNABLE;
 use p2p_shared::services::job::{JobExit, JobId, JobOwner, JobProgress, JobRequest, JobState};
 use p2p_shared::services::process::{ProcessRef, Signal};
 use p2p_shared::time::{Millis, UnixMillis};
@@ -68,6 +69,13 @@ pub enum Problem {
     CannotRun(i32, String),
     /// It is not allowed any more.
     Refused(String),
+}
+
+impl Problem {
+    /// The node itself is short of something.
+    pub const fn failed(why: String) -> Self {
+        Self::CannotRun(NOT_RUNNABLE, why)
+    }
 }
 
 /// What enters.

@@ -20,6 +20,8 @@ pub const EXITS_MAX: usize = 20;
 pub const GRACE: Millis = Millis::from_secs(5);
 /// What SIGKILL did not end at once gets another one after this.
 pub const KILL_AGAIN: Millis = Millis::from_secs(5);
+/// Longest text of why something is as it is.
+const TEXT_BYTES_MAX: usize = 512;
 /// What stands for a value of an environment.
 const MASK: &str = "***";
 
@@ -68,6 +70,12 @@ pub(super) struct Job {
     pub progress: Option<JobProgress>,
     pub output_bytes: u64,
     pub output_dropped: bool,
+}
+
+/// A text, within what a row may hold.
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+    text
 }
 
 /// How often a request is begun without anybody asking again.
@@ -166,7 +174,7 @@ impl Job {
             again_at: self.again_at.map(|(at, _)| at),
             start_by: self.start_by,
             due: self.run.as_ref().and_then(Run::due),
-            ended: self.ended(),
+            since: self.since,
             output_bytes: self.output_bytes,
             request_bytes: self.request_bytes,
         }
@@ -228,7 +236,7 @@ impl Job {
     pub(super) fn enter(&mut self, state: JobState, detail: impl Into<String>, now: Now) {
         self.state = state;
         self.since = now.wall;
-        self.detail = detail.into();
+        self.detail = cut(detail.into());
         self.again_at = None;
         if state != JobState::Queued {
             self.start_by = None;
@@ -316,7 +324,7 @@ impl Job {
             signal: ended.signal,
             out_of_memory: ended.out_of_memory,
             timed_out: run.stopping == Some(Why::TimedOut),
-            problem,
+            problem: problem.map(cut),
         };
         let unseen = ended.code.is_none() && ended.signal.is_none();
         let (words, succeeded) = (exit.to_string(), exit.succeeded());
