@@ -345,7 +345,7 @@ mod tests {
         for (typed, offered) in [
             ("node.inof", "is node.info meant?"),
             ("proces.list", "is process.list "),
-            ("list", "process.list"),
+            ("list", ".list"),
             ("zzzzzz", "there are node.info, "),
             ("", "there are node.info, "),
         ] {

@@ -5,7 +5,7 @@ use p2p_shared::error::RpcError;
 use p2p_shared::mesh::NodeHandle;
 use p2p_shared::services::Services;
 use p2p_shared::services::program::{ProgramState, ProgramStatus};
-use p2p_shared::services::unit::{JobReport, JobResult};
+use p2p_shared::services::unit::{ActiveState, JobReport, JobResult};
 
 use crate::command::{ServiceKey, ServiceKind, Verb};
 
@@ -32,10 +32,10 @@ async fn program(node: &NodeHandle, name: String, verb: Verb) -> Result<(), RpcE
 async fn unit(node: &NodeHandle, name: String, verb: Verb) -> Result<(), RpcError> {
     let unit = node.unit();
     match verb {
-        Verb::Start => done(unit.start(name).await?),
-        Verb::Stop => done(unit.stop(name, None).await?),
-        Verb::Restart => done(unit.restart(name).await?),
-        Verb::Reload => done(unit.reload(name).await?),
+        Verb::Start => done(verb, unit.start(name).await?),
+        Verb::Stop => done(verb, unit.stop(name, None).await?),
+        Verb::Restart => done(verb, unit.restart(name).await?),
+        Verb::Reload => done(verb, unit.reload(name).await?),
         Verb::Enable => unit.enable(name).await.map(drop),
         Verb::Disable => unit.disable(name, None).await.map(drop),
         Verb::Remove => Err(not_of("programs", verb)),
@@ -57,8 +57,16 @@ fn started(status: &ProgramStatus) -> Result<(), RpcError> {
     }
 }
 
-fn done(report: JobReport) -> Result<(), RpcError> {
+/// Whether a unit that is down afterwards is what was asked for.
+const fn verb_ends(verb: Verb) -> bool {
+    matches!(verb, Verb::Stop)
+}
+
+fn done(verb: Verb, report: JobReport) -> Result<(), RpcError> {
     let why = report.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    if report.active == ActiveState::Failed && !verb_ends(verb) {
+        return Err(RpcError::conflict(format!("it has failed right after{why}")));
+    }
     match report.result {
         JobResult::Done | JobResult::Skipped => Ok(()),
         JobResult::Running => Err(RpcError::unavailable(format!("systemd is still at it{why}"))),

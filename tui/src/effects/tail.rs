@@ -84,11 +84,13 @@ impl Tail {
         let lines = cursor.is_none().then_some(LINES);
         let mut batches =
             journal.follow(unit, None, priority, None, text, None, cursor.clone(), lines).await?;
-        if cursor.is_none() && self.gone(Said::Began).await {
-            return Ok(());
-        }
+        // What is known goes only when it comes again.
+        let mut begins = cursor.is_none();
         while let Some(batch) = batches.next().await? {
             *delivered = true;
+            if std::mem::take(&mut begins) && self.gone(Said::Began).await {
+                return Ok(());
+            }
             if let Some(row) = batch.rows.last() {
                 *cursor = Some(row.cursor.clone());
             }
@@ -102,11 +104,10 @@ impl Tail {
     async fn program(&self, name: &str, delivered: &mut bool) -> Result<(), RpcError> {
         let handle = self.way.node(self.follow.node).await?;
         let mut chunks = handle.program().follow(name.to_owned(), LINES).await?;
-        if self.gone(Said::Began).await {
-            return Ok(());
-        }
         while let Some(chunk) = chunks.next().await? {
-            *delivered = true;
+            if !std::mem::replace(delivered, true) && self.gone(Said::Began).await {
+                return Ok(());
+            }
             if self.gone(Said::Output(chunk)).await {
                 return Ok(());
             }
@@ -117,11 +118,10 @@ impl Tail {
     async fn job(&self, id: &JobId, delivered: &mut bool) -> Result<(), RpcError> {
         let handle = self.way.node(self.follow.node).await?;
         let mut chunks = handle.job().follow(id.clone(), LINES).await?;
-        if self.gone(Said::Began).await {
-            return Ok(());
-        }
         while let Some(chunk) = chunks.next().await? {
-            *delivered = true;
+            if !std::mem::replace(delivered, true) && self.gone(Said::Began).await {
+                return Ok(());
+            }
             if self.gone(Said::Output(chunk)).await {
                 return Ok(());
             }

@@ -178,12 +178,14 @@ pub(crate) struct ListView<L> {
     pub(super) list: Listing,
     /// Rows came, changed or went since the table was built.
     stale: bool,
+    /// The cursor was moved: it stays on its row. Until then it is on the first, whichever that is.
+    moved: bool,
 }
 
 impl<L: Listed> Default for ListView<L> {
     fn default() -> Self {
         let list = Listing { scope: Scope::All, narrow: None, table: Table::new(L::ORDER), filter: None };
-        Self { about: L::default(), list, stale: false }
+        Self { about: L::default(), list, stale: false, moved: false }
     }
 }
 
@@ -213,6 +215,9 @@ impl<L: Listed> ListView<L> {
         });
         list.table.set_rows(rows.into_iter().map(|(id, _)| id).collect(), total);
         list.table.retain_marks(|id| L::row(scene, *id).is_some());
+        if !self.moved {
+            list.table.on_action(Action::Top, height(scene.body));
+        }
         list.table.follow(height(scene.body));
     }
 
@@ -284,8 +289,8 @@ impl<L: Listed> View for ListView<L> {
     fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope) {
         self.list.narrow = None;
         self.list.scope = scope;
+        self.moved = false;
         self.rebuild(scene);
-        self.list.table.on_action(Action::Top, height(scene.body));
     }
 
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription> {
@@ -327,7 +332,7 @@ impl<L: Listed> View for ListView<L> {
             Action::PaneNext => self.list.turn(scene, true),
             Action::PanePrevious => self.list.turn(scene, false),
             other => {
-                self.list.table.on_action(other, height(scene.body));
+                self.moved |= self.list.table.on_action(other, height(scene.body));
                 return Vec::new();
             }
         }
@@ -338,6 +343,7 @@ impl<L: Listed> View for ListView<L> {
     fn on_mouse(&mut self, scene: &Scene<'_>, mouse: Mouse) -> Vec<Request> {
         let columns = L::columns(self.list.is_single());
         on_mouse(&mut self.list.table, columns, scene.body, mouse);
+        self.moved = true;
         self.rebuild(scene);
         Vec::new()
     }
@@ -362,6 +368,7 @@ impl<L: Listed> View for ListView<L> {
     fn seek(&mut self, scene: &Scene<'_>, forward: bool, search: &Filter) -> bool {
         let hit = |id: &ItemId| L::row(scene, *id).is_some_and(|row| search.matches(&row));
         let found = self.list.table.seek(forward, hit);
+        self.moved |= found;
         self.list.table.follow(height(scene.body));
         found
     }
