@@ -22,6 +22,7 @@ pub mod occupant;
 pub mod processes;
 pub mod programs;
 pub mod rates;
+pub mod run;
 pub mod sampler;
 pub mod snapshot;
 pub mod systemd;

@@ -7,6 +7,7 @@ mod bootstrap;
 mod jobs;
 mod keeping;
 mod settings;
+mod shells;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -56,6 +57,7 @@ use crate::services::node::NodeService;
 use crate::services::process::ProcessService;
 use crate::services::program::ProgramService;
 use crate::services::revocation::RevocationService;
+use crate::services::shell::ShellService;
 use crate::services::unit::UnitService;
 use crate::store::{Store, StoreWriter};
 use crate::supervise::driver::{self as supervisor, Wiring};
@@ -157,6 +159,7 @@ impl Node {
                 Arc::new(GroupRunner),
                 (runtimes.main.clone(), parts.tasks.clone(), parts.stopping.clone()),
             ),
+            shell: parts.shells(&settings, &store, &guards.fuse).await?,
         };
         let registry = Arc::new(handlers.mount(registry, &sampler));
         transport.serve(Routes {
@@ -286,6 +289,7 @@ struct Handlers {
     program: ProgramService,
     job: JobService,
     exec: ExecService,
+    shell: ShellService,
 }
 
 impl Handlers {
@@ -301,6 +305,7 @@ impl Handlers {
             .mount(services::program::mount(self.program))
             .mount(services::exec::mount(self.exec))
             .mount(services::job::mount(self.job))
+            .mount(services::shell::mount(self.shell))
     }
 }
 

@@ -14,6 +14,7 @@ pub mod process;
 pub mod program;
 pub mod revocation;
 mod routing;
+pub mod shell;
 pub mod unit;
 
 #[cfg(test)]

@@ -23,5 +23,7 @@ mod processes;
 mod programs;
 mod refusals;
 mod revocation;
+mod shell_command;
+mod shells;
 mod units;
 mod wire;

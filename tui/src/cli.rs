@@ -24,6 +24,7 @@ pub mod programs;
 pub mod ps;
 pub mod reboot;
 pub mod session;
+pub mod shell;
 pub mod top;
 pub mod units;
 pub mod why;
@@ -135,6 +136,8 @@ pub enum MeshCommand {
     CanI(can_i::CanIArgs),
     /// Run a command on nodes
     Exec(Box<exec::ExecArgs>),
+    /// Open a terminal on a node, or attach to one again
+    Shell(Box<shell::ShellArgs>),
     /// Send a signal to a process
     Kill(kill::KillArgs),
     /// Say what started a process
@@ -266,6 +269,7 @@ impl MeshCommand {
             Self::Units(args) => args.acts(),
             Self::Call(args) => args.request()?.acts(),
             Self::Exec(args) => args.acts()?,
+            Self::Shell(args) => args.acts()?,
             Self::Reboot(args) => !args.pace.dry_run,
         })
     }
@@ -274,6 +278,7 @@ impl MeshCommand {
     fn not_reached(&self, error: CliError) -> CliError {
         match self {
             Self::Exec(args) if error.exit() == Exit::Unavailable => args.not_reached(error),
+            Self::Shell(args) if error.exit() == Exit::Unavailable => args.not_reached(error),
             _ => error,
         }
     }
@@ -295,6 +300,7 @@ impl MeshCommand {
             Self::Label(args) => label::run(session, args, streams).await,
             Self::Forget(args) => label::forget(session, args, streams).await,
             Self::Exec(args) => exec::run(session, args, streams).await,
+            Self::Shell(args) => shell::run(session, args, streams).await,
             Self::Reboot(args) => reboot::run(session, args, streams).await,
         }
     }

@@ -67,6 +67,11 @@ impl Tail {
     pub const fn end(&self) -> u64 {
         self.begin + self.bytes.len() as u64
     }
+
+    /// The terminal has got another size since.
+    pub fn resized(&mut self, size: ShellSize) {
+        self.sizes.push(Resize { at: self.end(), size });
+    }
 }
 
 /// What the head says beside the length of the stream.

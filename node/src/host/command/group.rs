@@ -78,7 +78,7 @@ fn fork(command: &Command, ends: Pipes) -> Result<Box<dyn ChildWrapper>, Command
 }
 
 /// The kernel says "no such file" for a missing directory too.
-fn check_directory(command: &Command) -> Result<(), CommandError> {
+pub(in crate::host) fn check_directory(command: &Command) -> Result<(), CommandError> {
     let path = &command.directory;
     let refuse = |why: String| {
         let why = format!("working directory {}: {why}", path.display());
@@ -91,7 +91,7 @@ fn check_directory(command: &Command) -> Result<(), CommandError> {
     }
 }
 
-fn refused(command: &Command, error: &io::Error) -> CommandError {
+pub(in crate::host) fn refused(command: &Command, error: &io::Error) -> CommandError {
     let program = command.program.clone();
     let is_there = || program.contains('/') && Path::new(&program).exists();
     match error.kind() {
@@ -111,7 +111,7 @@ fn words(error: &io::Error) -> String {
 }
 
 /// Changes this thread alone, for good.
-fn become_user(account: &Account) -> Result<(), Errno> {
+pub(in crate::host) fn become_user(account: &Account) -> Result<(), Errno> {
     let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
     let groups: Vec<Gid> = account.groups.iter().map(|&group| Gid::from_raw(group)).collect();
     set_thread_groups(&groups)?;
