@@ -125,7 +125,8 @@ impl Node {
     pub fn is_stale(&self, topic: Topic, now: Millis) -> bool {
         let Some(age) = self.age(topic, now) else { return false };
         let late = age.0 > STALE_INTERVALS * u64::from(topic.interval_ms());
-        !self.is_there() || (late && (!topic.is_silent() || self.link != Link::Connected))
+        let cut = matches!(self.link, Link::Failed { .. } | Link::Connecting);
+        !self.is_there() || (late && (!topic.is_silent() || cut))
     }
 
     /// The error that a topic ended in.

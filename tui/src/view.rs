@@ -252,7 +252,11 @@ fn footer(state: &State, area: Rect, painter: &mut Painter<'_>) {
         return;
     }
     if state.is_typing() {
-        let pieces = [("^]", Role::Key), (" leaves; every other key is the shell's", Role::Text)];
+        let pieces = if state.is_shell_over() {
+            [("Enter", Role::Key), (" goes back", Role::Text)]
+        } else {
+            [("^]", Role::Key), (" leaves; every other key is the shell's", Role::Text)]
+        };
         painter.line((area.x + 1, area.y), area.width.saturating_sub(2), &pieces);
         return;
     }

@@ -17,6 +17,11 @@ impl State {
         self.current == ViewId::Shell && self.views.shell.open.is_some()
     }
 
+    /// Whether the terminal has nothing more to show, so that its keys lead back.
+    pub fn is_shell_over(&self) -> bool {
+        self.views.shell.open.as_ref().is_some_and(|terminal| matches!(terminal.stage, Stage::Over(_)))
+    }
+
     /// Where the cursor of a terminal stands.
     pub(crate) fn terminal_cursor(&self) -> Option<(u16, u16)> {
         let terminal = self.views.shell.open.as_ref().filter(|_| self.is_typing())?;
@@ -105,7 +110,7 @@ impl State {
         let node = self.world.fleet.name_of(terminal.node);
         match (&terminal.stage, terminal.shell_id()) {
             (Stage::Attached | Stage::Broken(_), Some(id)) => {
-                self.say(format!("detached: {id} lives on at {node}; :shell lists it"));
+                self.say(format!("detached: {id} lives on at {node}; :shells lists it"));
             }
             _ => self.message = None,
         }

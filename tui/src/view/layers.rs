@@ -147,12 +147,13 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
 }
 
 /// What the `:` line knows besides actions and nodes.
-const WORDS: [(&str, &str); 10] = [
+const WORDS: [(&str, &str); 11] = [
     ("ps web-*", "processes of the nodes that match; ps all for every node"),
     ("services web-*", "their programs and units"),
     ("logs web-* ssh.service", "their journals, of one unit if it is named"),
     ("jobs web-*", "their task queues"),
-    ("shell web-1", "a shell there, left with ^]; shell alone lists those that live"),
+    ("shell web-1", "a shell there, left with ^]"),
+    ("shells web-*", "shells that live there: attach again, or end them; shells for every node"),
     ("define web-1 NAME CMD ...", "a program there; restart=always, user=U may stand before CMD"),
     ("node NAME", "charts of one node"),
     ("label k=v k-", "set and remove labels of the node, or of the marked nodes"),

@@ -14,10 +14,13 @@ use crate::app::menu::{Choice, Item, Menu};
 use crate::command::{JobVerb, Source, Subject, Topic};
 use crate::filter::Field;
 use crate::fleet::{Fleet, ItemId};
-use crate::format::plural;
+use crate::format::{fit, plural};
 use crate::widgets::table::{Cell, Column, Order};
 
 use columns::{FIELDS, Row};
+
+/// Of what a job does so much is said where it is asked about.
+const LABEL_COLUMNS: usize = 40;
 
 /// The view.
 pub(crate) type JobsView = ListView<Jobs>;
@@ -107,7 +110,7 @@ fn rows<'a>(list: &Listing, scene: &Scene<'a>) -> Vec<Row<'a>> {
 /// `1kd3f9x2 (rsync -a /srv /mnt) on web-1`.
 fn label(row: &Row<'_>) -> String {
     let what = if row.item.value.label.is_empty() { &row.item.value.work } else { &row.item.value.label };
-    format!("{} ({what}) on {}", row.item.key, row.node.name())
+    format!("{} ({}) on {}", row.item.key, fit(what, LABEL_COLUMNS, "..."), row.node.name())
 }
 
 fn change(rows: &[Row<'_>], verb: JobVerb) -> Request {

@@ -107,7 +107,7 @@ fn a_broken_line_is_said_and_an_end_goes_back() {
     tell(&mut console, ShellItem::Attached(Box::new(info)));
     assert!(!console.shows("the line broke"));
     tell(&mut console, ShellItem::Exit(ShellExit { code: Some(3), signal: None, why: None }));
-    assert!(console.shows("the shell is over: exit 3; Enter goes back"));
+    assert!(console.shows("the shell is over: exit 3") && console.shows("Enter goes back"));
     console.press("<enter>");
     assert_eq!(console.state.current(), ViewId::Fleet);
 }

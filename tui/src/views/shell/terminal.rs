@@ -14,11 +14,13 @@ use super::keys;
 use crate::command::TerminalId;
 use crate::event::{Key, ShellSaid};
 use crate::fleet::Fleet;
-use crate::format::is_hostile;
+use crate::format::{clean, head, is_hostile};
 use crate::theme::{Role, Theme};
 use crate::views::observed::say;
 use crate::widgets::paint::Painter;
 
+/// Lines that a notice over the screen takes at most.
+const NOTICE_LINES_MAX: usize = 4;
 /// Lines that can be scrolled back to.
 const SCROLLBACK_LINES: usize = 2_000;
 /// Answers to a program's questions that are kept at a time.
@@ -290,21 +292,34 @@ impl Terminal {
             }
         }
         let mut painter = Painter { buf, theme };
-        let last = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
         match &self.stage {
             Stage::Waiting => say(&mut painter, area, "opening the shell", Role::Dim),
             Stage::Attached => {}
             Stage::Broken(why) => {
-                painter.tint(last, Role::Banner);
-                let text = format!("the line broke: {why}; it is taken up again");
-                painter.text((last.x, last.y), last.width, &text, Role::Banner);
+                notice(&mut painter, area, &format!("the line broke: {why}; it is taken up again"));
             }
-            Stage::Over(why) => {
-                painter.tint(last, Role::Banner);
-                let text = format!("the shell is over: {why}; Enter goes back");
-                painter.text((last.x, last.y), last.width, &text, Role::Banner);
-            }
+            Stage::Over(why) => notice(&mut painter, area, &format!("the shell is over: {why}")),
         }
+    }
+}
+
+/// Says something over the last lines of an area, in as many as it takes.
+fn notice(painter: &mut Painter<'_>, area: Rect, text: &str) {
+    let text = clean(text);
+    let columns = usize::from(area.width.saturating_sub(1)).max(1);
+    let mut lines: Vec<&str> = Vec::new();
+    let mut rest = text.as_ref();
+    while !rest.is_empty() && lines.len() < NOTICE_LINES_MAX {
+        let part = head(rest, columns);
+        let whole = part.len() == rest.len() || part.is_empty();
+        let end = if whole { rest.len() } else { part.rfind(' ').map_or(part.len(), |at| at + 1) };
+        lines.push(&rest[..end]);
+        rest = &rest[end..];
+    }
+    let top = area.bottom().saturating_sub(lines.len() as u16).max(area.y);
+    for (line, y) in lines.iter().zip(top..area.bottom()) {
+        painter.tint(Rect { y, height: 1, ..area }, Role::Banner);
+        painter.text((area.x, y), area.width, &format!("{line:<columns$}"), Role::Banner);
     }
 }
 
