@@ -22,7 +22,10 @@ const LINE_BYTES_MAX: usize = 4_096;
 /// A node that is silent for so long lags; it gives a sign of life every second.
 const LAG: Millis = Millis(3_000);
 
-/// Where a line stands: by time, then in the order in which lines came.
+/// A clock that is off by less is taken as right: news take their time on the way.
+const CLOCK_SLACK_MS: i64 = 2_000;
+
+/// Where a line stands: by corrected time, then in the order in which lines came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     time_us: u64,
@@ -49,8 +52,10 @@ pub struct Line {
     pub node: NodeId,
     /// What it is.
     pub sort: Sort,
-    /// When it was written; of output, when it came.
+    /// When it was written, by this console's clock; of output, when it came.
     pub at: UnixMillis,
+    /// How far the clock of its node is ahead, in milliseconds; 0 for one that is right.
+    pub ahead_ms: i64,
     /// 0 (emergency) to 7 (debug).
     pub priority: u8,
     /// What the program calls itself.
@@ -70,6 +75,8 @@ struct Voice {
     /// It has said something since it joined.
     is_heard: bool,
     lags: bool,
+    /// How far its clock is ahead, in milliseconds, as far as its news show: the quickest is the best measure.
+    ahead_ms: Option<i64>,
     error: Option<RpcError>,
     /// Output that waits for the end of its line.
     partial: [String; 2],
@@ -154,12 +161,13 @@ impl Log {
                 true
             }
             Said::Journal(batch) => {
+                let ahead_ms = self.measure(node, batch.at, wall);
                 let seen = !batch.rows.is_empty() || batch.dropped > 0;
                 if batch.dropped > 0 {
                     let at = batch.rows.first().map_or(batch.at, |row| UnixMillis(row.time_us / 1_000));
-                    self.left_out(node, at, batch.dropped);
+                    self.left_out(node, UnixMillis(at.0.saturating_add_signed(-ahead_ms)), batch.dropped);
                 }
-                batch.rows.into_iter().for_each(|row| self.entry(node, row));
+                batch.rows.into_iter().for_each(|row| self.entry(node, row, ahead_ms));
                 seen
             }
             Said::Output(chunk) => {
@@ -213,6 +221,7 @@ impl Log {
             node,
             sort: Sort::Remark,
             at,
+            ahead_ms: 0,
             priority: 4,
             who: "--".to_owned(),
             unit: None,
@@ -222,19 +231,31 @@ impl Log {
         self.put(at.0.saturating_mul(1_000), line);
     }
 
-    fn entry(&mut self, node: NodeId, row: JournalRow) {
+    /// How far the clock of a node is ahead, with what it says now; 0 if that may be the way of the news.
+    fn measure(&mut self, node: NodeId, says: UnixMillis, wall: UnixMillis) -> i64 {
+        let Some(voice) = self.voices.get_mut(&node) else { return 0 };
+        let ahead_ms =
+            says.0.saturating_sub(wall.0).cast_signed() - wall.0.saturating_sub(says.0).cast_signed();
+        let best = voice.ahead_ms.map_or(ahead_ms, |known| known.max(ahead_ms));
+        voice.ahead_ms = Some(best);
+        if best.abs() < CLOCK_SLACK_MS { 0 } else { best }
+    }
+
+    fn entry(&mut self, node: NodeId, row: JournalRow, ahead_ms: i64) {
+        let time_us = row.time_us.saturating_add_signed(ahead_ms.saturating_mul(-1_000));
         let who = row.identifier.or_else(|| row.unit.clone()).unwrap_or_else(|| "-".to_owned());
         let line = Line {
             node,
             sort: Sort::Entry,
-            at: UnixMillis(row.time_us / 1_000),
+            at: UnixMillis(time_us / 1_000),
+            ahead_ms,
             priority: row.priority,
             who,
             unit: row.unit,
             pid: row.pid,
             text: row.message,
         };
-        self.put(row.time_us, line);
+        self.put(time_us, line);
     }
 
     fn output(&mut self, node: NodeId, chunk: LogChunk, wall: UnixMillis) {
@@ -277,7 +298,8 @@ impl Log {
         }
         let (sort, who, priority) =
             if of == 0 { (Sort::Stdout, "stdout", 6) } else { (Sort::Stderr, "stderr", 4) };
-        let line = Line { node, sort, at, priority, who: who.to_owned(), unit: None, pid: None, text };
+        let line =
+            Line { node, sort, at, ahead_ms: 0, priority, who: who.to_owned(), unit: None, pid: None, text };
         self.put(at.0.saturating_mul(1_000), line);
     }
 
@@ -343,6 +365,20 @@ mod tests {
         assert_eq!(texts(&log), ["1000", "7 lines left out here: too many at once", "2000", "3000"]);
         log.hear(ONE, Said::Began, NOW);
         assert_eq!(texts(&log).len(), 2, "what comes again is not there twice");
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_corrected_and_one_that_is_a_little_is_not() {
+        let wall = UnixMillis(1_000_000);
+        let from = |at_ms: u64, time_ms: u64| {
+            let rows = vec![row(time_ms * 1_000)];
+            Said::Journal(JournalBatch { seq: 0, at: UnixMillis(at_ms), rows, dropped: 0 })
+        };
+        let mut log = log();
+        log.hear(ONE, from(1_060_000, 1_059_000), (Millis(0), wall));
+        log.hear(OTHER, from(999_500, 999_400), (Millis(0), wall));
+        let lines: Vec<_> = log.lines().map(|(_, line)| (line.node, line.at.0, line.ahead_ms)).collect();
+        assert_eq!(lines, [(ONE, 999_000, 60_000), (OTHER, 999_400, 0)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use p2p_shared::id::NodeName;
 use p2p_shared::time::UnixMillis;
 
 use crate::filter::{Field, Kind, Record};
-use crate::format::date;
+use crate::format::{date, span_ms};
 use crate::log::{Line, Sort};
 use crate::theme::Role;
 use crate::widgets::table::{Cell, Column};
@@ -123,6 +123,16 @@ impl Row<'_> {
         format!("{} {} {}: {}", date(self.line.at), self.node, self.who(), self.line.text)
     }
 
+    /// What is wrong with the clock of its node; nothing if it is right.
+    fn clock(&self) -> String {
+        let off = span_ms(self.line.ahead_ms.unsigned_abs());
+        match self.line.ahead_ms {
+            0 => String::new(),
+            1.. => format!("{off} ahead of this one; the time above is corrected"),
+            _ => format!("{off} behind this one; the time above is corrected"),
+        }
+    }
+
     /// Everything about it, for reading.
     pub(super) fn facts(&self) -> Vec<(String, String)> {
         // Output bears no time of its own.
@@ -130,8 +140,10 @@ impl Row<'_> {
         let mut facts = vec![
             (time.to_owned(), format!("{}.{:03} UTC", date(self.line.at), self.line.at.0 % 1_000)),
             ("node".to_owned(), self.node.to_string()),
+            ("clock".to_owned(), self.clock()),
             ("from".to_owned(), self.who()),
         ];
+        facts.retain(|(name, value)| name != "clock" || !value.is_empty());
         facts.extend(self.line.unit.iter().map(|unit| ("unit".to_owned(), unit.clone())));
         if self.line.sort == Sort::Entry {
             facts.push(("priority".to_owned(), format!("{} ({})", self.word(), self.line.priority)));
