@@ -6,16 +6,16 @@
 mod bootstrap;
 mod keeping;
 mod settings;
+mod signing;
+mod witness;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::FutureExt;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::rpc::registry::Registry;
-use p2p_shared::tls::Credentials;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
@@ -37,9 +37,8 @@ use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
 use crate::labels::Labels;
 use crate::labels::keeper::{self, LabelKeeper};
-use crate::membership::core::record::{Facts, SharedFacts, SignedFacts};
-use crate::membership::driver::{self as membership_driver, MembershipEvent, Portrayal, Sign, Verify};
-use crate::membership::facts;
+use crate::membership::core::record::SharedFacts;
+use crate::membership::driver::{self as membership_driver, Hold, MembershipEvent, Portrayal, Sign, Verify};
 use crate::membership::handle::{Directory, MembershipHandle};
 use crate::membership::revoked::Revocations;
 use crate::naming::{self, Naming};
@@ -58,7 +57,6 @@ use crate::services::unit::UnitService;
 use crate::store::{Store, StoreWriter};
 use crate::supervise::driver::{self as supervisor, Wiring};
 use crate::transport::{self, Inbound, Routes, Transport};
-use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::services;
 
 use bootstrap::Bootstrap;
@@ -105,20 +103,15 @@ impl Node {
         let sampler = Sampler::start(Roots::default())?;
 
         let labels = Labels::new(settings.labels.clone(), store.meta(keeper::STORE_KEY)?.as_deref());
-        let sign = sign(credentials, &store);
-        let verify = verify(credentials);
+        let sign = signing::sign(credentials, &store);
+        let verify = signing::verify(credentials);
         let portrayal =
             Portrayal { addresses: settings.addresses(&transport)?, labels: labels.all(), left: false };
         let own = sign(portrayal, clock::wall().0).await.ok_or(StartError::Sign)?;
-        let known = remembered(&store, credentials)?;
+        let known = signing::remembered(&store, credentials)?;
 
-        let mut parts = Parts {
-            handle: runtimes.mesh.clone(),
-            transport: transport.clone(),
-            tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
-            revocations: Arc::clone(&revocations),
-        };
+        let hold = witness::hold(credentials, &store);
+        let mut parts = Parts::new(&runtimes, &transport, &revocations, hold);
         let (membership, own, inbound_membership, told) = parts.membership(own, known, sign, &verify);
         let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
 
@@ -147,7 +140,7 @@ impl Node {
                 fuse: guards.fuse.clone(),
             },
             revocation: RevocationService { revocations, membership: membership.clone() },
-            audit: AuditService::new(settings.data.clone()),
+            audit: AuditService::new(settings.data.clone(), store.clone()),
             program: ProgramService::new(programs, guards.fuse.clone()),
             exec: ExecService::new(
                 guards.fuse.clone(),
@@ -162,7 +155,7 @@ impl Node {
             membership: inbound_membership,
         });
         let findings = Findings { found, told, own };
-        parts.keep(&settings, store, findings, (naming, membership.clone()))?;
+        parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
         let Parts { tasks, stopping, .. } = parts;
         Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, tasks, stopping })
     }
@@ -300,6 +293,7 @@ struct Parts {
     tasks: TaskTracker,
     stopping: CancellationToken,
     revocations: Arc<Revocations>,
+    hold: Hold,
 }
 
 /// What the drivers find, for the chores.
@@ -314,6 +308,17 @@ type MembershipParts =
 type DhtParts = (Naming, Arc<DhtCounts>, mpsc::Sender<Inbound>, mpsc::Receiver<DhtEvent>);
 
 impl Parts {
+    fn new(runtimes: &Runtimes, transport: &Transport, revocations: &Arc<Revocations>, hold: Hold) -> Self {
+        Self {
+            handle: runtimes.mesh.clone(),
+            transport: transport.clone(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            revocations: Arc::clone(revocations),
+            hold,
+        }
+    }
+
     fn membership(
         &mut self,
         own: SharedFacts,
@@ -335,6 +340,7 @@ impl Parts {
             findings,
             sign,
             verify: Arc::clone(verify),
+            hold: Arc::clone(&self.hold),
             revocations: Arc::clone(&self.revocations),
             stopping: self.stopping.clone(),
         };
@@ -390,8 +396,9 @@ impl Parts {
         settings: &Settings,
         store: Store,
         findings: Findings,
-        (naming, membership): (Naming, MembershipHandle),
+        (naming, membership, audit): (Naming, MembershipHandle, Audit),
     ) -> Result<(), StartError> {
+        self.hand_over(&settings.credentials, &store, &membership, &audit);
         let Findings { found, told, own } = findings;
         let contacts = keeping::contacts(&store, &settings.credentials.trust())?;
         let kept = keeping::keep_revoked(Arc::clone(&self.revocations), store.clone());
@@ -426,56 +433,4 @@ fn seed() -> u64 {
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).expect("the system has randomness");
     u64::from_be_bytes(seed)
-}
-
-fn sign(credentials: &Arc<Credentials>, store: &Store) -> Sign {
-    let (credentials, store, started) = (Arc::clone(credentials), store.clone(), clock::wall());
-    Arc::new(move |portrayal, above| {
-        let (credentials, store) = (Arc::clone(&credentials), store.clone());
-        let signing = spawn_blocking(move || {
-            let sequence = store.next_sequence(above).map_err(|error| error.to_string())?;
-            let facts = Facts {
-                name: credentials.identity().name.clone(),
-                addresses: portrayal.addresses,
-                labels: portrayal.labels,
-                version: env!("CARGO_PKG_VERSION").into(),
-                started,
-                expires: Some(naming::expiry(clock::wall())),
-                sequence,
-                left: portrayal.left,
-            };
-            facts::sign(&credentials, facts).map_err(|error| error.to_string())
-        });
-        async move {
-            match signing.await {
-                Ok(Ok(facts)) => Some(Arc::new(facts)),
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "own facts cannot be signed");
-                    None
-                }
-                // The runtime is shutting down.
-                Err(_) => None,
-            }
-        }
-        .boxed()
-    })
-}
-
-fn verify(credentials: &Arc<Credentials>) -> Verify {
-    let trust = credentials.trust();
-    Arc::new(move |signed| match facts::verify(&trust, clock::wall(), signed) {
-        Ok(facts) => Some(Arc::new(facts)),
-        Err(error) => {
-            tracing::debug!(%error, "facts refused");
-            None
-        }
-    })
-}
-
-/// The members that an earlier run knew, as far as they can still be believed.
-fn remembered(store: &Store, credentials: &Credentials) -> Result<Vec<SharedFacts>, StartError> {
-    let (trust, now) = (credentials.trust(), clock::wall());
-    let signed = store.members()?.into_iter();
-    let signed = signed.filter_map(|bytes| codec::decode::<SignedFacts>(&bytes, Encoding::Bincode).ok());
-    Ok(signed.filter_map(|signed| facts::verify_kept(&trust, now, &signed).ok()).map(Arc::new).collect())
 }

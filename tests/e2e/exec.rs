@@ -310,7 +310,7 @@ async fn many_commands_leave_nothing_behind() {
 }
 
 /// `p2p-tui` through the first node; its exit code and what it wrote.
-async fn tui(cluster: &Cluster, line: &[&str]) -> (u8, String, String) {
+pub async fn tui(cluster: &Cluster, line: &[&str]) -> (u8, String, String) {
     let empty = tempfile::tempdir().unwrap();
     let certs = cluster.ca.operator_files(&format!("cli-{}", COMMANDS.fetch_add(1, Relaxed)), Role::Admin);
     let surroundings = Surroundings {

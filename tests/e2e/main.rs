@@ -13,6 +13,7 @@ mod doctor;
 mod echo;
 mod exec;
 mod golden;
+mod heads;
 mod hostile;
 mod import;
 mod layers;

@@ -22,6 +22,8 @@ fn harmless(method: &str) -> Value {
         "node.find" => json!({ "name": "web-1" }),
         "node.can_i" => json!({ "method": "node.info", "arguments": null }),
         "audit.list" => json!({ "filter": null, "limit": 10 }),
+        "audit.accept" => json!({ "id": NodeId::new([0; 32]) }),
+        "audit.check" => json!({ "at": "" }),
         "node.set_labels" => json!({ "set": [], "remove": [] }),
         "node.forget" => json!({ "id": NodeId::new([0; 32]) }),
         "process.list" => json!({ "filter": null }),
