@@ -116,7 +116,11 @@ impl Node {
         let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
 
         let guards = Guards::new(&settings, &store, &runtimes);
-        let registry = Registry::new(Arc::new(NodeGate::new(guards.fuse.clone(), guards.audit.clone())));
+        let registry = Registry::new(Arc::new(NodeGate::new(
+            guards.fuse.clone(),
+            Arc::clone(&revocations),
+            guards.audit.clone(),
+        )));
         let portrait = Arc::new(Portrait {
             machine: Machine::read(&Roots::default()),
             started: (Instant::now(), clock::wall()),
@@ -402,6 +406,8 @@ impl Parts {
         let Findings { found, told, own } = findings;
         let contacts = keeping::contacts(&store, &settings.credentials.trust())?;
         let kept = keeping::keep_revoked(Arc::clone(&self.revocations), store.clone());
+        self.tasks.spawn_on(until(&self.stopping, kept), &self.handle);
+        let kept = keeping::keep_told(Arc::clone(&self.revocations), store.clone());
         self.tasks.spawn_on(until(&self.stopping, kept), &self.handle);
         let (writer, writing) = StoreWriter::new(store);
         self.tasks.spawn_on(writing, &self.handle);

@@ -92,6 +92,8 @@ impl Portrait {
             revocation_epoch: self.revocations.epoch(),
             revocation_heard_ms: self.revocations.heard_ms(),
             revoked: self.revocations.own_revoked().is_some(),
+            revocation_silent_ms: self.revocations.silence().as_millis() as u64,
+            revocation_strict: self.revocations.is_strict(),
         }
     }
 }

@@ -22,6 +22,7 @@ mod permissions;
 mod processes;
 mod programs;
 mod refusals;
+mod reload;
 mod revocation;
 mod units;
 mod wire;

@@ -54,6 +54,8 @@ impl Status for Fixed {
             revocation_epoch: 0,
             revocation_heard_ms: None,
             revoked: false,
+            revocation_silent_ms: 0,
+            revocation_strict: false,
             dht_records: 0,
         }
     }

@@ -21,8 +21,10 @@ use p2p_shared::tls::PeerKind;
 use tokio::time::Instant;
 
 use super::routing;
+use crate::gate::vouch;
 use crate::labels::keeper::LabelKeeper;
 use crate::membership::handle::{Directory, ForgetError, MembershipHandle};
+use crate::membership::revoked::Revocations;
 use crate::naming::Naming;
 use crate::policy::Fuse;
 use crate::portrait::Portrait;
@@ -110,7 +112,8 @@ impl Node for NodeService {
     ) -> Result<Permit, RpcError> {
         let method = services::method(&method)
             .ok_or_else(|| RpcError::unsupported(format!("there is no method {method:?} on this node")))?;
-        Ok(permit(&self.fuse, method, context, arguments.as_deref()))
+        let guards = (&self.fuse, self.portrait.revocations.as_ref());
+        Ok(permit(guards, method, context, arguments.as_deref()))
     }
 
     async fn set_labels(
@@ -134,7 +137,12 @@ impl Node for NodeService {
 }
 
 /// What the gate would say, and whether the arguments can be those of the method.
-fn permit(fuse: &Fuse, method: &MethodSpec, context: &CallContext, arguments: Option<&str>) -> Permit {
+fn permit(
+    (fuse, revocations): (&Fuse, &Revocations),
+    method: &MethodSpec,
+    context: &CallContext,
+    arguments: Option<&str>,
+) -> Permit {
     let described = |text: &str| (method.describe)(text.as_bytes(), Encoding::Json);
     let refused = |layer: &str, error: RpcError| Permit {
         allowed: false,
@@ -146,6 +154,9 @@ fn permit(fuse: &Fuse, method: &MethodSpec, context: &CallContext, arguments: Op
     }
     if let Err(error) = fuse.judge(method, &context.caller) {
         return refused("local policy", error);
+    }
+    if let Err(error) = vouch(revocations, method) {
+        return refused("revocation", error);
     }
     match arguments.map(described) {
         Some(Err(error)) => refused("arguments", error),

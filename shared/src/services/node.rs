@@ -88,6 +88,13 @@ pub struct NodeStats {
     pub revocation_heard_ms: Option<u64>,
     /// Whether this node's own key is revoked: every member refuses it.
     pub revoked: bool,
+    /// How long nobody has shown that the revocation list in force is the newest, in milliseconds; earlier
+    /// runs of the node count too.
+    #[serde(default)]
+    pub revocation_silent_ms: u64,
+    /// Whether the node refuses everything but reading once that is more than an hour.
+    #[serde(default)]
+    pub revocation_strict: bool,
 }
 
 /// What the directory thinks of a member.
