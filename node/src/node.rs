@@ -50,6 +50,7 @@ use crate::services::exec::ExecService;
 use crate::services::journal::JournalService;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
+use crate::services::permit::Permits;
 use crate::services::process::ProcessService;
 use crate::services::program::ProgramService;
 use crate::services::revocation::RevocationService;
@@ -141,7 +142,11 @@ impl Node {
                 membership: membership.clone(),
                 naming: naming.clone(),
                 labels: labels.clone(),
-                fuse: guards.fuse.clone(),
+                permits: Permits {
+                    fuse: guards.fuse.clone(),
+                    revocations: Arc::clone(&revocations),
+                    programs: ProgramService::new(programs.clone(), guards.fuse.clone()),
+                },
             },
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),

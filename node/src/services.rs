@@ -8,6 +8,7 @@ pub mod exec;
 pub mod journal;
 pub mod monitor;
 pub mod node;
+pub mod permit;
 pub mod process;
 pub mod program;
 pub mod revocation;

@@ -102,6 +102,17 @@ impl Exec for ExecService {
     }
 }
 
+/// Whether a request would be let in: what it asks for, and whether the local policy lets its command run.
+///
+/// # Errors
+/// As the call itself.
+pub(super) fn judge(fuse: &Fuse, request: ExecRequest) -> Result<(), RpcError> {
+    limits(&request)?;
+    let Ok(command) = command(request)? else { return Ok(()) };
+    let user = command.account.as_ref().map_or_else(own_user, |account| account.name.clone());
+    fuse.judge_command(command.file(), &user)
+}
+
 fn limits(request: &ExecRequest) -> Result<Limits, RpcError> {
     let output_bytes = request.output_bytes_max.unwrap_or(OUTPUT_BYTES_DEFAULT);
     if output_bytes > OUTPUT_BYTES_MAX {

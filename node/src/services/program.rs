@@ -46,7 +46,7 @@ impl ProgramService {
     }
 
     /// Whether the local policy lets this program run, whoever defined it and when.
-    fn judge(&self, definition: &ProgramDefinition) -> Result<(), RpcError> {
+    pub(super) fn judge(&self, definition: &ProgramDefinition) -> Result<(), RpcError> {
         let named = |user: &String| {
             Account::find(&Roots::default(), user).map_or_else(|| user.clone(), |account| account.name)
         };
@@ -60,6 +60,23 @@ impl ProgramService {
         std::iter::once(&definition.command)
             .chain(probe)
             .try_for_each(|word| self.fuse.judge_command(really_run(word, directory, path), &user))
+    }
+
+    /// Whether a start of this program would be let in, of one that it defines too.
+    pub(super) async fn judge_start(
+        &self,
+        context: &CallContext,
+        name: String,
+        path: Option<String>,
+    ) -> Result<(), RpcError> {
+        let name = named(name)?;
+        match path {
+            None => self.judge(&self.supervisor.definition(&name).await?),
+            Some(path) => {
+                may_define(context)?;
+                self.judge(&ProgramDefinition::new(name, path))
+            }
+        }
     }
 
     async fn ask(&self, context: &CallContext, name: &ProgramName, order: Order) -> Result<(), RpcError> {
@@ -99,6 +116,19 @@ impl ProgramService {
             }
         }
     }
+}
+
+/// A start with a path defines a program, which needs more than a start.
+fn may_define(context: &CallContext) -> Result<(), RpcError> {
+    if !context.caller.may(Permission::Exec) {
+        let (caller, exec) = (&context.caller, Permission::Exec);
+        let text = format!(
+            "denied: role: program.start with a path: {exec} needs role {}, which {caller} has not",
+            exec.role()
+        );
+        return Err(RpcError::forbidden(text));
+    }
+    Ok(())
 }
 
 /// A text that can name a program names one, or nothing that is there.
@@ -182,14 +212,7 @@ impl Program for ProgramService {
             self.ask(context, &name, Order::Start).await?;
             return self.settled(context, &name, has_begun).await;
         };
-        if !context.caller.may(Permission::Exec) {
-            let (caller, exec) = (&context.caller, Permission::Exec);
-            let text = format!(
-                "denied: role: program.start with a path: {exec} needs role {}, which {caller} has not",
-                exec.role()
-            );
-            return Err(RpcError::forbidden(text));
-        }
+        may_define(context)?;
         let name = ProgramName::try_from(name).map_err(|error| RpcError::bad_request(error.to_string()))?;
         self.define_path(&name, path).await?;
         self.ask(context, &name, Order::Start).await?;

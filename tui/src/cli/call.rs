@@ -236,7 +236,7 @@ fn value(bytes: &[u8]) -> Result<Value, RpcError> {
 }
 
 /// Arguments as the method takes them: one object, no foreign key, nothing missing.
-fn arguments(method: &MethodSpec, text: &str) -> Result<Value, CliError> {
+pub(super) fn arguments(method: &MethodSpec, text: &str) -> Result<Value, CliError> {
     let bad = |what: String| CliError::new(Exit::Data, format!("arguments of {}: {what}", method.name));
     if text.len() > ARGUMENTS_BYTES_MAX {
         return Err(bad(format!("more than {ARGUMENTS_BYTES_MAX} bytes")));
