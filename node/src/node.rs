@@ -142,11 +142,7 @@ impl Node {
                 membership: membership.clone(),
                 naming: naming.clone(),
                 labels: labels.clone(),
-                permits: Permits {
-                    fuse: guards.fuse.clone(),
-                    revocations: Arc::clone(&revocations),
-                    programs: ProgramService::new(programs.clone(), guards.fuse.clone()),
-                },
+                permits: Permits::new(&guards.fuse, &revocations, &programs),
             },
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),

@@ -27,6 +27,7 @@ fn harmless(method: &str) -> Value {
         "node.set_labels" => json!({ "set": [], "remove": [] }),
         "node.forget" => json!({ "id": NodeId::new([0; 32]) }),
         "process.list" => json!({ "filter": null }),
+        "process.holders" => json!({ "protocol": "tcp", "local": "127.0.0.1:1", "remote": "127.0.0.1:2" }),
         "process.inspect" => process,
         "process.signal" => json!({ "target": process, "signal": "term" }),
         "process.renice" => json!({ "target": process, "nice": 0 }),

@@ -18,19 +18,24 @@ use super::program::ProgramService;
 use crate::gate::vouch;
 use crate::membership::revoked::Revocations;
 use crate::policy::Fuse;
+use crate::supervise::handle::SupervisorHandle;
 
 /// Everything that may refuse a call.
 #[derive(Debug)]
 pub struct Permits {
-    /// What anybody may do here at most.
-    pub fuse: Fuse,
-    /// Whether this node can vouch for keys.
-    pub revocations: Arc<Revocations>,
+    fuse: Fuse,
+    revocations: Arc<Revocations>,
     /// Judges definitions of programs, and those that it has.
-    pub programs: ProgramService,
+    programs: ProgramService,
 }
 
 impl Permits {
+    /// By this policy, for keys that these revocations vouch for, of the programs of this supervisor.
+    pub fn new(fuse: &Fuse, revocations: &Arc<Revocations>, programs: &SupervisorHandle) -> Self {
+        let (fuse, revocations) = (fuse.clone(), Arc::clone(revocations));
+        Self { programs: ProgramService::new(programs.clone(), fuse.clone()), fuse, revocations }
+    }
+
     /// What `context` would be told of `method`, as far as that shows beforehand.
     pub async fn of(&self, method: &MethodSpec, context: &CallContext, arguments: Option<&str>) -> Permit {
         if let Err(error) = permitted(method, &context.caller) {
