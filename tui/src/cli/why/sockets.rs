@@ -3,6 +3,7 @@
 //! Members are told by the addresses at which they are reached; each that has the address is asked who holds the
 //! connection seen from there. What is behind a translation of addresses is not found.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use futures::{StreamExt, stream};
@@ -86,15 +87,18 @@ pub(super) async fn ends(
         (index, member, holders(session, member, addresses).await)
     };
     let mut answers = stream::iter(asked).map(one).buffer_unordered(ASKED_AT_ONCE);
+    let mut failures = BTreeSet::new();
     while let Some((index, member, answer)) = answers.next().await {
         match answer {
             Ok(peers) => ends[index].peers.extend(peers),
             Err(error) if error.code == Code::Unsupported => {
-                streams.say(&format!("{}: its version cannot say who holds a connection", member.name));
+                failures.insert(format!("{}: its version cannot say who holds a connection", member.name));
             }
-            Err(error) => streams.say(&format!("{}: {}", member.name, words(&error))),
+            Err(error) => drop(failures.insert(format!("{}: {}", member.name, words(&error)))),
         }
     }
+    // A member that does not answer is told once, however many connections lead to it.
+    failures.iter().for_each(|failure| streams.say(failure));
     Ok(ends)
 }
 
