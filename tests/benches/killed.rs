@@ -11,12 +11,13 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use p2p_shared::access::Role;
 use p2p_shared::mesh::NodeHandle;
 use p2p_shared::rng::Rng;
@@ -182,6 +183,8 @@ async fn at_last(node: &NodeHandle) -> anyhow::Result<(usize, usize)> {
 
 fn main() -> anyhow::Result<()> {
     let (ca, data) = (TestCa::new("bench"), TempDir::new()?);
+    // A node begins again only on data that is its own.
+    fs::set_permissions(data.path(), fs::Permissions::from_mode(0o700))?;
     let (certs, operator) = (ca.node_files("web-1"), ca.operator("ann", Role::Admin));
     let mut rng = Rng::new(SEED);
     let watch = Watch::start();
@@ -189,7 +192,8 @@ fn main() -> anyhow::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         for round in 0..KILLS {
-            let mut program = Program::start_on(data.path(), &certs)?;
+            let started = Program::start_on(data.path(), &certs);
+            let mut program = started.with_context(|| format!("after {round} kills"))?;
             life((&mut program, &operator), (round, &mut rng)).await?;
         }
         let program = Program::start_on(data.path(), &certs)?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use p2p_shared::mesh::endpoint::ClientEndpoint;
 use p2p_shared::mesh::link::Local;
 use p2p_shared::mesh::{Mesh, NodeHandle, Resolve, Target};
@@ -18,6 +18,8 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 const START_MAX: Duration = Duration::from_secs(20);
+/// What a node says to people, beside its data.
+const SAID: &str = "stderr";
 
 /// Prints one line of a goal that is a least value.
 pub fn at_least(name: &str, value: f64, goal: f64) {
@@ -77,7 +79,8 @@ impl Program {
         line.extend(more);
         let mut command = Command::new(line[0]);
         command.args(&line[1..]).current_dir(data).stdin(Stdio::null());
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let said = fs::File::create(data.join(SAID))?;
+        let child = command.stdout(Stdio::null()).stderr(said).spawn()?;
         let (pid, quic) = (child.id(), ([0, 0, 0, 0], 0).into());
         let mut started = Self { pid, child, quic, data: data.to_owned(), _kept: None };
         started.wait_until_ready()?;
@@ -98,8 +101,12 @@ impl Program {
                 self.quic = run["quic_address"].as_str().context("no address")?.parse()?;
                 return Ok(());
             }
-            ensure!(self.child.try_wait()?.is_none(), "the node ended");
-            ensure!(began.elapsed() < START_MAX, "the node is not ready in time");
+            let said = || fs::read_to_string(self.data.join(SAID)).unwrap_or_default();
+            let ended = self.child.try_wait()?;
+            if let Some(status) = ended {
+                bail!("the node ended: {status}: {}", said());
+            }
+            ensure!(began.elapsed() < START_MAX, "the node is not ready in time: {}", said());
             std::thread::sleep(Duration::from_millis(1));
         }
     }
