@@ -8,10 +8,12 @@ pub mod chain;
 pub mod disk;
 pub mod journal;
 pub mod list;
-mod mask;
+pub mod mask;
 mod quota;
+pub mod receipts;
 pub mod record;
 pub mod verify;
+pub mod witness;
 
 #[cfg(test)]
 mod testing;
@@ -26,7 +28,7 @@ use std::time::Duration;
 use p2p_shared::counters::Counter;
 use p2p_shared::error::RpcError;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +52,7 @@ const STORE_KEY: &str = "audit_head";
 #[derive(Clone, Debug)]
 pub struct Audit {
     queue: mpsc::Sender<Job>,
+    head: watch::Receiver<Option<Head>>,
     refusals: Arc<Mutex<Quota>>,
     lost: Arc<Counter>,
 }
@@ -91,11 +94,12 @@ impl Audit {
         stopping: CancellationToken,
     ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let writer = Writer { open, journal: None, jobs, stopping };
+        let (told, head) = watch::channel(None);
+        let writer = Writer { open, journal: None, jobs, told, stopping };
         let waits = runtime.clone();
         drop(runtime.spawn_blocking(move || writer.run(&waits)));
         let refusals = Arc::new(Mutex::new(Quota::new(Instant::now().into_std())));
-        Self { queue, refusals, lost: Arc::default() }
+        Self { queue, head, refusals, lost: Arc::default() }
     }
 
     /// Records a call that is about to happen; its number. It is on disk when this returns.
@@ -133,6 +137,16 @@ impl Audit {
         if let Some(omitted) = taken {
             self.offer(What::refused(asked(), error, omitted));
         }
+    }
+
+    /// Records something about the record itself.
+    pub fn note(&self, text: String) {
+        self.offer(What::Note(text));
+    }
+
+    /// The head, now and whenever something is written; `None` until the record is open.
+    pub fn head(&self) -> watch::Receiver<Option<Head>> {
+        self.head.clone()
     }
 
     /// Returns when all that was handed over is written, or cannot be.
@@ -189,6 +203,7 @@ struct Writer<D, H> {
     open: Opening<D, H>,
     journal: Option<Journal<D, H>>,
     jobs: mpsc::Receiver<Job>,
+    told: watch::Sender<Option<Head>>,
     stopping: CancellationToken,
 }
 
@@ -245,6 +260,7 @@ impl<D: Disk, H: Heads> Writer<D, H> {
         }
         if let (true, Some(journal)) = (written.is_ok(), &mut self.journal) {
             journal.settle();
+            self.told.send_replace(Some(journal.head()));
         }
     }
 
@@ -259,6 +275,7 @@ impl<D: Disk, H: Heads> Writer<D, H> {
                 let notes = found.into_iter().chain([start]).map(|note| draft(What::Note(note)));
                 journal.append(&notes.collect::<Vec<_>>())?;
                 journal.settle();
+                self.told.send_replace(Some(journal.head()));
                 journal
             }
         };

@@ -44,6 +44,8 @@ pub struct Config {
     pub max_peers: u32,
     /// When a silent peer is dropped from the routing table.
     pub peer_timeout: Duration,
+    /// Whether calls are refused once nobody tells any more which keys are revoked.
+    pub revocation_strict: bool,
     /// Whether `/metrics` is served.
     pub metrics_enabled: bool,
     /// What is logged.
@@ -235,6 +237,7 @@ fn assemble(settings: &Settings, facts: &Facts, identity: (PathBuf, NodeName, Op
         advertise: settings.advertise.clone(),
         max_peers: settings.max_peers,
         peer_timeout: Duration::from_secs(settings.peer_timeout_s.into()),
+        revocation_strict: settings.revocation_strict,
         metrics_enabled: settings.metrics.enabled,
         log_level: settings.log_level,
         labels: settings.labels.to_labels(),

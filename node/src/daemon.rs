@@ -95,6 +95,7 @@ fn settings(config: &Config, credentials: Credentials) -> Settings {
         labels: config.labels.clone(),
         peers_max: config.max_peers as usize,
         peer_timeout: config.peer_timeout,
+        revocation_strict: config.revocation_strict,
         policy: config.policy.clone(),
     }
 }
@@ -132,6 +133,7 @@ impl RunningNode for Running {
         if self.node.fuse().replace(config.policy) {
             tracing::warn!("another local policy is in force");
         }
+        self.node.portrait().revocations.set_strict(config.revocation_strict);
         self.face.reload(&self.certs).map_err(|error| error.to_string())?;
         let (labels, membership) = (self.node.label_keeper(), self.node.membership().clone());
         let configured: Vec<Label> = config.labels;

@@ -1,28 +1,39 @@
 //! The gate of this node: what stands between a permitted call and its handler.
 //!
-//! A call enters that its role allows; the local policy is asked, and the record of what is about to happen is
-//! on disk before it happens. How it ended is recorded and logged. A read passes without waiting.
+//! A call enters that its role allows; the local policy is asked, and, where its owner chose so, whether the list
+//! of revoked keys is fresh enough; the record of what is about to happen is on disk before it happens. How it ended is recorded and logged. A read passes without waiting.
 
-use p2p_shared::error::Code;
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2p_shared::access::Role;
+use p2p_shared::error::{Code, RpcError};
 use p2p_shared::rpc::registry::{Arguments, CallContext, Decision, Gate, Outcome, Ticket};
 use p2p_shared::rpc::service::MethodSpec;
 use p2p_shared::tls::clean_text;
 
 use crate::audit::Audit;
 use crate::audit::record::{Asked, Ended};
+use crate::membership::revoked::Revocations;
 use crate::policy::Fuse;
 
-/// Local policy, then the audit.
+/// A node that heard of no revocation state for longer cannot vouch for anybody's key.
+pub const SILENCE_MAX: Duration = Duration::from_secs(3_600);
+/// Brings a node up to date: it may never be refused for its being out of date.
+const ADOPT: &str = "revocation.adopt";
+
+/// Local policy, then the age of the revocation list, then the audit.
 #[derive(Clone, Debug)]
 pub struct NodeGate {
     fuse: Fuse,
+    revocations: Arc<Revocations>,
     audit: Audit,
 }
 
 impl NodeGate {
     /// A gate of these.
-    pub const fn new(fuse: Fuse, audit: Audit) -> Self {
-        Self { fuse, audit }
+    pub const fn new(fuse: Fuse, revocations: Arc<Revocations>, audit: Audit) -> Self {
+        Self { fuse, revocations, audit }
     }
 }
 
@@ -33,7 +44,8 @@ impl Gate for NodeGate {
         context: &'a CallContext,
         arguments: Arguments<'a>,
     ) -> Decision<'a> {
-        if let Err(error) = self.fuse.judge(method, &context.caller) {
+        let judged = self.fuse.judge(method, &context.caller).and_then(|()| vouch(&self.revocations, method));
+        if let Err(error) = judged {
             return Decision::Now(Err(error));
         }
         if !method.verb.is_audited() {
@@ -60,6 +72,28 @@ impl Gate for NodeGate {
     }
 }
 
+/// Whether this node may still say whose keys are good, as far as its owner asked for that: what changes
+/// something, and what only some roles may, waits until a member has told the state of revocation again.
+///
+/// # Errors
+/// `forbidden`, with words that begin `denied: revocation_strict`.
+pub fn vouch(revocations: &Revocations, method: &MethodSpec) -> Result<(), RpcError> {
+    let is_privileged = method.verb.is_audited() || method.permission.role() > Role::Viewer;
+    if !revocations.is_strict() || !is_privileged || method.name == ADOPT {
+        return Ok(());
+    }
+    let silence = revocations.silence();
+    if silence < SILENCE_MAX {
+        return Ok(());
+    }
+    Err(RpcError::forbidden(format!(
+        "denied: revocation_strict: no member has told this node which keys are revoked for {} minutes, and its \
+         owner allows {}: connect it with another member, or set revocation_strict = false in its node.toml",
+        silence.as_secs() / 60,
+        SILENCE_MAX.as_secs() / 60
+    )))
+}
+
 fn log(method: Option<&'static MethodSpec>, context: &CallContext, outcome: &Outcome<'_>) {
     let (caller, request) = (&context.caller, context.request_id);
     let elapsed_ms = outcome.elapsed.as_millis() as u64;
@@ -82,4 +116,67 @@ fn log(method: Option<&'static MethodSpec>, context: &CallContext, outcome: &Out
 
 const fn is_refusal(code: Code) -> bool {
     matches!(code, Code::Forbidden | Code::Unauthenticated)
+}
+
+#[cfg(test)]
+mod tests {
+    use p2p_shared::id::NodeId;
+    use p2p_shared::services;
+    use p2p_shared::tls::Credentials;
+    use tempfile::TempDir;
+    use tokio::time::{advance, pause};
+
+    use super::*;
+    use crate::clock;
+    use crate::pki::{Authority, NewCa, NodeRequest, Sealing};
+
+    /// Revocations of a node whose clock the test moves.
+    fn revocations() -> (Revocations, TempDir) {
+        let directory = TempDir::new().unwrap();
+        let new = NewCa { mesh: "home".parse().unwrap(), days: 30 };
+        let authority = Authority::init(directory.path(), &new, &Sealing::Plain, clock::wall()).unwrap();
+        let request = NodeRequest { name: "web-1".parse().unwrap(), addresses: Vec::new(), days: 10 };
+        let issued = authority.issue_node(&request, clock::wall()).unwrap();
+        let credentials = Credentials::load_node(&issued.directory, clock::wall()).unwrap();
+        (Revocations::restore(NodeId::new([1; 32]), credentials.trust(), None).0, directory)
+    }
+
+    fn says(revocations: &Revocations, method: &str) -> Result<(), String> {
+        vouch(revocations, services::method(method).unwrap()).map_err(|error| error.message)
+    }
+
+    #[tokio::test]
+    async fn strict_refuses_after_an_hour_without_word_what_changes_something_and_what_few_may() {
+        pause();
+        let (revocations, _directory) = revocations();
+        advance(SILENCE_MAX * 3).await;
+        assert_eq!(says(&revocations, "exec.run"), Ok(()), "off by default");
+        revocations.set_strict(true);
+        for method in ["exec.run", "process.signal", "node.set_labels", "audit.list"] {
+            let refused = says(&revocations, method).unwrap_err();
+            assert!(refused.starts_with("denied: revocation_strict: "), "{method}: {refused}");
+            assert!(refused.contains("for 180 minutes"), "{refused}");
+        }
+        for method in ["node.info", "process.list", "journal.query", "revocation.adopt", "revocation.state"] {
+            assert_eq!(says(&revocations, method), Ok(()), "{method}");
+        }
+        revocations.note_heard();
+        assert_eq!(says(&revocations, "exec.run"), Ok(()));
+        advance(SILENCE_MAX - Duration::from_secs(1)).await;
+        assert_eq!(says(&revocations, "exec.run"), Ok(()));
+        advance(Duration::from_secs(1)).await;
+        assert!(says(&revocations, "exec.run").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_restart_is_no_way_around_it() {
+        pause();
+        let (revocations, _directory) = revocations();
+        revocations.set_strict(true);
+        assert_eq!(says(&revocations, "exec.run"), Ok(()));
+        revocations.note_silent_before(SILENCE_MAX - Duration::from_secs(60));
+        assert_eq!(says(&revocations, "exec.run"), Ok(()));
+        advance(Duration::from_secs(60)).await;
+        assert!(says(&revocations, "exec.run").is_err());
+    }
 }

@@ -9,7 +9,6 @@
 use std::path::PathBuf;
 
 pub mod abilities;
-pub mod command;
 pub mod control;
 pub mod delta;
 pub mod details;
@@ -22,9 +21,12 @@ pub mod occupant;
 pub mod processes;
 pub mod programs;
 pub mod rates;
+pub mod run;
 pub mod sampler;
+pub mod session;
 pub mod snapshot;
 pub mod systemd;
+pub mod terminal;
 
 mod source;
 mod stat;

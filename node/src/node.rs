@@ -4,18 +4,22 @@
 //! and holds no handle to anything above it.
 
 mod bootstrap;
+mod handlers;
+mod jobs;
 mod keeping;
 mod settings;
+mod shells;
+mod signing;
+mod witness;
+mod works;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::FutureExt;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::rpc::registry::Registry;
-use p2p_shared::tls::Credentials;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
@@ -30,16 +34,13 @@ use crate::dht::driver::{self as dht_driver, Judge};
 use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
 use crate::gate::NodeGate;
 use crate::host::Roots;
-use crate::host::command::group::GroupRunner;
 use crate::host::machine::Machine;
-use crate::host::programs::group::GroupRunner as ProgramRunner;
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
 use crate::labels::Labels;
 use crate::labels::keeper::{self, LabelKeeper};
-use crate::membership::core::record::{Facts, SharedFacts, SignedFacts};
-use crate::membership::driver::{self as membership_driver, MembershipEvent, Portrayal, Sign, Verify};
-use crate::membership::facts;
+use crate::membership::core::record::SharedFacts;
+use crate::membership::driver::{self as membership_driver, Hold, MembershipEvent, Portrayal, Sign, Verify};
 use crate::membership::handle::{Directory, MembershipHandle};
 use crate::membership::revoked::Revocations;
 use crate::naming::{self, Naming};
@@ -47,23 +48,19 @@ use crate::policy::Fuse;
 use crate::portrait::Portrait;
 use crate::program::Runtimes;
 use crate::services::audit::AuditService;
-use crate::services::exec::ExecService;
-use crate::services::journal::JournalService;
-use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
-use crate::services::process::ProcessService;
+use crate::services::permit::Permits;
 use crate::services::program::ProgramService;
 use crate::services::revocation::RevocationService;
-use crate::services::unit::UnitService;
 use crate::store::{Store, StoreWriter};
-use crate::supervise::driver::{self as supervisor, Wiring};
 use crate::transport::{self, Inbound, Routes, Transport};
-use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::services;
 
 use bootstrap::Bootstrap;
+use handlers::Handlers;
 use keeping::Keeper;
 pub use settings::{Settings, StartError};
+use works::Works;
 
 /// Messages of peers that wait for a driver; beyond, the sender's stream is given up.
 const INBOUND_QUEUE: usize = 256;
@@ -84,7 +81,14 @@ pub struct Node {
     labels: LabelKeeper,
     sampler: Sampler,
     guards: Guards,
+    ending: Ending,
+}
+
+/// What its end is brought about by.
+#[derive(Debug)]
+struct Ending {
     tasks: TaskTracker,
+    parting: CancellationToken,
     stopping: CancellationToken,
 }
 
@@ -99,31 +103,23 @@ impl Node {
         let store = opened(data).await?;
         // In force before the first connection.
         let revocations = Arc::new(keeping::revocations(&store, &settings)?);
-        let listen = transport::Settings { listen: settings.listen, peers_max: settings.peers_max };
-        let transport = Transport::bind(&listen, credentials, runtimes.mesh.clone())
-            .map_err(|source| StartError::Bind { address: settings.listen, source })?;
+        let transport = bound(&settings, &runtimes)?;
         let sampler = Sampler::start(Roots::default())?;
-
         let labels = Labels::new(settings.labels.clone(), store.meta(keeper::STORE_KEY)?.as_deref());
-        let sign = sign(credentials, &store);
-        let verify = verify(credentials);
+        let (sign, verify) = (signing::sign(credentials, &store), signing::verify(credentials));
         let portrayal =
             Portrayal { addresses: settings.addresses(&transport)?, labels: labels.all(), left: false };
         let own = sign(portrayal, clock::wall().0).await.ok_or(StartError::Sign)?;
-        let known = remembered(&store, credentials)?;
-
-        let mut parts = Parts {
-            handle: runtimes.mesh.clone(),
-            transport: transport.clone(),
-            tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
-            revocations: Arc::clone(&revocations),
-        };
+        let known = signing::remembered(&store, credentials)?;
+        let mut parts = Parts::new(&runtimes, &transport, &revocations, witness::hold(credentials, &store));
         let (membership, own, inbound_membership, told) = parts.membership(own, known, sign, &verify);
         let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
 
         let guards = Guards::new(&settings, &store, &runtimes);
-        let registry = Registry::new(Arc::new(NodeGate::new(guards.fuse.clone(), guards.audit.clone())));
+        let registry = Registry::new(Arc::new(guards.gate(&revocations)));
+        let systemd = Systemd::new();
+        let Works { programs, job, exec, shell } =
+            parts.works((&settings, &store), (&guards, &systemd), &runtimes.main).await?;
         let portrait = Arc::new(Portrait {
             machine: Machine::read(&Roots::default()),
             started: (Instant::now(), clock::wall()),
@@ -133,10 +129,10 @@ impl Node {
             dht: counts,
             calls: registry.counters(),
             http: OnceLock::new(),
+            jobs: job.table(),
             identity,
         });
         let labels = LabelKeeper::new(labels, store.clone());
-        let programs = supervisor::start(&settings.data, parts.supervision(&store)).await?;
         let handlers = Handlers {
             node: NodeService {
                 portrait: Arc::clone(&portrait),
@@ -144,27 +140,25 @@ impl Node {
                 membership: membership.clone(),
                 naming: naming.clone(),
                 labels: labels.clone(),
-                fuse: guards.fuse.clone(),
+                permits: Permits::new(&guards.fuse, &revocations, &programs),
             },
             revocation: RevocationService { revocations, membership: membership.clone() },
-            audit: AuditService::new(settings.data.clone()),
+            audit: AuditService::new(settings.data.clone(), store.clone()),
             program: ProgramService::new(programs, guards.fuse.clone()),
-            exec: ExecService::new(
-                guards.fuse.clone(),
-                Arc::new(GroupRunner),
-                (runtimes.main.clone(), parts.tasks.clone(), parts.stopping.clone()),
-            ),
+            job,
+            exec,
+            shell,
         };
-        let registry = Arc::new(handlers.mount(registry, &sampler));
+        let registry = Arc::new(handlers.mount(registry, (&sampler, systemd)));
         transport.serve(Routes {
             registry: Arc::clone(&registry),
             dht: inbound_dht,
             membership: inbound_membership,
         });
         let findings = Findings { found, told, own };
-        parts.keep(&settings, store, findings, (naming, membership.clone()))?;
-        let Parts { tasks, stopping, .. } = parts;
-        Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, tasks, stopping })
+        parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
+        let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
+        Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, ending })
     }
 
     /// Where the mesh reaches it.
@@ -222,18 +216,19 @@ impl Node {
 
     /// Says good-bye, closes every connection, and ends every task.
     pub async fn shutdown(self) {
+        self.ending.parting.cancel();
         if timeout(LEAVE_TIMEOUT, self.membership.leave()).await.is_err() {
             tracing::warn!("nobody heard the good-bye in time");
         }
         self.transport.close().await;
-        self.stopping.cancel();
+        self.ending.stopping.cancel();
         self.sampler.stop();
         if timeout(AUDIT_TIMEOUT, self.guards.audit.flush()).await.is_err() {
             tracing::error!("the last outcomes did not get into the audit record in time");
         }
-        self.tasks.close();
-        if timeout(TASKS_TIMEOUT, self.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.tasks.len(), "tasks did not end in time");
+        self.ending.tasks.close();
+        if timeout(TASKS_TIMEOUT, self.ending.tasks.wait()).await.is_err() {
+            tracing::warn!(left = self.ending.tasks.len(), "tasks did not end in time");
         }
     }
 }
@@ -257,6 +252,10 @@ impl Guards {
             _recording: recording.drop_guard(),
         }
     }
+
+    fn gate(&self, revocations: &Arc<Revocations>) -> NodeGate {
+        NodeGate::new(self.fuse.clone(), Arc::clone(revocations), self.audit.clone())
+    }
 }
 
 /// The database, and what the first hello needs: the one waits for the disk while the other computes.
@@ -269,28 +268,11 @@ async fn opened(data: &Path) -> Result<Store, StartError> {
     Ok(store)
 }
 
-/// What answers calls, beside what needs the sampler alone.
-struct Handlers {
-    node: NodeService,
-    revocation: RevocationService,
-    audit: AuditService,
-    program: ProgramService,
-    exec: ExecService,
-}
-
-impl Handlers {
-    fn mount(self, registry: Registry, sampler: &Sampler) -> Registry {
-        registry
-            .mount(services::node::mount(self.node))
-            .mount(services::process::mount(ProcessService::new(sampler.clone())))
-            .mount(services::monitor::mount(MonitorService::new(sampler)))
-            .mount(services::revocation::mount(self.revocation))
-            .mount(services::audit::mount(self.audit))
-            .mount(services::unit::mount(UnitService::new(Systemd::new())))
-            .mount(services::journal::mount(JournalService))
-            .mount(services::program::mount(self.program))
-            .mount(services::exec::mount(self.exec))
-    }
+/// The endpoint, bound.
+fn bound(settings: &Settings, runtimes: &Runtimes) -> Result<Transport, StartError> {
+    let listen = transport::Settings { listen: settings.listen, peers_max: settings.peers_max };
+    Transport::bind(&listen, &settings.credentials, runtimes.mesh.clone())
+        .map_err(|source| StartError::Bind { address: settings.listen, source })
 }
 
 /// What every task is given.
@@ -298,8 +280,11 @@ struct Parts {
     handle: Handle,
     transport: Transport,
     tasks: TaskTracker,
+    /// Cancelled while callers can still be told.
+    parting: CancellationToken,
     stopping: CancellationToken,
     revocations: Arc<Revocations>,
+    hold: Hold,
 }
 
 /// What the drivers find, for the chores.
@@ -314,6 +299,18 @@ type MembershipParts =
 type DhtParts = (Naming, Arc<DhtCounts>, mpsc::Sender<Inbound>, mpsc::Receiver<DhtEvent>);
 
 impl Parts {
+    fn new(runtimes: &Runtimes, transport: &Transport, revocations: &Arc<Revocations>, hold: Hold) -> Self {
+        Self {
+            handle: runtimes.mesh.clone(),
+            transport: transport.clone(),
+            tasks: TaskTracker::new(),
+            parting: CancellationToken::new(),
+            stopping: CancellationToken::new(),
+            revocations: Arc::clone(revocations),
+            hold,
+        }
+    }
+
     fn membership(
         &mut self,
         own: SharedFacts,
@@ -335,6 +332,7 @@ impl Parts {
             findings,
             sign,
             verify: Arc::clone(verify),
+            hold: Arc::clone(&self.hold),
             revocations: Arc::clone(&self.revocations),
             stopping: self.stopping.clone(),
         };
@@ -373,28 +371,20 @@ impl Parts {
         (Naming::new(handle, mesh, Arc::clone(verify)), counts, inbound_tx, found)
     }
 
-    fn supervision(&self, store: &Store) -> Wiring {
-        Wiring {
-            store: store.clone(),
-            runner: Arc::new(ProgramRunner::new(Roots::default())),
-            roots: Roots::default(),
-            seed: seed(),
-            tasks: self.tasks.clone(),
-            stopping: self.stopping.clone(),
-        }
-    }
-
     /// The tasks that keep, publish and join.
     fn keep(
         &mut self,
         settings: &Settings,
         store: Store,
         findings: Findings,
-        (naming, membership): (Naming, MembershipHandle),
+        (naming, membership, audit): (Naming, MembershipHandle, Audit),
     ) -> Result<(), StartError> {
+        self.hand_over(&settings.credentials, &store, &membership, &audit);
         let Findings { found, told, own } = findings;
         let contacts = keeping::contacts(&store, &settings.credentials.trust())?;
         let kept = keeping::keep_revoked(Arc::clone(&self.revocations), store.clone());
+        self.tasks.spawn_on(until(&self.stopping, kept), &self.handle);
+        let kept = keeping::keep_told(Arc::clone(&self.revocations), store.clone());
         self.tasks.spawn_on(until(&self.stopping, kept), &self.handle);
         let (writer, writing) = StoreWriter::new(store);
         self.tasks.spawn_on(writing, &self.handle);
@@ -426,56 +416,4 @@ fn seed() -> u64 {
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).expect("the system has randomness");
     u64::from_be_bytes(seed)
-}
-
-fn sign(credentials: &Arc<Credentials>, store: &Store) -> Sign {
-    let (credentials, store, started) = (Arc::clone(credentials), store.clone(), clock::wall());
-    Arc::new(move |portrayal, above| {
-        let (credentials, store) = (Arc::clone(&credentials), store.clone());
-        let signing = spawn_blocking(move || {
-            let sequence = store.next_sequence(above).map_err(|error| error.to_string())?;
-            let facts = Facts {
-                name: credentials.identity().name.clone(),
-                addresses: portrayal.addresses,
-                labels: portrayal.labels,
-                version: env!("CARGO_PKG_VERSION").into(),
-                started,
-                expires: Some(naming::expiry(clock::wall())),
-                sequence,
-                left: portrayal.left,
-            };
-            facts::sign(&credentials, facts).map_err(|error| error.to_string())
-        });
-        async move {
-            match signing.await {
-                Ok(Ok(facts)) => Some(Arc::new(facts)),
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "own facts cannot be signed");
-                    None
-                }
-                // The runtime is shutting down.
-                Err(_) => None,
-            }
-        }
-        .boxed()
-    })
-}
-
-fn verify(credentials: &Arc<Credentials>) -> Verify {
-    let trust = credentials.trust();
-    Arc::new(move |signed| match facts::verify(&trust, clock::wall(), signed) {
-        Ok(facts) => Some(Arc::new(facts)),
-        Err(error) => {
-            tracing::debug!(%error, "facts refused");
-            None
-        }
-    })
-}
-
-/// The members that an earlier run knew, as far as they can still be believed.
-fn remembered(store: &Store, credentials: &Credentials) -> Result<Vec<SharedFacts>, StartError> {
-    let (trust, now) = (credentials.trust(), clock::wall());
-    let signed = store.members()?.into_iter();
-    let signed = signed.filter_map(|bytes| codec::decode::<SignedFacts>(&bytes, Encoding::Bincode).ok());
-    Ok(signed.filter_map(|signed| facts::verify_kept(&trust, now, &signed).ok()).map(Arc::new).collect())
 }

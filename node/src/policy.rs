@@ -19,6 +19,8 @@ use p2p_shared::error::RpcError;
 use p2p_shared::rpc::service::MethodSpec;
 use p2p_shared::services;
 
+use crate::shells::limits::ShellLimits;
+
 pub use pattern::{CommandPattern, MethodPattern};
 pub use settings::template;
 
@@ -36,6 +38,7 @@ pub struct Policy {
     stopped: BTreeSet<&'static str>,
     commands: Option<Vec<CommandPattern>>,
     run_as: Option<Vec<String>>,
+    shells: ShellLimits,
     file_roots: Option<Vec<PathBuf>>,
     scan_targets: Option<Vec<String>>,
 }
@@ -83,6 +86,11 @@ impl Policy {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What shells are bounded by.
+    pub const fn shells(&self) -> ShellLimits {
+        self.shells
     }
 
     /// Directories that calls may reach; `None`: no limit but the caller's permission.

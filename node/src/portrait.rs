@@ -14,6 +14,7 @@ use crate::clock;
 use crate::dht::handle::DhtCounts;
 use crate::host::Roots;
 use crate::host::machine::{Machine, OwnUsage};
+use crate::jobs::table::Table;
 use crate::membership::handle::MembershipHandle;
 use crate::membership::revoked::Revocations;
 use crate::transport::Transport;
@@ -39,6 +40,8 @@ pub struct Portrait {
     pub calls: Arc<CallCounters>,
     /// Where the HTTP face listens, once it does.
     pub http: OnceLock<SocketAddr>,
+    /// Its task queue.
+    pub jobs: Arc<Table>,
 }
 
 impl Portrait {
@@ -92,6 +95,9 @@ impl Portrait {
             revocation_epoch: self.revocations.epoch(),
             revocation_heard_ms: self.revocations.heard_ms(),
             revoked: self.revocations.own_revoked().is_some(),
+            jobs: self.jobs.counts(),
+            revocation_silent_ms: self.revocations.silence().as_millis() as u64,
+            revocation_strict: self.revocations.is_strict(),
         }
     }
 }

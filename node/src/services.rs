@@ -5,13 +5,17 @@
 
 pub mod audit;
 pub mod exec;
+mod followed;
+pub mod job;
 pub mod journal;
 pub mod monitor;
 pub mod node;
+pub mod permit;
 pub mod process;
 pub mod program;
 pub mod revocation;
 mod routing;
+pub mod shell;
 pub mod unit;
 
 #[cfg(test)]

@@ -36,24 +36,33 @@ pub enum Permission {
     ProgramRead,
     /// Start, stop and restart the programs that are defined.
     ProgramControl,
-    /// Run anything: commands, and definitions of programs.
+    /// Read jobs: what is queued, runs and has ended, never what it wrote.
+    JobRead,
+    /// Call jobs off, have them done once more, forget them, and read what they wrote.
+    JobControl,
+    /// Run anything: commands, jobs, and definitions of programs.
     Exec,
+    /// Interactive terminals, and their recordings.
+    Shell,
 }
 
 impl Permission {
     /// Every permission, in the order of the table in README.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::NodeRead,
         Self::MonitorRead,
         Self::ProcessRead,
         Self::ProgramRead,
         Self::UnitRead,
         Self::JournalRead,
+        Self::JobRead,
         Self::ProcessControl,
         Self::ProgramControl,
         Self::UnitControl,
+        Self::JobControl,
         Self::NodeLabel,
         Self::Exec,
+        Self::Shell,
         Self::AuditRead,
     ];
 
@@ -65,9 +74,12 @@ impl Permission {
             | Self::ProcessRead
             | Self::ProgramRead
             | Self::UnitRead
-            | Self::JournalRead => Role::Viewer,
-            Self::ProcessControl | Self::ProgramControl | Self::UnitControl => Role::Operator,
-            Self::NodeLabel | Self::Exec | Self::AuditRead => Role::Admin,
+            | Self::JournalRead
+            | Self::JobRead => Role::Viewer,
+            Self::ProcessControl | Self::ProgramControl | Self::UnitControl | Self::JobControl => {
+                Role::Operator
+            }
+            Self::NodeLabel | Self::Exec | Self::Shell | Self::AuditRead => Role::Admin,
         }
     }
 
@@ -85,7 +97,10 @@ impl Permission {
             Self::UnitControl => "unit_control",
             Self::ProgramRead => "program_read",
             Self::ProgramControl => "program_control",
+            Self::JobRead => "job_read",
+            Self::JobControl => "job_control",
             Self::Exec => "exec",
+            Self::Shell => "shell",
         }
     }
 }

@@ -19,3 +19,4 @@ pub mod selector;
 pub mod services;
 pub mod time;
 pub mod tls;
+pub mod witness;

@@ -11,12 +11,14 @@ use crate::rpc::service::{MethodSpec, ServiceSpec};
 
 pub mod audit;
 pub mod exec;
+pub mod job;
 pub mod journal;
 pub mod monitor;
 pub mod node;
 pub mod process;
 pub mod program;
 pub mod revocation;
+pub mod shell;
 pub mod unit;
 
 macro_rules! services {
@@ -36,7 +38,7 @@ macro_rules! services {
     };
 }
 
-services!(node, process, monitor, revocation, audit, unit, journal, program, exec);
+services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job);
 
 impl<C: Call> Services for C {}
 

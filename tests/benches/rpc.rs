@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use p2p_node::audit::Audit;
 use p2p_node::gate::NodeGate;
+use p2p_node::membership::revoked::Revocations;
 use p2p_node::policy::Fuse;
 use p2p_node::store::Store;
 use p2p_node::transport::{Routes, Settings, Transport};
@@ -117,7 +118,8 @@ async fn serve_ours(
         &Handle::current(),
         CancellationToken::new(),
     );
-    let gate = Arc::new(NodeGate::new(Fuse::default(), audit));
+    let (revocations, _) = Revocations::restore(credentials.identity().id, credentials.trust(), None);
+    let gate = Arc::new(NodeGate::new(Fuse::default(), Arc::new(revocations), audit));
     let registry = Arc::new(Registry::new(gate).mount(contract::mount(EchoService)));
     // Nobody sends messages of DHT and membership here.
     let ((dht, _), (membership, _)) = (mpsc::channel(1), mpsc::channel(1));

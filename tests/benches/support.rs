@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use p2p_shared::mesh::endpoint::ClientEndpoint;
 use p2p_shared::mesh::link::Local;
 use p2p_shared::mesh::{Mesh, NodeHandle, Resolve, Target};
@@ -18,6 +18,8 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 const START_MAX: Duration = Duration::from_secs(20);
+/// What a node says to people, beside its data.
+const SAID: &str = "stderr";
 
 /// Prints one line of a goal that is a least value.
 pub fn at_least(name: &str, value: f64, goal: f64) {
@@ -42,7 +44,9 @@ pub struct Program {
     child: Child,
     pid: u32,
     pub quic: SocketAddr,
-    _data: TempDir,
+    data: PathBuf,
+    // Of a node whose data nobody else needs.
+    _kept: Option<TempDir>,
 }
 
 impl Program {
@@ -54,16 +58,31 @@ impl Program {
     /// The same, under another command.
     pub fn start_under(wrapper: &[&str], certs: &Path, more: &[&str]) -> anyhow::Result<Self> {
         let data = TempDir::new()?;
+        let mut started = Self::spawn(wrapper, (data.path(), certs), more)?;
+        started._kept = Some(data);
+        Ok(started)
+    }
+
+    /// Starts one on data that an earlier one left.
+    pub fn start_on(data: &Path, certs: &Path) -> anyhow::Result<Self> {
+        // What a killed one left, which says where it was.
+        let _ = fs::remove_file(data.join("run.json"));
+        Self::spawn(&[], (data, certs), &[])
+    }
+
+    fn spawn(wrapper: &[&str], (data, certs): (&Path, &Path), more: &[&str]) -> anyhow::Result<Self> {
         let binary = binary()?;
         let mut line: Vec<&str> = wrapper.to_vec();
-        let (certs, path) = (text(certs)?, text(data.path())?);
+        let (certs, path) = (text(certs)?, text(data)?);
         line.extend([text(&binary)?, "run", "--certs", certs, "--data", path, "--host", "127.0.0.1"]);
         line.extend(["--port", "0", "--dht-port", "0"]);
         line.extend(more);
         let mut command = Command::new(line[0]);
-        command.args(&line[1..]).current_dir(data.path()).stdin(Stdio::null());
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut started = Self { pid: child.id(), child, quic: ([0, 0, 0, 0], 0).into(), _data: data };
+        command.args(&line[1..]).current_dir(data).stdin(Stdio::null());
+        let said = fs::File::create(data.join(SAID))?;
+        let child = command.stdout(Stdio::null()).stderr(said).spawn()?;
+        let (pid, quic) = (child.id(), ([0, 0, 0, 0], 0).into());
+        let mut started = Self { pid, child, quic, data: data.to_owned(), _kept: None };
         started.wait_until_ready()?;
         Ok(started)
     }
@@ -74,7 +93,7 @@ impl Program {
     }
 
     fn wait_until_ready(&mut self) -> anyhow::Result<()> {
-        let (path, began) = (self._data.path().join("run.json"), Instant::now());
+        let (path, began) = (self.data.join("run.json"), Instant::now());
         loop {
             if let Some(run) =
                 fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok())
@@ -82,8 +101,12 @@ impl Program {
                 self.quic = run["quic_address"].as_str().context("no address")?.parse()?;
                 return Ok(());
             }
-            ensure!(self.child.try_wait()?.is_none(), "the node ended");
-            ensure!(began.elapsed() < START_MAX, "the node is not ready in time");
+            let said = || fs::read_to_string(self.data.join(SAID)).unwrap_or_default();
+            let ended = self.child.try_wait()?;
+            if let Some(status) = ended {
+                bail!("the node ended: {status}: {}", said());
+            }
+            ensure!(began.elapsed() < START_MAX, "the node is not ready in time: {}", said());
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -111,6 +111,45 @@ async fn who_asks_beforehand_gets_the_answer_of_the_call() {
 }
 
 #[tokio::test]
+async fn arguments_are_judged_beforehand_as_by_the_call() {
+    let cluster = Cluster::start(1).await;
+    let admin = cluster.admin(0);
+    cluster.fuse(0).replace(policy("commands = [\"/usr/bin/id\"]\nrun_as = [\"root\"]"));
+    let ask = async |method: &str, arguments: serde_json::Value| {
+        let permit = admin.node().can_i(method.into(), Some(arguments.to_string())).await.unwrap();
+        (permit.layer.unwrap_or_else(|| "allowed".to_owned()), permit.message)
+    };
+    let run = |program: &str, user: Option<&str>| {
+        let command = serde_json::json!({ "program": { "program": program, "arguments": [] } });
+        serde_json::json!({ "request": { "command": command, "user": user } })
+    };
+    let (layer, message) = ask("exec.run", run("/bin/sh", None)).await;
+    assert_eq!((layer.as_str(), message.starts_with("denied: local policy: ")), ("local policy", true));
+    let (layer, message) = ask("exec.run", run("/usr/bin/id", Some("nobody"))).await;
+    assert_eq!((layer.as_str(), message.contains("as \"nobody\"")), ("local policy", true), "{message}");
+    let (layer, message) = ask("exec.run", run("", None)).await;
+    assert_eq!((layer.as_str(), message.as_str()), ("arguments", "the command is empty"));
+    let (layer, _) = ask(
+        "program.define",
+        serde_json::json!({
+            "definition": { "name": "a", "command": "/bin/sleep" }, "replace": false
+        }),
+    )
+    .await;
+    assert_eq!(layer, "local policy");
+    let (layer, _) = ask("program.start", serde_json::json!({ "name": "nobody", "path": null })).await;
+    assert_eq!(layer, "arguments", "there is no such program");
+    let operator = cluster.operator(Role::Operator).node(cluster.name(0));
+    let path = serde_json::json!({ "name": "a", "path": "/usr/bin/id" }).to_string();
+    let permit = operator.node().can_i("program.start".into(), Some(path)).await.unwrap();
+    assert_eq!(permit.layer.as_deref(), Some("role"), "{permit:?}");
+    cluster.fuse(0).replace(Policy::default());
+    assert_eq!(ask("exec.run", run("/bin/sh", None)).await.0, "allowed");
+    let record = admin.audit().list(Some("method:exec.*".into()), 10).await.unwrap();
+    assert!(record.is_empty(), "asking is not doing: {record:?}");
+}
+
+#[tokio::test]
 async fn the_record_outlasts_a_restart_and_shows_what_was_changed() {
     let mut cluster = Cluster::start(1).await;
     cluster.admin(0).node().set_labels(Vec::new(), Vec::new()).await.unwrap();

@@ -71,11 +71,17 @@ impl World {
 
     /// The program with these arguments, and nothing of our own environment.
     pub fn program(&self, data: &Path, args: &[&str]) -> Program {
+        self.program_with(data, args, &[])
+    }
+
+    /// The same, with these variables.
+    pub fn program_with(&self, data: &Path, args: &[&str], env: &[(&str, &str)]) -> Program {
         let log = data.with_extension("log");
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "binary::program_under_test", "--nocapture"])
             .env_clear()
             .env(ARGS, args.join("\n"))
+            .envs(env.iter().copied())
             .current_dir(self.root.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -87,6 +93,11 @@ impl World {
 
     /// `p2p-node run` on any ports, and more arguments.
     pub fn run(&self, name: &str, certs: &Path, more: &[&str]) -> Program {
+        self.run_with(name, certs, more, &[])
+    }
+
+    /// The same, with these variables.
+    pub fn run_with(&self, name: &str, certs: &Path, more: &[&str], env: &[(&str, &str)]) -> Program {
         let data = self.data(name);
         let (certs, path) = (certs.to_str().unwrap(), data.to_str().unwrap());
         let run = [
@@ -102,7 +113,7 @@ impl World {
             "--dht-port",
             "0",
         ];
-        self.program(&data, &[&run, more].concat())
+        self.program_with(&data, &[&run, more].concat(), env)
     }
 
     /// `p2p-node doctor` for a node that was started by [`World::run`]: its code and its report.
@@ -161,7 +172,8 @@ impl Program {
         (address("quic_address"), address("http_address"))
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }

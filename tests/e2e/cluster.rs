@@ -121,6 +121,7 @@ impl Cluster {
             labels: Vec::new(),
             peers_max: 100,
             peer_timeout: Duration::from_secs(60),
+            revocation_strict: false,
             policy: Policy::default(),
         };
         let (end, ended) = oneshot::channel();

@@ -1,6 +1,7 @@
 //! Commands through a node: what comes back, and what is left behind when they are cut short (nothing).
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,6 +20,7 @@ use p2p_tui::cli::run_line;
 use p2p_tui::effects::settings::Surroundings;
 
 use crate::audit::policy;
+use crate::ca::TestCa;
 use crate::cluster::{Cluster, LONG, eventually};
 use crate::echo::soon;
 
@@ -130,9 +132,9 @@ async fn what_cannot_be_run_is_said_as_shells_say_it() {
     for (request, expected, words) in [
         (program("no-such-program", &[]), 127, "no such program in /usr/local/sbin:"),
         (program("/no/such/program", &[]), 127, "no such file"),
-        (program(plain.to_str().unwrap(), &[]), 126, "permission denied"),
+        (program(plain.to_str().unwrap(), &[]), 126, "not executable"),
         (program(script.to_str().unwrap(), &[]), 126, "interpreter"),
-        (program("/", &[]), 126, "permission denied"),
+        (program("/", &[]), 126, "not executable"),
         (
             ExecRequest { directory: Some("/gone".into()), ..program("true", &[]) },
             126,
@@ -310,15 +312,20 @@ async fn many_commands_leave_nothing_behind() {
 }
 
 /// `p2p-tui` through the first node; its exit code and what it wrote.
-async fn tui(cluster: &Cluster, line: &[&str]) -> (u8, String, String) {
+pub async fn tui(cluster: &Cluster, line: &[&str]) -> (u8, String, String) {
+    tui_by(&cluster.ca, cluster.address(0), line).await
+}
+
+/// The same through any node, as an administrator of this mesh.
+pub async fn tui_by(ca: &TestCa, entrance: SocketAddr, line: &[&str]) -> (u8, String, String) {
     let empty = tempfile::tempdir().unwrap();
-    let certs = cluster.ca.operator_files(&format!("cli-{}", COMMANDS.fetch_add(1, Relaxed)), Role::Admin);
+    let certs = ca.operator_files(&format!("cli-{}", COMMANDS.fetch_add(1, Relaxed)), Role::Admin);
     let surroundings = Surroundings {
         config: Some(empty.path().join("config")),
         here: empty.path().to_owned(),
         ..Surroundings::default()
     };
-    let entrance = cluster.address(0).to_string();
+    let entrance = entrance.to_string();
     let all = ["p2p-tui", "--node", &entrance, "--certs", certs.to_str().unwrap()];
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut streams = Streams { out: &mut out, err: &mut err, answers: None, width: None };

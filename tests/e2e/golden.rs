@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use p2p_node::membership::core::message::{Body, Gossip, Message, View};
+use p2p_node::membership::wire;
 use p2p_shared::access::{Permission, Proof};
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, hex};
@@ -14,6 +16,7 @@ use p2p_shared::services;
 use p2p_shared::services::node::{Member, MemberState};
 use p2p_shared::services::process::{ProcessRef, Signal, signal};
 use p2p_shared::time::UnixMillis;
+use p2p_shared::witness::Statement;
 
 /// Compares with a golden file, or writes it where `P2P_GOLDEN=write` asks for that.
 fn golden(name: &str, text: &str) {
@@ -62,6 +65,13 @@ fn member() -> Member {
     }
 }
 
+/// A head of an audit record on its way to another member.
+fn audit_head() -> Vec<u8> {
+    let head = Statement { certificate: vec![1], payload: vec![2; 2], signature: vec![3; 3] };
+    let view = View { sequence: 1, fingerprint: 2, revoked: 3 };
+    wire::encode(&Message { view, body: Body::AuditHead { head }, gossip: Gossip::default() }).unwrap()
+}
+
 #[test]
 fn the_bytes_on_the_wire_are_the_golden_ones() {
     let target = ProcessRef { boot_id: "boot".into(), pid: 70_000, start_ticks: 5 };
@@ -75,6 +85,7 @@ fn the_bytes_on_the_wire_are_the_golden_ones() {
         ("frame", framed.to_vec()),
         ("process.signal arguments", encode(&args, Encoding::Bincode).unwrap().to_vec()),
         ("node.members item", encode(&member(), Encoding::Bincode).unwrap().to_vec()),
+        ("membership audit head", audit_head()),
         ("error", encode(&RpcError::conflict("no longer that process"), Encoding::Json).unwrap().to_vec()),
     ] {
         text.push_str(&format!("{name}: {}\n", hex(&bytes)));

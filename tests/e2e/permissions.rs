@@ -22,9 +22,12 @@ fn harmless(method: &str) -> Value {
         "node.find" => json!({ "name": "web-1" }),
         "node.can_i" => json!({ "method": "node.info", "arguments": null }),
         "audit.list" => json!({ "filter": null, "limit": 10 }),
+        "audit.accept" => json!({ "id": NodeId::new([0; 32]) }),
+        "audit.check" => json!({ "at": "" }),
         "node.set_labels" => json!({ "set": [], "remove": [] }),
         "node.forget" => json!({ "id": NodeId::new([0; 32]) }),
         "process.list" => json!({ "filter": null }),
+        "process.holders" => json!({ "protocol": "tcp", "local": "127.0.0.1:1", "remote": "127.0.0.1:2" }),
         "process.inspect" => process,
         "process.signal" => json!({ "target": process, "signal": "term" }),
         "process.renice" => json!({ "target": process, "nice": 0 }),
@@ -36,9 +39,19 @@ fn harmless(method: &str) -> Value {
         "process.watch" | "monitor.watch" => json!({ "interval_ms": 1_000 }),
         "unit.status" | "unit.file" | "unit.start" | "unit.stop" | "unit.restart" | "unit.reload"
         | "unit.enable" | "unit.disable" | "unit.mask" | "unit.unmask" => json!({ "unit": "p2p-nowhere" }),
+        "job.list" => json!({ "filter": null, "before": null, "limit": 1 }),
+        "job.output" | "job.follow" => json!({ "id": "0", "lines": 1 }),
+        "job.inspect" | "job.track" | "job.cancel" | "job.retry" | "job.remove" => json!({ "id": "0" }),
+        "job.submit" => {
+            let command = json!({ "program": { "program": "true", "arguments": [] } });
+            json!({ "request": { "work": { "command": { "command": command } } } })
+        }
         "exec.run" => {
             json!({ "request": { "command": { "program": { "program": "true", "arguments": [] } } } })
         }
+        "shell.open" => json!({ "request": { "user": "nobody-here", "term": "dumb" } }),
+        "shell.attach" => json!({ "to": { "id": "nobody" } }),
+        "shell.end" | "shell.replay" => json!({ "id": "nobody" }),
         _ => json!({}),
     }
 }

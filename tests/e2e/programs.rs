@@ -133,12 +133,18 @@ async fn what_cannot_start_is_told_with_its_reason() {
         definition
     };
     for (definition, words) in [
-        (with(&|a| a.command = "/no/such/thing".into()), "there is no command /no/such/thing"),
-        (with(&|a| a.command = "no-such-thing".into()), "there is no command no-such-thing in /usr"),
-        (with(&|a| a.command = plain.clone()), "plain is not executable"),
-        (with(&|a| a.working_directory = Some("/no/such".into())), "there is no directory /no/such"),
-        (with(&|a| a.user = Some("nobody-at-all".into())), "this machine knows no user nobody-at-all"),
-        (with(&|a| a.group = Some("nobody-at-all".into())), "this machine knows no group nobody-at-all"),
+        (with(&|a| a.command = "/no/such/thing".into()), "cannot run \"/no/such/thing\": no such file"),
+        (
+            with(&|a| a.command = "no-such-thing".into()),
+            "cannot run \"no-such-thing\": no such program in /usr",
+        ),
+        (with(&|a| a.command = plain.clone()), "plain\": it is not executable"),
+        (
+            with(&|a| a.working_directory = Some("/no/such".into())),
+            "working directory /no/such: no such file",
+        ),
+        (with(&|a| a.user = Some("nobody-at-all".into())), "this machine knows no user \"nobody-at-all\""),
+        (with(&|a| a.group = Some("nobody-at-all".into())), "this machine knows no group \"nobody-at-all\""),
     ] {
         let status = begin(&node, definition).await;
         assert_eq!(status.info.state, ProgramState::Failed, "{words}");

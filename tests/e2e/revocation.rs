@@ -20,7 +20,7 @@ const SPREAD: Duration = Duration::from_secs(5);
 const SWEPT: Duration = Duration::from_secs(1);
 
 /// Hands a list to one node, as `ca.sh revoke --push` does.
-async fn push(cluster: &Cluster, index: usize, list: &SignedRevoked) -> Verdict {
+pub async fn push(cluster: &Cluster, index: usize, list: &SignedRevoked) -> Verdict {
     let node = cluster.as_seen_by(&cluster.ca.courier()).node(cluster.name(index));
     let adopted = soon("the push", node.revocation().adopt(list.bytes.clone())).await.unwrap();
     assert!(adopted.kept, "on disk before it is confirmed");

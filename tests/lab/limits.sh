@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs in the lab's virtual machine, beside the node's package: limits that a kernel enforces, and the node under them.
 #
-#   scripts/lab.sh vm run tests/lab/limits.sh target/debian/p2p-node_*.deb
+#   scripts/lab.sh vm run tests/lab/limits.sh target/debian/p2p-{node,tui}_*.deb
 #
 # Prints a line for each thing shown, begun by its name; the first that does not hold ends it.
 set -euo pipefail
@@ -52,11 +52,14 @@ program() {
 
 install_node() {
     export P2P_CA_DIR=/root/ca
-    dpkg -i p2p-node_*.deb >/dev/null
+    dpkg -i p2p-node_*.deb p2p-tui_*.deb >/dev/null
     {
         p2p-node ca init --mesh vm --no-passphrase
         p2p-node ca issue node vm --address 127.0.0.1
         p2p-node ca bundle node vm >/root/vm.tar
+        p2p-node ca issue operator ann --role admin --no-passphrase
+        p2p-node ca bundle operator ann >/root/ann.tar
+        p2p-tui import /root/ann.tar
     } 2>&1 | grep -v '^$' >&2
     install -d -m 700 /etc/p2p-admin/pki
     tar -xf /root/vm.tar --no-same-owner -C /etc/p2p-admin/pki
@@ -85,6 +88,17 @@ memory() {
     journalctl -k --no-pager -o cat | grep -E '^(oom-kill:|Memory cgroup out of memory)' >&2
     echo "memory: MemoryMax=32M ends it with Result=$(property eater Result); the node is active, process $pid"
     systemctl reset-failed eater
+}
+
+named_so() { p2p-tui programs status eat --on vm | grep -q 'out of memory'; }
+# The same as an operator has it: a program under a limit, whose death is named.
+supervised() {
+    p2p-tui programs define eat --on vm --memory 32M -- /usr/bin/tail /dev/zero >/dev/null
+    p2p-tui programs start eat --on vm >/dev/null
+    eventually "the death of the program is named" named_so
+    same_node
+    echo "program: $(p2p-tui programs status eat --on vm | sed -n 's/^exit  *//p' | head -n 1); the node is active, process $pid"
+    p2p-tui programs remove eat --on vm --yes >/dev/null
 }
 
 at_limit() {
@@ -146,6 +160,7 @@ network() {
 groups
 install_node
 memory
+supervised
 tasks
 processor
 network

@@ -128,6 +128,7 @@ fn spec(id: &str, arguments: &[&str]) -> Result<TransientSpec> {
     Ok(TransientSpec {
         name: TransientName::new("lab", id)?,
         description: "a program of the lab".into(),
+        file: arguments.first().copied().unwrap_or_default().to_owned(),
         arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
         working_directory: None,
         user: None,

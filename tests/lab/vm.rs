@@ -11,7 +11,7 @@ use crate::host::top;
 use crate::packages::Packages;
 
 /// What `limits.sh` has to have shown, in this order.
-const SHOWN: [&str; 6] = ["cgroup", "node", "memory", "tasks", "processor", "network"];
+const SHOWN: [&str; 7] = ["cgroup", "node", "memory", "program", "tasks", "processor", "network"];
 /// From power-on to power-off. Two minutes were seen.
 const SECONDS: &str = "900";
 
@@ -26,6 +26,7 @@ pub fn limits_are_real() -> Result<()> {
         .args(["vm", "run"])
         .arg(top().join("tests/lab/limits.sh"))
         .arg(&packages.node)
+        .arg(&packages.console)
         .env("P2P_LAB_VM_SECONDS", SECONDS)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -13,8 +13,8 @@ use p2p_shared::id::NodeId;
 use p2p_shared::services::node::MemberState;
 use p2p_shared::time::{Millis, UnixMillis};
 use p2p_tui::app::{Options, State};
-use p2p_tui::command::{Command, Subscription, Topic};
-use p2p_tui::event::{Entry, Link, MeshEvent};
+use p2p_tui::command::{Command, Follow, Subscription, Topic};
+use p2p_tui::event::{Entry, Link, MeshEvent, Said};
 use p2p_tui::keymap::Keymap;
 use p2p_tui::runtime::{self, Effects, RuntimeError};
 use p2p_tui::terminal::Terminal;
@@ -74,6 +74,7 @@ impl Effects for Puppets {
 struct World {
     simulated: Simulated,
     subscribed: BTreeSet<Subscription>,
+    followed: BTreeSet<Follow>,
     events: mpsc::Sender<MeshEvent>,
     seconds: u64,
 }
@@ -109,6 +110,11 @@ impl World {
                 self.report(subscription).await?;
             }
         }
+        for follow in self.followed.clone() {
+            let index = self.simulated.index_of(follow.node)?;
+            let said = Said::Journal(self.simulated.journal(index));
+            self.tell(MeshEvent::Log { follow, said }).await?;
+        }
         Some(())
     }
 
@@ -122,6 +128,10 @@ impl World {
                 Topic::Peers => MeshEvent::Peers { node, peers: simulated.peers(index) },
                 Topic::Routing => MeshEvent::Routing { node, buckets: simulated.routing(index) },
                 Topic::Refused => MeshEvent::Refused { node, handshakes: simulated.refused(index) },
+                Topic::Programs => MeshEvent::Programs { node, programs: simulated.programs(index) },
+                Topic::Jobs => MeshEvent::Jobs { node, delta: simulated.jobs(index) },
+                Topic::Shells => MeshEvent::Shells { node, shells: simulated.shells(index) },
+                Topic::Units => MeshEvent::Units { node, delta: simulated.units(index) },
             })
             .await
             .ok()
@@ -133,6 +143,25 @@ impl World {
             Command::Unsubscribe(subscription) => {
                 self.subscribed.remove(&subscription);
                 Some(())
+            }
+            Command::Follow(follow) => {
+                self.followed.insert(follow);
+                Some(())
+            }
+            Command::Unfollow(follow) => {
+                self.followed.remove(&follow);
+                Some(())
+            }
+            Command::Describe { node, subject } => {
+                let index = self.simulated.index_of(node)?;
+                let result = self.simulated.described(index, &subject).map(Box::new);
+                self.tell(MeshEvent::Described { node, subject, result }).await
+            }
+            Command::Control { errand, .. }
+            | Command::Define { errand, .. }
+            | Command::Job { errand, .. }
+            | Command::EndShell { errand, .. } => {
+                self.tell(MeshEvent::Outcome { errand, result: Ok(()) }).await
             }
             Command::Inspect { node, target } => {
                 let index = self.simulated.index_of(node)?;
@@ -199,8 +228,13 @@ async fn show(arguments: Arguments, terminal: Terminal) -> Result<(), RuntimeErr
     let theme = if arguments.ascii { theme.ascii() } else { theme };
     let (order_tx, orders) = mpsc::channel(ORDERS_MAX);
     let (event_tx, events) = mpsc::channel(EVENTS_MAX);
-    let world =
-        World { simulated: simulate(&arguments), subscribed: BTreeSet::new(), events: event_tx, seconds: 0 };
+    let world = World {
+        simulated: simulate(&arguments),
+        subscribed: BTreeSet::new(),
+        followed: BTreeSet::new(),
+        events: event_tx,
+        seconds: 0,
+    };
     let tasks = TaskTracker::new();
     tasks.spawn(world.run(orders));
     if let Some(seconds) = arguments.panic_after {

@@ -4,6 +4,8 @@
 //! waiting. What is drawn is a function of this state (`view`).
 
 pub mod confirm;
+mod define;
+mod feeds;
 mod keys;
 pub mod layer;
 pub mod menu;
@@ -11,6 +13,7 @@ mod mesh;
 pub mod palette;
 mod requests;
 pub mod runs;
+mod shell;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -18,17 +21,22 @@ use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::layout::Rect;
 
 use crate::action::Action;
-use crate::command::{Command, Subscription, Topic};
+use crate::command::{Command, Follow, Subscription, Topic};
 use crate::event::{Entry, Event, Key, MeshEvent, Mouse, MouseKind};
 use crate::filter::{Filter, Mistake};
 use crate::fleet::Fleet;
 use crate::keymap::Keymap;
 use crate::layout::{self, Areas, Extras};
+use crate::log::Log;
 use crate::theme::Theme;
 use crate::views::fleet::FleetView;
+use crate::views::jobs::JobsView;
+use crate::views::journal::JournalView;
 use crate::views::peers::PeersView;
 use crate::views::processes::ProcessesView;
 use crate::views::resources::ResourcesView;
+use crate::views::services::ServicesView;
+use crate::views::shell::ShellView;
 use crate::views::{Change, Scene, View, ViewId};
 use crate::widgets::field::Field;
 
@@ -38,8 +46,6 @@ use runs::Runs;
 
 /// How long a message stands in the last line.
 const MESSAGE_LIFE: Millis = Millis(6_000);
-/// In a fleet of up to so many nodes the figures of all are followed all the time, so that charts have a past.
-const FOLLOWED_MAX: usize = 64;
 /// Messages of the mesh that wait while the screen is frozen; with more it goes on by itself.
 const FROZEN_MAX: usize = 20_000;
 /// Ways back that are remembered.
@@ -67,6 +73,8 @@ pub struct Options {
 pub struct World {
     /// The nodes.
     pub fleet: Fleet,
+    /// The lines of the log that is followed, or was last.
+    pub log: Log,
     /// Through whom it looks.
     pub entry: Option<Entry>,
     /// The console's clock.
@@ -82,8 +90,12 @@ pub struct World {
 struct Views {
     fleet: FleetView,
     processes: ProcessesView,
+    services: ServicesView,
+    journal: JournalView,
     resources: ResourcesView,
+    jobs: JobsView,
     peers: PeersView,
+    shell: ShellView,
 }
 
 impl Views {
@@ -91,8 +103,12 @@ impl Views {
         match id {
             ViewId::Fleet => &self.fleet,
             ViewId::Processes => &self.processes,
+            ViewId::Services => &self.services,
+            ViewId::Journal => &self.journal,
             ViewId::Resources => &self.resources,
+            ViewId::Jobs => &self.jobs,
             ViewId::Peers => &self.peers,
+            ViewId::Shell => &self.shell,
         }
     }
 
@@ -100,8 +116,12 @@ impl Views {
         match id {
             ViewId::Fleet => &mut self.fleet,
             ViewId::Processes => &mut self.processes,
+            ViewId::Services => &mut self.services,
+            ViewId::Journal => &mut self.journal,
             ViewId::Resources => &mut self.resources,
+            ViewId::Jobs => &mut self.jobs,
             ViewId::Peers => &mut self.peers,
+            ViewId::Shell => &mut self.shell,
         }
     }
 }
@@ -135,6 +155,9 @@ pub struct State {
     search: Option<Filter>,
     pressed: Vec<Key>,
     subscribed: BTreeSet<Subscription>,
+    following: BTreeSet<Follow>,
+    /// Terminals that there were.
+    terminals: u64,
     /// What became of every action.
     pub runs: Runs,
     history: History,
@@ -159,8 +182,12 @@ impl State {
             views: Views {
                 fleet: FleetView::new(),
                 processes: ProcessesView::new(),
+                services: ServicesView::default(),
+                journal: JournalView::default(),
                 resources: ResourcesView::new(),
+                jobs: JobsView::default(),
                 peers: PeersView::new(),
+                shell: ShellView::default(),
             },
             current: ViewId::Fleet,
             back: Vec::new(),
@@ -169,6 +196,8 @@ impl State {
             search: None,
             pressed: Vec::new(),
             subscribed: BTreeSet::new(),
+            following: BTreeSet::new(),
+            terminals: 0,
             runs: Runs::default(),
             history: History::default(),
             message,
@@ -208,6 +237,8 @@ impl State {
             }
         }
         self.subscribe();
+        self.follow();
+        self.fit_terminal();
         std::mem::take(&mut self.out)
     }
 
@@ -309,6 +340,9 @@ impl State {
             }
             self.dirty |= !swept.is_empty();
         }
+        if next_second {
+            self.sweep(now);
+        }
         if next_minute || (next_second && self.shows_ages()) {
             self.changes.insert(Change::Time);
             self.dirty = true;
@@ -330,6 +364,11 @@ impl State {
                 | MeshEvent::Peers { .. }
                 | MeshEvent::Routing { .. }
                 | MeshEvent::Refused { .. }
+                | MeshEvent::Programs { .. }
+                | MeshEvent::Units { .. }
+                | MeshEvent::Jobs { .. }
+                | MeshEvent::Shells { .. }
+                | MeshEvent::Log { .. }
         );
         match &mut self.frozen {
             Some(held) if about_data => {
@@ -372,25 +411,6 @@ impl State {
         with(self.views.get_mut(self.current), &scene)
     }
 
-    /// Orders what the screen shows, and no more.
-    fn subscribe(&mut self) {
-        if self.options.first_run.is_some() {
-            return;
-        }
-        let mut wanted = self.view().topics(&self.scene());
-        let fleet = &self.world.fleet;
-        if fleet.len() <= FOLLOWED_MAX {
-            let there = fleet.iter().filter(|(_, node)| node.is_there());
-            wanted.extend(there.map(|(node, _)| Subscription { node, topic: Topic::Sample }));
-        }
-        if wanted == self.subscribed {
-            return;
-        }
-        self.out.extend(self.subscribed.difference(&wanted).copied().map(Command::Unsubscribe));
-        self.out.extend(wanted.difference(&self.subscribed).copied().map(Command::Subscribe));
-        self.subscribed = wanted;
-    }
-
     fn say(&mut self, text: impl Into<String>) {
         self.message = Some((text.into(), self.world.now + MESSAGE_LIFE + Millis(1)));
         self.dirty = true;
@@ -406,7 +426,9 @@ impl State {
         }
         let areas = self.areas();
         let inside = |area: Rect| area.contains((mouse.column, mouse.row).into());
-        if inside(areas.body) {
+        if inside(areas.body) && self.is_typing() {
+            self.scroll_terminal(mouse.kind);
+        } else if inside(areas.body) {
             let requests = self.with_view(|view, scene| view.on_mouse(scene, mouse));
             self.fulfil(requests);
         } else if inside(areas.tabs)
@@ -429,7 +451,7 @@ impl State {
 }
 
 const fn scene(world: &World, body: Rect, readonly: bool) -> Scene<'_> {
-    Scene { fleet: &world.fleet, now: world.now, wall: world.wall, body, readonly }
+    Scene { fleet: &world.fleet, log: &world.log, now: world.now, wall: world.wall, body, readonly }
 }
 
 #[cfg(test)]

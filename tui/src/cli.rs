@@ -11,6 +11,7 @@ pub mod exec;
 pub mod failure;
 pub mod first_run;
 pub mod import;
+pub mod jobs;
 pub mod kill;
 pub mod label;
 pub mod logs;
@@ -23,6 +24,7 @@ pub mod programs;
 pub mod ps;
 pub mod reboot;
 pub mod session;
+pub mod shell;
 pub mod top;
 pub mod units;
 pub mod why;
@@ -110,6 +112,8 @@ pub enum MeshCommand {
     Ps(ListArgs),
     /// List the programs that nodes keep running, and start, stop and define them
     Programs(programs::ProgramsArgs),
+    /// List what nodes have queued, run and done, and call it off or have it done once more
+    Jobs(jobs::JobsArgs),
     /// Show the figures of nodes
     Top {
         /// Print them once
@@ -132,6 +136,8 @@ pub enum MeshCommand {
     CanI(can_i::CanIArgs),
     /// Run a command on nodes
     Exec(Box<exec::ExecArgs>),
+    /// Open a terminal on a node, or attach to one again
+    Shell(Box<shell::ShellArgs>),
     /// Send a signal to a process
     Kill(kill::KillArgs),
     /// Say what started a process
@@ -250,18 +256,16 @@ impl MeshCommand {
     /// Whether it changes something; an error if it cannot be done at all.
     fn acts(&self) -> Result<bool, CliError> {
         Ok(match self {
-            Self::Nodes(_)
-            | Self::Ps(_)
-            | Self::Top { .. }
-            | Self::Why(_)
-            | Self::Audit(_)
-            | Self::Logs(_) => false,
+            Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } | Self::Why(_) | Self::Logs(_) => false,
+            Self::Audit(args) => args.acts(),
             Self::CanI(args) => can_i::check(args).map(|()| false)?,
             Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
             Self::Programs(args) => args.acts(),
+            Self::Jobs(args) => args.acts(),
             Self::Units(args) => args.acts(),
             Self::Call(args) => args.request()?.acts(),
             Self::Exec(args) => args.acts()?,
+            Self::Shell(args) => args.acts()?,
             Self::Reboot(args) => !args.pace.dry_run,
         })
     }
@@ -270,6 +274,7 @@ impl MeshCommand {
     fn not_reached(&self, error: CliError) -> CliError {
         match self {
             Self::Exec(args) if error.exit() == Exit::Unavailable => args.not_reached(error),
+            Self::Shell(args) if error.exit() == Exit::Unavailable => args.not_reached(error),
             _ => error,
         }
     }
@@ -279,6 +284,7 @@ impl MeshCommand {
             Self::Nodes(args) => nodes::run(session, args, streams),
             Self::Ps(args) => ps::run(session, args, streams).await,
             Self::Programs(args) => programs::run(session, args, streams).await,
+            Self::Jobs(args) => jobs::run(session, args, streams).await,
             Self::Top { list, .. } => top::run(session, list, streams).await,
             Self::Audit(args) => audit::run(session, args, streams).await,
             Self::Units(args) => units::run(session, args, streams).await,
@@ -290,6 +296,7 @@ impl MeshCommand {
             Self::Label(args) => label::run(session, args, streams).await,
             Self::Forget(args) => label::forget(session, args, streams).await,
             Self::Exec(args) => exec::run(session, args, streams).await,
+            Self::Shell(args) => shell::run(session, args, streams).await,
             Self::Reboot(args) => reboot::run(session, args, streams).await,
         }
     }

@@ -4,8 +4,11 @@
 //! action is a command of its own and ends in exactly one `Outcome` event.
 
 use p2p_shared::id::NodeId;
+use p2p_shared::services::job::JobId;
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::{ProcessRef, Signal};
+use p2p_shared::services::program::ProgramDefinition;
+use p2p_shared::services::shell::ShellSize;
 
 /// One action over its targets, as the screen of outcomes accounts for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,14 +36,22 @@ pub enum Topic {
     Routing,
     /// The handshakes that it refused; asked for likewise.
     Refused,
+    /// The programs that it keeps running; asked for likewise.
+    Programs,
+    /// Its units of systemd as differences, by `unit.watch`.
+    Units,
+    /// Its jobs as differences, by `job.watch`.
+    Jobs,
+    /// The shells that live there; asked for likewise.
+    Shells,
 }
 
 impl Topic {
     /// How often new data is due.
     pub const fn interval_ms(self) -> u32 {
         match self {
-            Self::Sample | Self::Processes => 1_000,
-            Self::Peers => 2_000,
+            Self::Sample | Self::Processes | Self::Units | Self::Jobs => 1_000,
+            Self::Peers | Self::Programs | Self::Shells => 2_000,
             Self::Routing | Self::Refused => 5_000,
         }
     }
@@ -53,7 +64,16 @@ impl Topic {
             Self::Peers => "peers",
             Self::Routing => "routing table",
             Self::Refused => "refused handshakes",
+            Self::Programs => "programs",
+            Self::Units => "units",
+            Self::Jobs => "jobs",
+            Self::Shells => "shells",
         }
+    }
+
+    /// Whether a node is silent about it while nothing changes.
+    pub const fn is_silent(self) -> bool {
+        matches!(self, Self::Processes | Self::Units | Self::Jobs)
     }
 }
 
@@ -64,6 +84,153 @@ pub struct Subscription {
     pub node: NodeId,
     /// Which data.
     pub topic: Topic,
+}
+
+/// What keeps a service running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceKind {
+    /// The node itself: a supervised program.
+    Program,
+    /// systemd.
+    Unit,
+}
+
+/// A program or a unit of one node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceKey {
+    /// Which of the two.
+    pub kind: ServiceKind,
+    /// Its name on its node.
+    pub name: String,
+}
+
+/// What is done with a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verb {
+    Start,
+    Stop,
+    Restart,
+    /// Units only.
+    Reload,
+    /// Units only: start it at boot.
+    Enable,
+    /// Units only: do not.
+    Disable,
+    /// Programs only: stop it, and forget it and its logs.
+    Remove,
+}
+
+impl Verb {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "Start",
+            Self::Stop => "Stop",
+            Self::Restart => "Restart",
+            Self::Reload => "Reload",
+            Self::Enable => "Enable",
+            Self::Disable => "Disable",
+            Self::Remove => "Remove",
+        }
+    }
+}
+
+/// What is done with a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobVerb {
+    /// Call it off.
+    Cancel,
+    /// Have it done once more.
+    Retry,
+    /// Forget it and its output.
+    Remove,
+}
+
+impl JobVerb {
+    /// In words, for a dialog.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Cancel => "Cancel",
+            Self::Retry => "Run once more",
+            Self::Remove => "Remove with its output",
+        }
+    }
+}
+
+/// A program, and whether it may take the place of one of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defined {
+    /// What it is.
+    pub definition: ProgramDefinition,
+    /// Else one of that name is left alone, and the answer is a conflict.
+    pub replace: bool,
+}
+
+/// A terminal on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TerminalId(pub u64);
+
+/// What a terminal wants of its shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShellOrder {
+    /// Open one there, and attach to it.
+    Open { node: NodeId, size: ShellSize },
+    /// Attach to one that lives.
+    Attach { node: NodeId, id: String, size: ShellSize },
+    /// What was typed.
+    Type(Vec<u8>),
+    /// The terminal has another size.
+    Resize(ShellSize),
+    /// So many bytes of output were shown, in all since it was attached to.
+    Seen(u64),
+    /// Detach; it lives on.
+    Leave,
+}
+
+/// Whose lines a log shows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// The journal: what its node lets through.
+    Journal(JournalQuestion),
+    /// Both outputs of a program.
+    Program(String),
+    /// Both outputs of a job.
+    Job(JobId),
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::Journal(JournalQuestion::default())
+    }
+}
+
+/// What is asked of a journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JournalQuestion {
+    /// Of this unit alone.
+    pub unit: Option<String>,
+    /// Of this priority (0 to 7) or graver.
+    pub priority: Option<u8>,
+    /// Whose message contains this.
+    pub text: Option<String>,
+}
+
+/// One node's lines of a log.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Follow {
+    /// Whose.
+    pub node: NodeId,
+    /// Which.
+    pub source: Source,
+}
+
+/// What a description is asked of, besides a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A program or a unit.
+    Service(ServiceKey),
+    /// A job.
+    Job(JobId),
 }
 
 /// An order to the world outside.
@@ -81,6 +248,22 @@ pub enum Command {
     SetLabels { errand: Errand, node: NodeId, set: Vec<Label>, remove: Vec<String> },
     /// Forget a lost member everywhere; answered by one `Outcome`.
     Forget { errand: Errand, node: NodeId },
+    /// Do something with a service; answered by one `Outcome`.
+    Control { errand: Errand, node: NodeId, service: ServiceKey, verb: Verb },
+    /// Define a program; answered by one `Outcome`.
+    Define { errand: Errand, node: NodeId, defined: Box<Defined> },
+    /// Do something with a job; answered by one `Outcome`.
+    Job { errand: Errand, node: NodeId, id: JobId, verb: JobVerb },
+    /// End a shell and all that runs in it; answered by one `Outcome`.
+    EndShell { errand: Errand, node: NodeId, id: String },
+    /// What a terminal wants; what comes of it is told as it comes.
+    Shell { terminal: TerminalId, order: ShellOrder },
+    /// Begin to deliver lines: the last ones, and then what comes.
+    Follow(Follow),
+    /// Stop to deliver them.
+    Unfollow(Follow),
+    /// Ask for everything about something; answered by one `Described`.
+    Describe { node: NodeId, subject: Subject },
     /// Ask for everything about one process; answered by one `Inspected`.
     Inspect { node: NodeId, target: ProcessRef },
     /// Give up what an action still waits for; its open targets end as cancelled.

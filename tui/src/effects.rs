@@ -5,12 +5,15 @@
 //! here decides what to show.
 
 pub mod address;
+mod control;
 pub mod directory;
 pub mod door;
 pub mod entry;
 pub mod errand;
 pub mod feed;
 pub mod settings;
+mod shell;
+pub mod tail;
 pub mod way;
 
 use std::collections::HashMap;
@@ -18,6 +21,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use p2p_shared::error::RpcError;
 use p2p_shared::id::NodeId;
 use p2p_shared::services::Services;
 use p2p_shared::services::process::ProcessRef;
@@ -31,12 +35,18 @@ use self::address::NodeAddress;
 use self::entry::Entry;
 use self::errand::{Deed, Means};
 use self::feed::Feed;
+use self::shell::{Line, Wish};
+use self::tail::Tail;
 use self::way::Way;
-use crate::command::{Command, Errand, RunId, Subscription};
-use crate::event::MeshEvent;
+use crate::command::{
+    Command, Errand, Follow, RunId, ServiceKey, ServiceKind, ShellOrder, Subject, Subscription, TerminalId,
+};
+use crate::event::{Description, MeshEvent};
 
 /// Calls of actions under way at a time.
 const ERRANDS_MAX: usize = 64;
+/// Lines of its log that a description shows.
+const DESCRIBED_LINES: u32 = 20;
 /// How long tasks get to notice that the console ends.
 const STOP_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -48,6 +58,8 @@ pub struct Effects {
     tasks: TaskTracker,
     stop: CancellationToken,
     feeds: HashMap<Subscription, CancellationToken>,
+    tails: HashMap<Follow, CancellationToken>,
+    lines: HashMap<TerminalId, Line>,
     /// A run that no task holds any more is over.
     runs: HashMap<RunId, Arc<CancellationToken>>,
 }
@@ -69,7 +81,16 @@ impl Effects {
         let stopped = stop.clone();
         tasks.spawn(async move { stopped.run_until_cancelled(task.run()).await });
         let means = Means { way, entry, permits: Arc::new(Semaphore::new(ERRANDS_MAX)) };
-        Ok(Self { means, events, tasks, stop, feeds: HashMap::new(), runs: HashMap::new() })
+        Ok(Self {
+            means,
+            events,
+            tasks,
+            stop,
+            feeds: HashMap::new(),
+            tails: HashMap::new(),
+            lines: HashMap::new(),
+            runs: HashMap::new(),
+        })
     }
 
     /// Begins what a command asks for. Answers the command itself if it is not the network's business.
@@ -87,6 +108,18 @@ impl Effects {
                 self.send(errand, Deed::SetLabels { node, set, remove });
             }
             Command::Forget { errand, node } => self.send(errand, Deed::Forget { node }),
+            Command::Control { errand, node, service, verb } => {
+                self.send(errand, Deed::Control { node, service, verb });
+            }
+            Command::Define { errand, node, defined } => {
+                self.send(errand, Deed::Define { node, defined });
+            }
+            Command::Job { errand, node, id, verb } => self.send(errand, Deed::Job { node, id, verb }),
+            Command::EndShell { errand, node, id } => self.send(errand, Deed::EndShell { node, id }),
+            Command::Shell { terminal, order } => self.shell(terminal, order),
+            Command::Follow(follow) => self.follow(follow),
+            Command::Unfollow(follow) => self.unfollow(&follow),
+            Command::Describe { node, subject } => self.describe(node, subject),
             Command::Inspect { node, target } => self.inspect(node, target),
             Command::Cancel(run) => self.cancel(run),
             other => return Some(other),
@@ -116,6 +149,50 @@ impl Effects {
         }
     }
 
+    fn follow(&mut self, follow: Follow) {
+        self.unfollow(&follow);
+        let stop = self.stop.child_token();
+        self.tails.insert(follow.clone(), stop.clone());
+        let tail = Tail { way: self.means.way.clone(), follow, events: self.events.clone() };
+        self.tasks.spawn(async move { stop.run_until_cancelled(tail.run()).await });
+    }
+
+    fn unfollow(&mut self, follow: &Follow) {
+        if let Some(stop) = self.tails.remove(follow) {
+            stop.cancel();
+        }
+    }
+
+    fn shell(&mut self, terminal: TerminalId, order: ShellOrder) {
+        let wish = match order {
+            ShellOrder::Leave => {
+                self.lines.remove(&terminal);
+                return;
+            }
+            ShellOrder::Open { node, size } => Wish { node, id: None, size },
+            ShellOrder::Attach { node, id, size } => Wish { node, id: Some(id), size },
+            input => {
+                if let Some(line) = self.lines.get_mut(&terminal) {
+                    line.send(input);
+                }
+                return;
+            }
+        };
+        let (way, events) = (self.means.way.clone(), self.events.clone());
+        let line = Line::open((terminal, wish), way, events, (&self.tasks, &self.stop));
+        self.lines.insert(terminal, line);
+    }
+
+    fn describe(&self, node: NodeId, subject: Subject) {
+        let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            let ask = description(&way, node, subject.clone());
+            let Some(result) = stop.run_until_cancelled(ask).await else { return };
+            let result = result.map(Box::new);
+            let _ = events.send(MeshEvent::Described { node, subject, result }).await;
+        });
+    }
+
     fn send(&mut self, errand: Errand, deed: Deed) {
         self.runs.retain(|run, token| *run == errand.run || Arc::strong_count(token) > 1);
         let token = self.runs.entry(errand.run).or_insert_with(|| Arc::new(self.stop.child_token()));
@@ -143,5 +220,20 @@ impl Effects {
             let result = result.map(Box::new);
             let _ = events.send(MeshEvent::Inspected { node, target, result }).await;
         });
+    }
+}
+
+async fn description(way: &Way, node: NodeId, subject: Subject) -> Result<Description, RpcError> {
+    let handle = way.node(node).await?;
+    match subject {
+        Subject::Service(ServiceKey { kind: ServiceKind::Unit, name }) => {
+            Ok(Description::Unit(handle.unit().status(name, Some(DESCRIBED_LINES)).await?))
+        }
+        Subject::Job(id) => Ok(Description::Job(handle.job().inspect(id).await?)),
+        Subject::Service(ServiceKey { kind: ServiceKind::Program, name }) => {
+            let status = handle.program().status(name.clone()).await?;
+            let log = handle.program().logs(name, DESCRIBED_LINES).await?;
+            Ok(Description::Program(status, log))
+        }
     }
 }

@@ -5,12 +5,17 @@
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{MeshName, NodeId, NodeName};
+use p2p_shared::services::job::{JobDelta, JobStatus};
+use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::{FleetDelta, Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessRef};
+use p2p_shared::services::program::{LogChunk, ProgramInfo, ProgramLog, ProgramStatus};
+use p2p_shared::services::shell::{ShellInfo, ShellItem};
+use p2p_shared::services::unit::{UnitDelta, UnitStatus};
 use p2p_shared::time::{Millis, UnixMillis};
 
-use crate::command::{Errand, Subscription};
+use crate::command::{Errand, Follow, Subject, Subscription, TerminalId};
 
 /// A key without its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,6 +106,46 @@ pub enum Link {
     },
 }
 
+/// What is said of a log that is followed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said {
+    /// Its lines begin anew: those known before come again.
+    Began,
+    /// Entries of a journal, or a sign of life.
+    Journal(JournalBatch),
+    /// A piece of output.
+    Output(LogChunk),
+    /// There is no more: what wrote it has ended.
+    Over,
+    /// Nothing comes any more, or not for a while.
+    Failed(RpcError),
+}
+
+/// What is said to a terminal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ShellSaid {
+    /// By its shell.
+    Item(ShellItem),
+    /// It is not attached any more; it is attached again by itself where that can help.
+    Lost {
+        /// Why.
+        error: RpcError,
+        /// Whether it is tried again.
+        again: bool,
+    },
+}
+
+/// Everything about something, as its node tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Description {
+    /// A unit, with its last lines.
+    Unit(UnitStatus),
+    /// A program, with its last lines.
+    Program(ProgramStatus, ProgramLog),
+    /// A job.
+    Job(JobStatus),
+}
+
 /// What the mesh says, by way of the effects.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MeshEvent {
@@ -130,6 +175,35 @@ pub enum MeshEvent {
     Refused {
         node: NodeId,
         handshakes: Vec<RefusedHandshake>,
+    },
+    Programs {
+        node: NodeId,
+        programs: Vec<ProgramInfo>,
+    },
+    Units {
+        node: NodeId,
+        delta: UnitDelta,
+    },
+    Jobs {
+        node: NodeId,
+        delta: JobDelta,
+    },
+    Shells {
+        node: NodeId,
+        shells: Vec<ShellInfo>,
+    },
+    Shell {
+        terminal: TerminalId,
+        said: ShellSaid,
+    },
+    Log {
+        follow: Follow,
+        said: Said,
+    },
+    Described {
+        node: NodeId,
+        subject: Subject,
+        result: Result<Box<Description>, RpcError>,
     },
     /// A subscription ended: denied, not supported, or the node went away. The effects try again by themselves
     /// where that can help.

@@ -4,21 +4,29 @@
 //! Data enters by the mesh's messages and is never trusted: every list has a limit. No clock: the caller says when.
 
 mod history;
+mod items;
 mod processes;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, NodeName};
+use p2p_shared::services::job::{JobDelta, JobId, JobInfo};
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::{FleetDelta, Member, MemberState, Peer, RefusedHandshake, RoutingBucket};
+use p2p_shared::services::program::ProgramInfo;
+use p2p_shared::services::shell::ShellInfo;
+use p2p_shared::services::unit::UnitDelta;
 use p2p_shared::time::Millis;
 
 pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
+pub use items::{Item, ItemId, Items};
 pub use processes::{Census, Process, Processes, RowId};
+pub use services::Service;
 
-use crate::command::{Subscription, Topic};
+use crate::command::{ServiceKey, ServiceKind, Subscription, Topic};
 use crate::event::Link;
 
 /// Members beyond this many are not shown; a mesh is far smaller.
@@ -70,6 +78,8 @@ pub struct Node {
     pub routing: Feed<Vec<RoutingBucket>>,
     /// The handshakes that it refused.
     pub refused: Feed<Vec<RefusedHandshake>>,
+    /// When its other lists were last heard of; their rows are in the fleet.
+    lists: BTreeMap<Topic, Feed<()>>,
 }
 
 impl Node {
@@ -83,6 +93,7 @@ impl Node {
             peers: Feed::default(),
             routing: Feed::default(),
             refused: Feed::default(),
+            lists: BTreeMap::new(),
         }
     }
 
@@ -104,19 +115,18 @@ impl Node {
             Topic::Peers => (self.peers.value.is_some(), self.peers.at),
             Topic::Routing => (self.routing.value.is_some(), self.routing.at),
             Topic::Refused => (self.refused.value.is_some(), self.refused.at),
+            list => self.lists.get(&list).map_or((false, now), |feed| (feed.value.is_some(), feed.at)),
         };
         there.then(|| now.since(at))
     }
 
-    /// Whether the last value of a topic is older than three intervals. A watch of processes is silent while
-    /// nothing changes: that is stale only when the link is down.
+    /// Whether the last value of a topic is older than three intervals. A watch that is silent while nothing
+    /// changes is stale only when the link is down.
     pub fn is_stale(&self, topic: Topic, now: Millis) -> bool {
         let Some(age) = self.age(topic, now) else { return false };
         let late = age.0 > STALE_INTERVALS * u64::from(topic.interval_ms());
-        match topic {
-            Topic::Processes => !self.is_there() || (late && self.link != Link::Connected),
-            _ => late || !self.is_there(),
-        }
+        let cut = matches!(self.link, Link::Failed { .. } | Link::Connecting);
+        !self.is_there() || (late && (!topic.is_silent() || cut))
     }
 
     /// The error that a topic ended in.
@@ -127,7 +137,12 @@ impl Node {
             Topic::Peers => self.peers.error.as_ref(),
             Topic::Routing => self.routing.error.as_ref(),
             Topic::Refused => self.refused.error.as_ref(),
+            list => self.lists.get(&list).and_then(|feed| feed.error.as_ref()),
         }
+    }
+
+    fn heard(&mut self, list: Topic, now: Millis) {
+        self.lists.entry(list).or_default().set((), now);
     }
 }
 
@@ -154,6 +169,12 @@ pub struct Fleet {
     nodes: BTreeMap<NodeId, Node>,
     /// The processes of all nodes.
     pub processes: Processes,
+    /// The programs and units of all nodes.
+    pub services: Items<ServiceKey, Service>,
+    /// The jobs of all nodes.
+    pub jobs: Items<JobId, JobInfo>,
+    /// The shells that live on them.
+    pub shells: Items<String, ShellInfo>,
     health: Health,
 }
 
@@ -219,6 +240,9 @@ impl Fleet {
         for id in gone {
             if self.nodes.remove(&id).is_some() {
                 rows.extend(self.processes.forget(id));
+                self.services.forget(id);
+                self.jobs.forget(id);
+                self.shells.forget(id);
                 touched.push(id);
             }
         }
@@ -292,6 +316,58 @@ impl Fleet {
         }
     }
 
+    /// All its programs.
+    pub fn set_programs(&mut self, id: NodeId, programs: Vec<ProgramInfo>, now: Millis) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.heard(Topic::Programs, now);
+        let keyed = programs.into_iter().map(Service::Program).map(|service| (service.key(), service));
+        self.services.replace(id, |key| key.kind == ServiceKind::Program, keyed.collect());
+    }
+
+    /// New differences of its units.
+    pub fn set_units(&mut self, id: NodeId, delta: UnitDelta, now: Millis) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.heard(Topic::Units, now);
+        if delta.full {
+            self.services.begin_anew(id, |key| key.kind == ServiceKind::Unit, now);
+        }
+        for unit in delta.changed {
+            let service = Service::Unit(unit);
+            self.services.put(id, service.key(), service);
+        }
+        for name in delta.gone {
+            self.services.remove(id, &ServiceKey { kind: ServiceKind::Unit, name });
+        }
+    }
+
+    /// New differences of its jobs.
+    pub fn set_jobs(&mut self, id: NodeId, delta: JobDelta, now: Millis) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.heard(Topic::Jobs, now);
+        if delta.full {
+            self.jobs.begin_anew(id, |_| true, now);
+        }
+        for job in delta.changed {
+            self.jobs.put(id, job.id.clone(), job);
+        }
+        delta.removed.iter().for_each(|job| self.jobs.remove(id, job));
+    }
+
+    /// All its shells.
+    pub fn set_shells(&mut self, id: NodeId, shells: Vec<ShellInfo>, now: Millis) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.heard(Topic::Shells, now);
+        let keyed = shells.into_iter().map(|shell| (shell.id.clone(), shell)).collect();
+        self.shells.replace(id, |_| true, keyed);
+    }
+
+    /// Rows that lists which began anew did not name in time are gone; answers their nodes.
+    pub fn sweep(&mut self, now: Millis) -> Vec<NodeId> {
+        let mut nodes = self.services.sweep(now);
+        nodes.extend(self.jobs.sweep(now));
+        nodes
+    }
+
     /// A topic ended in an error; its last value stays.
     pub fn set_error(&mut self, subscription: Subscription, error: RpcError) {
         let Some(node) = self.nodes.get_mut(&subscription.node) else { return };
@@ -301,6 +377,7 @@ impl Fleet {
             Topic::Peers => &mut node.peers.error,
             Topic::Routing => &mut node.routing.error,
             Topic::Refused => &mut node.refused.error,
+            list => &mut node.lists.entry(list).or_default().error,
         } = Some(error);
     }
 }

@@ -15,7 +15,7 @@ use unicode_width::UnicodeWidthStr;
 const TEXT_BYTES_MAX: usize = 4_096;
 
 /// Whether a character can change what its neighbours look like, or the terminal itself.
-fn is_hostile(letter: char) -> bool {
+pub fn is_hostile(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

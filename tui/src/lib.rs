@@ -15,6 +15,7 @@ pub mod fleet;
 pub mod format;
 pub mod keymap;
 pub mod layout;
+pub mod log;
 pub mod runtime;
 pub mod terminal;
 pub mod testing;

@@ -4,22 +4,30 @@
 //! calls give the same answers on every machine. Nothing here reaches a network or an operating system.
 
 mod host;
+mod jobs;
 mod processes;
 mod screen;
+mod services;
 mod world;
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::rng::Rng;
+use p2p_shared::services::job::JobDelta;
+use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::{FleetDelta, Label, Member, MemberState};
 use p2p_shared::services::node::{Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessRef, Signal};
+use p2p_shared::services::program::ProgramInfo;
+use p2p_shared::services::shell::ShellInfo;
+use p2p_shared::services::unit::UnitDelta;
 use p2p_shared::time::{Millis, UnixMillis};
 
 pub use screen::{fnv1a, painted, screen};
 
-use crate::event::Event;
+use crate::command::{ServiceKey, ServiceKind, Subject};
+use crate::event::{Description, Event};
 use processes::Table;
 
 /// When a simulation begins: 2026-11-23 04:00:00 UTC.
@@ -164,6 +172,45 @@ impl Simulated {
     /// Sets a nice value, or `conflict` if the process is gone.
     pub fn renice(&mut self, index: usize, target: &ProcessRef, nice: i32) -> Result<(), RpcError> {
         self.tables[index].renice(target, nice)
+    }
+
+    /// The programs of a node.
+    pub fn programs(&self, index: usize) -> Vec<ProgramInfo> {
+        services::programs(index, self.begin, self.hostile && index == 0)
+    }
+
+    /// The units of a node, as a watch begins.
+    pub fn units(&self, index: usize) -> UnitDelta {
+        services::units((index, self.step), self.begin, self.hostile && index == 0)
+    }
+
+    /// The jobs of a node, as a watch begins.
+    pub fn jobs(&self, index: usize) -> JobDelta {
+        jobs::delta(index, self.begin, self.hostile && index == 0)
+    }
+
+    /// The shells that live on a node.
+    pub fn shells(&self, index: usize) -> Vec<ShellInfo> {
+        jobs::shells(index, self.begin, self.hostile && index == 0)
+    }
+
+    /// What a node's journal said in the last second.
+    pub fn journal(&self, index: usize) -> JournalBatch {
+        services::journal((index, self.step), self.begin, self.hostile && index == 0)
+    }
+
+    /// Everything about something of a node.
+    pub fn described(&self, index: usize, subject: &Subject) -> Result<Description, RpcError> {
+        match subject {
+            Subject::Job(id) => jobs::status(index, id, self.begin).map(Description::Job),
+            Subject::Service(ServiceKey { kind: ServiceKind::Unit, name }) => {
+                services::unit_status(index, name, self.begin).map(Description::Unit)
+            }
+            Subject::Service(ServiceKey { kind: ServiceKind::Program, name }) => {
+                let (status, log) = services::status(index, name, self.begin)?;
+                Ok(Description::Program(status, log))
+            }
+        }
     }
 
     /// The connections of a node: to every other one, and two operators.

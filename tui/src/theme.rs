@@ -250,6 +250,11 @@ impl Theme {
         Self { glyphs: ASCII, ..self }
     }
 
+    /// Whether it has no colours, so that none may be shown.
+    pub fn is_colourless(&self) -> bool {
+        self.name == "mono"
+    }
+
     /// The same theme without colours, as NO_COLOR asks.
     #[must_use]
     pub fn without_colour(self) -> Self {

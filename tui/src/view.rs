@@ -2,6 +2,7 @@
 //!
 //! Takes `&State` and draws; decides nothing.
 
+mod described;
 mod layers;
 #[cfg(test)]
 mod snapshots;
@@ -54,7 +55,7 @@ pub fn cursor(state: &State) -> Option<(u16, u16)> {
             let column = (FILTER_LABEL.len() + column) as u16;
             Some((areas.filter.x + column.min(areas.filter.width.saturating_sub(1)), areas.filter.y))
         }
-        (None, None) => None,
+        (None, None) => state.terminal_cursor(),
     }
 }
 
@@ -117,24 +118,45 @@ fn header(state: &State, area: Rect, painter: &mut Painter<'_>) {
     painter.right((area.x, area.y), area.width, &time, Role::Dim);
 }
 
-/// Each tab with its left edge and width.
-fn tab_slots(state: &State) -> Vec<(ViewId, u16, String)> {
+/// Each tab with its left edge and text: whole names where they leave room for what is said of the view, then
+/// short ones, then keys alone but for the view that is shown.
+fn tab_slots(state: &State, columns: u16) -> Vec<(ViewId, u16, String)> {
+    let whole = slots_of(state, 2, ViewId::name);
+    let short = slots_of(state, 1, ViewId::short);
+    let (scene, view) = (state.scene(), state.view());
+    let said = [view.title(&scene), view.status(&scene)];
+    let wanted = said.iter().filter(|text| !text.is_empty()).map(|text| width(text) + 2).sum::<usize>();
+    let end = |slots: &[(ViewId, u16, String)]| slots.last().map_or(0, |(_, x, text)| x + width(text) as u16);
+    let fits = |slots: &[(ViewId, u16, String)]| usize::from(end(slots)) + wanted < usize::from(columns);
+    if fits(&whole) {
+        whole
+    } else if fits(&short) {
+        short
+    } else {
+        slots_of(state, 1, |view| if view == state.current() { view.short() } else { "" })
+    }
+}
+
+fn slots_of(state: &State, gap: u16, name: impl Fn(ViewId) -> &'static str) -> Vec<(ViewId, u16, String)> {
     let mut x = 1;
-    ViewId::ALL
-        .into_iter()
-        .map(|view| {
-            let key = state.options.keys.key_of(Action::Show(view));
-            let text = format!("{key} {}", view.name());
-            let slot = (view, x, text.clone());
-            x += width(&text) as u16 + 2;
-            slot
-        })
-        .collect()
+    let mut slots = Vec::new();
+    for view in ViewId::ALL {
+        let key = state.options.keys.key_of(Action::Show(view));
+        // What has no key is reached by its name, and has a tab only while it is shown.
+        if key.is_empty() && view != state.current() {
+            continue;
+        }
+        let text = format!("{key} {}", name(view)).trim().to_owned();
+        let used = width(&text) as u16 + gap;
+        slots.push((view, x, text));
+        x += used;
+    }
+    slots
 }
 
 /// The view whose tab stands at a column.
 pub fn tab_at(state: &State, column: u16) -> Option<ViewId> {
-    let slots = tab_slots(state);
+    let slots = tab_slots(state, state.world.screen.width);
     slots
         .into_iter()
         .find(|(_, x, text)| (*x..*x + width(text) as u16).contains(&column))
@@ -144,7 +166,7 @@ pub fn tab_at(state: &State, column: u16) -> Option<ViewId> {
 fn tabs(state: &State, area: Rect, painter: &mut Painter<'_>) {
     let scene = state.scene();
     let mut end = 0;
-    for (view, x, text) in tab_slots(state) {
+    for (view, x, text) in tab_slots(state, area.width) {
         let role = if view == state.current() { Role::Sorted } else { Role::Dim };
         let used = painter.text((area.x + x, area.y), area.width.saturating_sub(x), &text, role);
         end = x + used;
@@ -229,6 +251,15 @@ fn footer(state: &State, area: Rect, painter: &mut Painter<'_>) {
         painter.text((area.x + 1, area.y), area.width, "... a key more", Role::Dim);
         return;
     }
+    if state.is_typing() {
+        let pieces = if state.is_shell_over() {
+            [("Enter", Role::Key), (" goes back", Role::Text)]
+        } else {
+            [("^]", Role::Key), (" leaves; every other key is the shell's", Role::Text)]
+        };
+        painter.line((area.x + 1, area.y), area.width.saturating_sub(2), &pieces);
+        return;
+    }
     // The way to every other key is always there; the keys of the view fill what is left.
     let general = [Action::Filter, Action::Palette, Action::Help];
     let reserved: u16 = general.iter().map(|action| hint_width(state, *action)).sum();
@@ -283,6 +314,10 @@ fn hint(action: Action) -> &'static str {
         Action::ZoomIn => "closer",
         Action::ZoomOut => "wider",
         Action::Freeze => "freeze",
+        Action::Logs => "logs",
+        Action::Follow => "follow",
+        Action::Shell => "shell",
+        Action::Right => "scroll",
         other => other.spec().name,
     }
 }

@@ -13,17 +13,23 @@ use ratatui::layout::Rect;
 use crate::action::Action;
 use crate::app::confirm::Proposal;
 use crate::app::menu::Menu;
-use crate::command::{Command, Subscription};
+use crate::command::{Command, Follow, Source, Subject, Subscription};
 use crate::event::Mouse;
 use crate::filter::{Field, Filter};
 use crate::fleet::Fleet;
+use crate::log::Log;
 use crate::theme::Theme;
 
 pub mod fleet;
+pub mod jobs;
+pub mod journal;
+mod list;
 mod observed;
 pub mod peers;
 pub mod processes;
 pub mod resources;
+pub mod services;
+pub mod shell;
 #[cfg(test)]
 mod stage;
 
@@ -35,23 +41,55 @@ pub enum ViewId {
     Fleet,
     /// Processes of some nodes or of all.
     Processes,
+    /// Programs and units of some nodes or of all.
+    Services,
+    /// Lines of their journals, or of one program.
+    Journal,
     /// Charts of one node.
     Resources,
+    /// Task queues of some nodes or of all.
+    Jobs,
     /// The mesh as one node sees it.
     Peers,
+    /// A shell on a node, or the list of those that live. It has no number.
+    Shell,
 }
 
 impl ViewId {
     /// All of them, 0 first.
-    pub const ALL: [Self; 4] = [Self::Fleet, Self::Processes, Self::Resources, Self::Peers];
+    pub const ALL: [Self; 8] = [
+        Self::Fleet,
+        Self::Processes,
+        Self::Services,
+        Self::Journal,
+        Self::Resources,
+        Self::Jobs,
+        Self::Peers,
+        Self::Shell,
+    ];
 
     /// The name in tabs, `:` and help.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fleet => "fleet",
             Self::Processes => "processes",
+            Self::Services => "services",
+            Self::Journal => "journal",
             Self::Resources => "resources",
+            Self::Jobs => "jobs",
             Self::Peers => "peers",
+            Self::Shell => "shell",
+        }
+    }
+
+    /// The same where there is little room.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Processes => "procs",
+            Self::Services => "svcs",
+            Self::Journal => "log",
+            Self::Resources => "res",
+            other => other.name(),
         }
     }
 }
@@ -61,6 +99,8 @@ impl ViewId {
 pub struct Scene<'a> {
     /// Everything that is known of the nodes.
     pub fleet: &'a Fleet,
+    /// The lines of the log that is followed, or was last.
+    pub log: &'a Log,
     /// The console's monotonic clock.
     pub now: Millis,
     /// The wall's.
@@ -116,6 +156,10 @@ pub enum Change {
     Processes(NodeId),
     /// Connections, routing table or refusals of one node.
     Peers(NodeId),
+    /// Another list of one node: services, jobs, shells.
+    List(NodeId),
+    /// Lines of the log.
+    Log,
     /// Time went on: ages changed.
     Time,
 }
@@ -133,6 +177,33 @@ pub enum Request {
     Order(Command),
     /// A line for the operator.
     Say(String),
+    /// Show these lines of these nodes.
+    Logs(Source, Scope),
+    /// Show everything about something besides a process.
+    Describe {
+        /// Whose.
+        node: NodeId,
+        /// What.
+        subject: Subject,
+        /// For the title.
+        name: String,
+    },
+    /// Attach to a shell that lives.
+    Attach {
+        /// Where.
+        node: NodeId,
+        /// Which.
+        id: String,
+    },
+    /// Open a shell there.
+    OpenShell(NodeId),
+    /// Show facts that are here already: names and values.
+    Read {
+        /// For the title.
+        title: String,
+        /// A name may be empty.
+        lines: Vec<(String, String)>,
+    },
     /// Show everything about the process that the view names.
     Inspect {
         /// Whose.
@@ -154,6 +225,10 @@ pub trait View {
     fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope);
     /// The live data that it needs while it is shown.
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription>;
+    /// The lines that it needs while it is shown; all of one source.
+    fn follows(&self, _scene: &Scene<'_>) -> BTreeSet<Follow> {
+        BTreeSet::new()
+    }
     /// The world changed; called before it is drawn again, at most once a frame for each change.
     fn on_change(&mut self, scene: &Scene<'_>, change: Change);
     /// All changes of a frame were told: where one brings as much work as many, it is done here.

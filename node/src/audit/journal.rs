@@ -213,6 +213,12 @@ impl<D: Disk, H: Heads> Journal<D, H> {
         Ok(())
     }
 
+    /// What the record ends with now.
+    pub fn head(&self) -> Head {
+        let oldest = self.segments.first().map_or(self.seq, |&(first, _)| first);
+        Head { oldest, seq: self.seq, link: self.link.to_text() }
+    }
+
     fn keep_reserve(&mut self) {
         if self.has_reserve {
             return;

@@ -35,6 +35,13 @@ pub fn arguments(json: &[u8]) -> String {
     text
 }
 
+/// Words of a command without its secrets, for who may see what runs and not with which passwords.
+pub fn words(words: &[String]) -> Vec<String> {
+    let mut items: Vec<Value> = words.iter().map(|word| Value::from(word.as_str())).collect();
+    list(&mut items);
+    items.iter().map(|item| item.as_str().unwrap_or(MASK).to_owned()).collect()
+}
+
 fn mask(value: &mut Value) {
     match value {
         Value::Object(fields) => fields_of(fields),
@@ -142,6 +149,12 @@ mod tests {
         ] {
             assert_eq!(arguments(given.as_bytes()), kept);
         }
+    }
+
+    #[test]
+    fn a_command_keeps_its_words_but_the_secret_ones() {
+        let given = ["mysql", "--password", "hunter2", "TOKEN=x", "-e", "select 1"].map(str::to_owned);
+        assert_eq!(words(&given), ["mysql", "--password", "***", "TOKEN=***", "-e", "select 1"]);
     }
 
     #[test]

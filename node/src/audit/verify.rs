@@ -2,6 +2,7 @@
 //!
 //! Reads through a [`Disk`], and changes nothing: it runs beside a node that writes.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 
 use super::chain::{self, Fault, Link};
@@ -25,8 +26,8 @@ pub struct Scan {
     pub good: u64,
     /// What is wrong behind them, other than that a write was not finished.
     pub fault: Option<&'static str>,
-    /// Links by their sequence that somebody asked for.
-    asked: Option<(u64, Option<Link>)>,
+    /// Links of records that somebody asked for.
+    asked: BTreeMap<u64, Option<Link>>,
 }
 
 /// A whole record.
@@ -42,6 +43,21 @@ pub struct Whole {
     pub unfinished: u64,
     /// Whether the head was there to compare with.
     pub has_head: bool,
+    /// What it ends with, in hexadecimal; empty if there is no record.
+    pub link: String,
+    /// Links of the records that were asked for, in hexadecimal; `None` for one that is not there.
+    pub links: BTreeMap<u64, Option<String>>,
+}
+
+/// What somebody else holds of this record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Who.
+    pub by: String,
+    /// Which record.
+    pub seq: u64,
+    /// What it is bound by, in hexadecimal.
+    pub link: String,
 }
 
 /// Why a record is not whole.
@@ -66,12 +82,12 @@ fn at<T>(seq: u64, why: impl Into<String>) -> Result<T, Broken> {
 
 /// Reads one segment, whose name says that it begins with `first`.
 pub fn scan(bytes: &[u8], first: u64) -> Scan {
-    scan_for(bytes, first, None)
+    scan_for(bytes, first, &[])
 }
 
-fn scan_for(bytes: &[u8], first: u64, asked: Option<u64>) -> Scan {
-    let mut scan =
-        Scan { seq: first.saturating_sub(1), asked: asked.map(|seq| (seq, None)), ..Scan::default() };
+fn scan_for(bytes: &[u8], first: u64, asked: &[u64]) -> Scan {
+    let asked = asked.iter().map(|&seq| (seq, None)).collect();
+    let mut scan = Scan { seq: first.saturating_sub(1), asked, ..Scan::default() };
     let mut rest = bytes;
     while !rest.is_empty() {
         let line = match chain::take(rest) {
@@ -107,7 +123,7 @@ impl Scan {
         }
         (self.seq, self.link) = (record.seq, line.link);
         self.good += line.bytes as u64;
-        if let Some((_, link)) = self.asked.as_mut().filter(|(asked, _)| *asked == record.seq) {
+        if let Some(link) = self.asked.get_mut(&record.seq) {
             *link = Some(line.link);
         }
         Ok(())
@@ -134,24 +150,63 @@ pub fn judge_head(segments: &[(u64, u64)], last: &Scan, head: Option<&Head>) -> 
 /// # Errors
 /// The first record that is broken.
 pub fn verify(disk: &impl Disk, head: Option<&Head>) -> Result<Whole, Broken> {
+    verify_for(disk, head, &[])
+}
+
+/// The same, and answers the links of the records `asked` for.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_for(disk: &impl Disk, head: Option<&Head>, asked: &[u64]) -> Result<Whole, Broken> {
     for _ in 1..TRIES {
-        match verify_once(disk, head) {
+        match verify_once(disk, head, asked) {
             // The node deletes its oldest segment when there are too many.
             Err(Broken::Unreadable(error)) if error.kind() == ErrorKind::NotFound => {}
             verified => return verified,
         }
     }
-    verify_once(disk, head)
+    verify_once(disk, head, asked)
 }
 
-fn verify_once(disk: &impl Disk, head: Option<&Head>) -> Result<Whole, Broken> {
+/// Holds a record against what others hold of it; how many of the marks could be compared. What is older than
+/// the oldest record that is kept cannot be.
+///
+/// # Errors
+/// The first mark with which it does not agree.
+pub fn judge_marks(whole: &Whole, marks: &[Mark]) -> Result<usize, Broken> {
+    let mut compared = 0;
+    let mut marks: Vec<&Mark> = marks.iter().filter(|mark| mark.seq >= whole.first).collect();
+    marks.sort_by_key(|mark| mark.seq);
+    for mark in marks {
+        let Mark { by, seq, link } = mark;
+        if *seq > whole.last {
+            return at(
+                whole.last + 1,
+                format!("it is gone, and all to {seq}, which {by} holds: somebody cut them off"),
+            );
+        }
+        match whole.links.get(seq) {
+            Some(Some(found)) if found == link => compared += 1,
+            _ => {
+                return at(
+                    *seq,
+                    format!("it is another than the one that {by} holds: somebody wrote it anew"),
+                );
+            }
+        }
+    }
+    Ok(compared)
+}
+
+fn verify_once(disk: &impl Disk, head: Option<&Head>, asked: &[u64]) -> Result<Whole, Broken> {
+    let wanted: Vec<u64> = asked.iter().copied().chain(head.map(|head| head.seq)).collect();
     let segments = disk.segments()?;
     let mut whole = Whole { segments: segments.len(), has_head: head.is_some(), ..Whole::default() };
     let mut last: Option<Scan> = None;
-    let mut at_head = None;
+    let mut links: BTreeMap<u64, Link> = BTreeMap::new();
     for (index, &(first, _)) in segments.iter().enumerate() {
         let bytes = disk.read(first)?;
-        let scan = scan_for(&bytes, first, head.map(|head| head.seq));
+        let mut scan = scan_for(&bytes, first, &wanted);
         if let Some(last) = &last {
             if first != last.seq + 1 {
                 return at(last.seq + 1, "it is gone: the next segment begins with another");
@@ -167,7 +222,8 @@ fn verify_once(disk: &impl Disk, head: Option<&Head>) -> Result<Whole, Broken> {
         if whole.unfinished > 0 && index + 1 < segments.len() {
             return at(scan.seq + 1, "it is cut in the middle");
         }
-        at_head = scan.asked.and_then(|(_, link)| link).or(at_head);
+        let found = std::mem::take(&mut scan.asked).into_iter();
+        links.extend(found.filter_map(|(seq, link)| Some((seq, link?))));
         last = Some(scan);
     }
     let last = last.unwrap_or_default();
@@ -179,11 +235,16 @@ fn verify_once(disk: &impl Disk, head: Option<&Head>) -> Result<Whole, Broken> {
         if segments.first().is_some_and(|&(first, _)| first > head.oldest) {
             return at(head.oldest, "it is gone: the record begins later");
         }
-        if at_head.is_some_and(|link| link.to_text() != head.link) {
+        if links.get(&head.seq).is_some_and(|link| link.to_text() != head.link) {
             return at(head.seq, "it is another than was written");
         }
     }
     whole.first = segments.first().map_or(0, |&(first, _)| first);
     whole.last = last.seq;
+    whole.link = if segments.is_empty() { String::new() } else { last.link.to_text() };
+    whole.links = asked.iter().map(|seq| (*seq, links.get(seq).map(|link| link.to_text()))).collect();
     Ok(whole)
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,12 @@ pub struct Settings {
     #[config(validate(*peer_timeout_s >= 5 && *peer_timeout_s <= 86_400, "must be 5 to 86400 seconds"))]
     pub peer_timeout_s: u32,
 
+    /// Whether this node refuses everything but reading once no other member has told it for an hour which
+    /// keys are revoked: it could no longer tell a key that was thrown out. A site that is cut off cannot be
+    /// managed then; neither can a node without any other member.
+    #[config(default = false)]
+    pub revocation_strict: bool,
+
     /// What is logged: error, warn, info, debug or trace.
     #[config(env = "LOG_LEVEL", default = "info")]
     pub log_level: LogLevel,

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use super::finding::Finding;
 use super::plan::Plan;
 use super::ports::Port;
+use crate::gate::SILENCE_MAX;
 use crate::host::Roots;
 use crate::host::occupant::{self, Occupant, Protocol};
 
@@ -83,7 +84,7 @@ pub struct Info {
 }
 
 /// What of `/api/stats` matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Stats {
     /// Members that are alive, itself among them.
     pub members_alive: u32,
@@ -92,6 +93,19 @@ pub struct Stats {
     /// Whether its own key is revoked.
     #[serde(default)]
     pub revoked: bool,
+    /// How long nobody has told it which keys are revoked.
+    #[serde(default)]
+    pub revocation_silent_ms: u64,
+    /// Whether it refuses calls for that.
+    #[serde(default)]
+    pub revocation_strict: bool,
+}
+
+impl Stats {
+    /// Whether it refuses what it cannot vouch for.
+    const fn is_mute(&self) -> bool {
+        self.revocation_strict && self.revocation_silent_ms as u128 >= SILENCE_MAX.as_millis()
+    }
 }
 
 impl Running {
@@ -262,6 +276,14 @@ pub fn judge(running: &Running, plan: &Plan) -> Finding {
             format!("{name}{pid}: its key is revoked, and every member refuses it"),
             "where the CA is, if it should come back: ca.sh issue node, ca.sh bundle; p2p-node import here",
         ),
+        _ if running.stats.is_some_and(|stats| stats.is_mute()) => Finding::warn(
+            CHECK,
+            format!(
+                "{name}{pid}: it refuses everything but reading: no member has told it for an hour which keys \
+                 are revoked, and revocation_strict is set"
+            ),
+            "connect it with another member, or set revocation_strict = false in node.toml",
+        ),
         Health::Well | Health::NotAsked => Finding::ok(CHECK, format!("{name}{pid}{members}")),
     }
 }
@@ -282,7 +304,7 @@ mod tests {
             note: Some(note),
             process: Some(Occupant { pid: 7, program: PROGRAM.into() }),
             health: Health::Well,
-            stats: Some(Stats { members_alive: 4, members: 5, revoked: false }),
+            stats: Some(Stats { members_alive: 4, members: 5, ..Stats::default() }),
             ..Running::default()
         }
     }
@@ -299,9 +321,24 @@ mod tests {
                 "does not answer",
             ),
             (
-                Running { stats: Some(Stats { members_alive: 1, members: 5, revoked: true }), ..running() },
+                Running {
+                    stats: Some(Stats { members_alive: 1, members: 5, revoked: true, ..Stats::default() }),
+                    ..running()
+                },
                 Verdict::Fail(Exit::Unavailable),
                 "its key is revoked",
+            ),
+            (
+                Running {
+                    stats: Some(Stats {
+                        revocation_silent_ms: 4_000_000,
+                        revocation_strict: true,
+                        ..Stats::default()
+                    }),
+                    ..running()
+                },
+                Verdict::Warn,
+                "revocation_strict is set",
             ),
             (Running { process: None, ..running() }, Verdict::Warn, "was killed"),
             (Running { hidden: true, ..Running::default() }, Verdict::Warn, "as user 1000"),

@@ -40,6 +40,13 @@ pub enum JournalError {
     Failed(String),
 }
 
+impl JournalError {
+    /// What `journalctl` complained of: the question, or something else.
+    fn said(words: String) -> Self {
+        if words.starts_with("Bad pattern") { Self::Invalid(words) } else { Self::Failed(words) }
+    }
+}
+
 impl From<JournalError> for RpcError {
     fn from(error: JournalError) -> Self {
         let message = error.to_string();
@@ -109,7 +116,7 @@ impl Journal {
         let said = child.end().await;
         // A search that finds nothing ends with 1 and says nothing.
         if is_over && page.rows.is_empty() && !said.is_empty() {
-            return Err(JournalError::Failed(said));
+            return Err(JournalError::said(said));
         }
         let next = page.rows.last().filter(|_| page.has_more).map(|row| row.cursor.clone());
         Ok(JournalPage { at: clock::wall(), next, rows: page.rows, unreadable: page.unreadable })

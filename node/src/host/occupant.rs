@@ -16,6 +16,8 @@ use super::text;
 
 /// Longest name of a program; the kernel keeps 15 bytes.
 const NAME_BYTES_MAX: usize = 64;
+/// Processes that are told to share a connection.
+const HOLDERS_MAX: usize = 64;
 /// A longer list of locks is not read.
 const LOCKS_BYTES_MAX: u64 = 4 << 20;
 
@@ -24,8 +26,18 @@ const LOCKS_BYTES_MAX: u64 = 4 << 20;
 pub enum Protocol {
     /// UDP.
     Udp,
-    /// TCP, listening.
+    /// TCP; a port of it is used by who listens.
     Tcp,
+}
+
+impl Protocol {
+    /// The files of the kernel.
+    const fn tables(self) -> [&'static str; 2] {
+        match self {
+            Self::Udp => ["udp", "udp6"],
+            Self::Tcp => ["tcp", "tcp6"],
+        }
+    }
 }
 
 /// A process, and what it runs.
@@ -46,23 +58,29 @@ pub fn process(roots: &Roots, pid: u32) -> Option<Occupant> {
 /// Who holds the port of this address; `None` if nobody is seen to.
 pub fn of_port(roots: &Roots, protocol: Protocol, address: SocketAddr) -> Option<Occupant> {
     let own = open_dir(CWD, roots.proc.join("self")).ok()?;
-    let tables = match protocol {
-        Protocol::Udp => ["udp", "udp6"],
-        Protocol::Tcp => ["tcp", "tcp6"],
-    };
     let inodes: Vec<u64> =
-        tables.iter().flat_map(|table| sockets::bound_to(&own, table, address.port())).collect();
-    if inodes.is_empty() {
-        return None;
-    }
-    let entries = fs::read_dir(&roots.proc).ok()?.flatten();
+        protocol.tables().iter().flat_map(|table| sockets::bound_to(&own, table, address.port())).collect();
+    holders(roots, inodes).next().and_then(|pid| process(roots, pid))
+}
+
+/// The processes that hold the connection between two addresses, as far as this node may see; blocks.
+pub fn of_connection(roots: &Roots, protocol: Protocol, local: SocketAddr, remote: SocketAddr) -> Vec<u32> {
+    let Ok(own) = open_dir(CWD, roots.proc.join("self")) else { return Vec::new() };
+    let tables = protocol.tables().into_iter();
+    let inodes = tables.filter_map(|table| sockets::connected(&own, table, local, remote)).collect();
+    holders(roots, inodes).take(HOLDERS_MAX).collect()
+}
+
+/// Processes with one of these sockets among their descriptors.
+fn holders(roots: &Roots, inodes: Vec<u64>) -> impl Iterator<Item = u32> {
+    let entries = if inodes.is_empty() { None } else { fs::read_dir(&roots.proc).ok() };
+    let entries = entries.into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| u32::try_from(number(entry.file_name().as_encoded_bytes())?).ok());
-    let holds = |pid: &u32| {
+    pids.filter(move |pid| {
         let Ok(dir) = open_dir(CWD, roots.proc.join(pid.to_string())) else { return false };
         let open = files::open_files(&dir).unwrap_or_default();
         open.iter().filter_map(files::socket_inode).any(|inode| inodes.contains(&inode))
-    };
-    pids.into_iter().find(holds).and_then(|pid| process(roots, pid))
+    })
 }
 
 /// The process id of who has locked (flock) the file with this inode. It is 0 for one outside of our pid
@@ -104,6 +122,22 @@ mod tests {
         assert_eq!(pid(Protocol::Tcp, tcp_at), us);
         drop(udp);
         assert_ne!(pid(Protocol::Udp, udp_at), us);
+    }
+
+    #[test]
+    fn both_ends_of_a_connection_are_found() {
+        let roots = Roots::default();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (far, _) = listener.accept().unwrap();
+        let (local, remote) = (near.local_addr().unwrap(), near.peer_addr().unwrap());
+        let us = vec![std::process::id()];
+        assert_eq!(of_connection(&roots, Protocol::Tcp, local, remote), us);
+        assert_eq!(of_connection(&roots, Protocol::Tcp, remote, local), us);
+        assert!(of_connection(&roots, Protocol::Udp, local, remote).is_empty());
+        drop((near, far));
+        let other = SocketAddr::new(local.ip(), local.port() ^ 1);
+        assert!(of_connection(&roots, Protocol::Tcp, other, remote).is_empty());
     }
 
     #[test]

@@ -60,6 +60,14 @@ impl Systemd {
         Path::new(BOOTED).is_dir()
     }
 
+    /// Whether it can be asked.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub async fn answers(&self) -> Result<(), SystemdError> {
+        self.bus().await.map(drop)
+    }
+
     /// A connection that has answered just now.
     async fn bus(&self) -> Result<Bus, SystemdError> {
         if !Self::is_here() {

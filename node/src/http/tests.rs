@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use axum::body::Bytes;
 use axum::routing::{get, post};
 use p2p_shared::id::NodeId;
+use p2p_shared::services::job::JobCounts;
 use p2p_shared::services::node::{NodeInfo, NodeStats};
 use p2p_shared::time::UnixMillis;
 use serde_json::Value;
@@ -54,7 +55,10 @@ impl Status for Fixed {
             revocation_epoch: 0,
             revocation_heard_ms: None,
             revoked: false,
+            revocation_silent_ms: 0,
+            revocation_strict: false,
             dht_records: 0,
+            jobs: JobCounts::default(),
         }
     }
 

@@ -17,6 +17,8 @@ use p2p_shared::mesh::failure::{CloseCode, LinkError};
 use p2p_shared::rpc::frame::StreamKind;
 use p2p_shared::services::node::{Label, Member};
 use p2p_shared::time::{Millis, UnixMillis};
+use p2p_shared::tls::PeerIdentity;
+use p2p_shared::witness::Statement;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -36,6 +38,8 @@ const IDLE: Duration = Duration::from_secs(3_600);
 /// A notice that was not delivered by then is news no more.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long a member has to keep a head and to countersign it.
+const HAND_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long a node that is revoked has to take the list that says so, before its connection is closed.
 const LAST_WORD_TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -55,6 +59,9 @@ pub type Sign = Arc<dyn Fn(Portrayal, u64) -> BoxFuture<'static, Option<SharedFa
 
 /// Verifies the facts of another member; `None` if they are not to be believed.
 pub type Verify = Arc<dyn Fn(&SignedFacts) -> Option<SharedFacts> + Send + Sync>;
+
+/// Judges and keeps the head of a member's audit record; the answer to it.
+pub type Hold = Arc<dyn Fn(PeerIdentity, Statement) -> BoxFuture<'static, Body> + Send + Sync>;
 
 /// What the driver found, for those who keep or publish it.
 #[derive(Clone, Debug)]
@@ -83,6 +90,8 @@ pub struct Wiring {
     pub sign: Sign,
     /// Verifies.
     pub verify: Verify,
+    /// Keeps heads of audit records.
+    pub hold: Hold,
     /// Judges lists of revoked keys, and puts them in force.
     pub revocations: Arc<Revocations>,
     /// Ends the driver.
@@ -92,6 +101,8 @@ pub struct Wiring {
 enum Done {
     Asked(RequestId, NodeId, Option<Bytes>),
     Told,
+    Held(ReplyToken, Body),
+    Handed(NodeId, oneshot::Sender<Body>, Option<Bytes>),
     Signed(Option<SharedFacts>),
 }
 
@@ -207,8 +218,19 @@ impl Driver {
         let token = ReplyToken(self.next_token);
         self.answers.insert(token, inbound.answer);
         let epoch = message.view.revoked;
-        let received = self.received(message);
-        self.handle(Input::Request { from: inbound.from.id, token, received });
+        let held = match &message.body {
+            Body::AuditHead { head } => Some((self.wiring.hold)(inbound.from.clone(), head.clone())),
+            _ => None,
+        };
+        let (from, received) = (inbound.from.id, self.received(message));
+        match held {
+            // The core takes the news that came with it; the answer waits for the disk.
+            Some(held) => {
+                self.doing.spawn(async move { Done::Held(token, held.await) });
+                self.handle(Input::Notice { from, received });
+            }
+            None => self.handle(Input::Request { from, token, received }),
+        }
         self.note_heard(epoch);
     }
 
@@ -224,8 +246,21 @@ impl Driver {
                 None => self.handle(Input::Failed(request)),
             },
             Done::Signed(facts) => self.on_signed(facts),
+            Done::Held(token, body) => {
+                let message = Message { view: self.core.view(), body, gossip: Gossip::default() };
+                self.answer(token, &message);
+            }
+            Done::Handed(to, answer, bytes) => self.on_handed(to, answer, bytes),
             Done::Told => {}
         }
+    }
+
+    fn on_handed(&mut self, from: NodeId, answer: oneshot::Sender<Body>, bytes: Option<Bytes>) {
+        let Some(message) = bytes.and_then(|bytes| wire::decode(&bytes).ok()) else { return };
+        // Whoever handed it over may be gone.
+        let _ = answer.send(message.body.clone());
+        let received = self.received(message);
+        self.handle(Input::Notice { from, received });
     }
 
     fn on_signed(&mut self, facts: Option<SharedFacts>) {
@@ -264,6 +299,7 @@ impl Driver {
                 // Whoever asked may have gone away.
                 let _ = answer.send(adopted);
             }
+            Order::HandHead(to, head, answer) => self.hand(to, head, answer),
             Order::Leave(answer) => {
                 self.parting.push(answer);
                 self.portrayal.left = true;
@@ -384,6 +420,17 @@ impl Driver {
                 let _ = transport.ask(StreamKind::Membership, target, &wire, NOTICE_TIMEOUT).await;
             }
             Done::Told
+        });
+    }
+
+    fn hand(&mut self, to: NodeId, head: Statement, answer: oneshot::Sender<Body>) {
+        let message =
+            Message { view: self.core.view(), body: Body::AuditHead { head }, gossip: Gossip::default() };
+        let (transport, target, wire) = (self.wiring.transport.clone(), self.target(to), encode(&message));
+        self.doing.spawn(async move {
+            let Some(wire) = wire else { return Done::Told };
+            let asked = transport.ask(StreamKind::Membership, target, &wire, HAND_TIMEOUT).await;
+            Done::Handed(to, answer, asked.ok())
         });
     }
 

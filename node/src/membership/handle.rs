@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use p2p_shared::id::NodeId;
 use p2p_shared::services::node::{Label, Member};
+use p2p_shared::witness::Statement;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::core;
 use super::core::io::Adoption;
+use super::core::message::Body;
 use super::core::record::SharedRevoked;
 
 /// Orders that wait for the driver; whoever gives one more waits.
@@ -32,6 +34,8 @@ pub enum Order {
     Forget(NodeId, oneshot::Sender<Result<(), ForgetError>>),
     /// Put this list of revoked keys in force, if it is the newest.
     AdoptRevoked(SharedRevoked, oneshot::Sender<Adoption>),
+    /// Hand the head of this node's audit record to a member, and answer with what it says.
+    HandHead(NodeId, Statement, oneshot::Sender<Body>),
     /// Say good-bye, and answer once some have heard it.
     Leave(oneshot::Sender<()>),
 }
@@ -119,6 +123,13 @@ impl MembershipHandle {
     pub async fn adopt_revoked(&self, list: SharedRevoked) -> Option<Adoption> {
         let (answer, answered) = oneshot::channel();
         self.orders.send(Order::AdoptRevoked(list, answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Hands the head of this node's audit record to a member: what it answers, or `None` if it does not.
+    pub async fn hand_head(&self, to: NodeId, head: Statement) -> Option<Body> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(Order::HandHead(to, head, answer)).await.ok()?;
         answered.await.ok()
     }
 

@@ -4,7 +4,9 @@
 //! handshake and every request, and what watchers keep on disk and clean up after. Which list is in force is
 //! the core's decision; it is put in force here and nowhere else.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use p2p_shared::id::NodeId;
 use p2p_shared::tls::{RevokedError, RevokedKey, Trust};
@@ -12,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::core::record::SharedRevoked;
+use crate::clock;
 
 /// The list in force, if there is one.
 pub type InForce = Option<SharedRevoked>;
@@ -26,6 +29,9 @@ pub struct Revocations {
     kept: watch::Sender<u64>,
     // Written for every message of a peer, read for a call: never held across an await.
     heard: Mutex<Option<Instant>>,
+    /// When this run began, and for how long nothing had been heard then.
+    began: (Instant, Mutex<Duration>),
+    strict: AtomicBool,
 }
 
 impl Revocations {
@@ -42,7 +48,9 @@ impl Revocations {
         let epoch = list.as_ref().map_or(0, |signed: &SharedRevoked| signed.list.epoch);
         let (in_force, _) = watch::channel(None);
         let (kept, _) = watch::channel(epoch);
-        let this = Self { own, trust, in_force, kept, heard: Mutex::new(None) };
+        let began = (Instant::now(), Mutex::default());
+        let (heard, strict) = (Mutex::new(None), AtomicBool::new(false));
+        let this = Self { own, trust, in_force, kept, heard, began, strict };
         if let Some(list) = &list {
             this.enforce(list);
         }
@@ -88,6 +96,11 @@ impl Revocations {
         self.trust.replace_revoked(list.keys.iter().map(|key| key.id).collect());
         tracing::info!(epoch = list.epoch, keys = list.keys.len(), "revocation list in force");
         self.in_force.send_replace(Some(Arc::clone(signed)));
+        // What the CA says is word of the state of revocation too, of the time when it signed that.
+        let age = Duration::from_millis(clock::wall().since(list.issued).0);
+        if age < self.silence() {
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_sub(age);
+        }
         if let Some(key) = self.own_revoked() {
             tracing::error!(
                 reason = %key.reason,
@@ -137,8 +150,30 @@ impl Revocations {
     }
 
     /// A member showed that it knows no higher epoch.
-    pub(super) fn note_heard(&self) {
+    pub(crate) fn note_heard(&self) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether this node refuses what it can no longer vouch for: `revocation_strict`.
+    pub fn is_strict(&self) -> bool {
+        self.strict.load(Ordering::Relaxed)
+    }
+
+    /// Sets that.
+    pub fn set_strict(&self, strict: bool) {
+        self.strict.store(strict, Ordering::Relaxed);
+    }
+
+    /// At the start: an earlier run had heard nothing for so long.
+    pub fn note_silent_before(&self, silent: Duration) {
+        *self.began.1.lock().unwrap_or_else(PoisonError::into_inner) = silent;
+    }
+
+    /// How long nobody has shown that the list in force is the newest; runs of this node before count too.
+    pub fn silence(&self) -> Duration {
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = || *self.began.1.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.map_or_else(|| self.began.0.elapsed().saturating_add(before()), |at| at.elapsed())
     }
 
     /// How long since a member last showed that it knows no higher epoch, in milliseconds; `None` if none did

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use p2p_shared::rpc::codec::{self, Encoding};
+use p2p_shared::time::{Millis, UnixMillis};
 use p2p_shared::tls::Trust;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;
@@ -30,6 +31,10 @@ const PUBLISH_DELAY: Duration = Duration::from_millis(200);
 
 /// Where the store keeps the list of revoked keys.
 const REVOKED_KEY: &str = "revoked";
+/// Where it keeps when a member last told which keys are revoked.
+const TOLD_KEY: &str = "revocation_told";
+/// How often that is written.
+const TOLD_INTERVAL: Duration = Duration::from_secs(300);
 /// A list that could not be written is written again after this.
 const KEEP_AGAIN: Duration = Duration::from_secs(5);
 
@@ -91,6 +96,12 @@ pub(super) fn revocations(store: &Store, settings: &Settings) -> Result<Revocati
     let kept = store.meta(REVOKED_KEY)?;
     let own = credentials.identity().id;
     let (revocations, outcome) = Revocations::restore(own, credentials.trust(), kept.as_deref());
+    revocations.set_strict(settings.revocation_strict);
+    let told =
+        store.meta(TOLD_KEY)?.and_then(|bytes| Some(UnixMillis(u64::from_be_bytes(bytes.try_into().ok()?))));
+    if let Some(told) = told {
+        revocations.note_silent_before(clock::wall().since(told).to_duration());
+    }
     if let Err(error) = outcome {
         tracing::error!(%error, "the revocation list on disk is none of this mesh; the mesh tells it again");
     }
@@ -98,6 +109,24 @@ pub(super) fn revocations(store: &Store, settings: &Settings) -> Result<Revocati
         tracing::error!(%error, "the revocation list beside the certificate is not in force");
     }
     Ok(revocations)
+}
+
+/// Keeps when a member last told which keys are revoked, so that a restart is no way around
+/// `revocation_strict`.
+pub(super) async fn keep_told(revocations: Arc<Revocations>, store: Store) {
+    let mut ticks = interval(TOLD_INTERVAL);
+    loop {
+        ticks.tick().await;
+        if !revocations.is_strict() || revocations.heard_ms().is_none() {
+            continue;
+        }
+        let silent = Millis::from(revocations.silence());
+        let (store, told) = (store.clone(), UnixMillis(clock::wall().since(UnixMillis(silent.0)).0));
+        let written = spawn_blocking(move || store.put_meta(TOLD_KEY, &told.0.to_be_bytes())).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(%error, "it cannot be kept when a member last told which keys are revoked");
+        }
+    }
 }
 
 /// Keeps every list of revoked keys that comes into force. Only the newest one matters; a disk that fails is

@@ -41,6 +41,8 @@ pub struct Settings {
     pub peers_max: usize,
     /// A peer silent for so long leaves the routing table.
     pub peer_timeout: Duration,
+    /// Whether calls are refused once nobody tells any more which keys are revoked.
+    pub revocation_strict: bool,
     /// What anybody may do here at most.
     pub policy: Policy,
 }

@@ -11,6 +11,8 @@ use p2p_shared::access::Role;
 use p2p_shared::config::{self as layers, Document, Problem, Sources};
 use serde::Serialize;
 
+use crate::shells::limits::ShellLimits;
+
 use super::{CommandPattern, MethodPattern, Policy, ROOT};
 
 /// Local policy of p2p-node: /etc/p2p-admin/policy.toml
@@ -36,8 +38,20 @@ struct Settings {
     /// "/usr/bin/systemd-*". Without it: any. A shell in this list allows everything.
     commands: Option<Vec<CommandPattern>>,
 
-    /// Users that commands and programs may run as. Without it: any.
+    /// Users that commands, programs and shells may run as. Without it: any.
     run_as: Option<Vec<String>>,
+
+    /// Whether what shells show is recorded, never what is typed into them. `p2p-tui shell --recordings NODE`
+    /// lists the recordings and `--replay` shows one. A shell that cannot be recorded, or not any more, ends.
+    #[config(default = false)]
+    shell_record: bool,
+
+    /// A shell ends when nobody has typed into it or attached to it for so many minutes, whatever it shows
+    /// meanwhile. Without it: never.
+    shell_idle_minutes: Option<u32>,
+
+    /// A shell ends so many minutes after it was opened. Without it: never.
+    shell_total_minutes: Option<u32>,
 
     /// Directories that files may be read and written under. Without it: all.
     file_roots: Option<Vec<PathBuf>>,
@@ -89,6 +103,13 @@ impl Policy {
         for network in settings.scan_targets.iter().flatten().filter(|network| !is_network(network)) {
             problems.push(at("scan_targets", format!("{network:?} is no network such as \"10.0.0.0/8\"")));
         }
+        let minutes = [
+            ("shell_idle_minutes", settings.shell_idle_minutes),
+            ("shell_total_minutes", settings.shell_total_minutes),
+        ];
+        for (key, _) in minutes.into_iter().filter(|(_, minutes)| *minutes == Some(0)) {
+            problems.push(at(key, "is at least 1; `deny = [\"shell.*\"]` allows no shells".to_owned()));
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -99,6 +120,11 @@ impl Policy {
             stopped: Self::stops(settings.allow.as_deref(), &settings.deny),
             commands: settings.commands,
             run_as: settings.run_as,
+            shells: ShellLimits {
+                record: settings.shell_record,
+                idle_minutes: settings.shell_idle_minutes,
+                total_minutes: settings.shell_total_minutes,
+            },
             file_roots: settings.file_roots,
             scan_targets: settings.scan_targets,
         })

@@ -156,3 +156,16 @@ proptest! {
         prop_assert_eq!(pattern.fits(&text), !name.is_empty() && !name.contains('/') && name != "." && name != "..");
     }
 }
+
+#[test]
+fn shells_are_bounded_as_the_file_says() {
+    let limits =
+        parsed("shell_record = true\nshell_idle_minutes = 10\nshell_total_minutes = 600").unwrap().shells();
+    assert_eq!(limits, ShellLimits { record: true, idle_minutes: Some(10), total_minutes: Some(600) });
+    assert_eq!(parsed("").unwrap().shells(), ShellLimits::default());
+    let told = parsed("shell_idle_minutes = 0\nshell_total_minutes = 0").unwrap_err();
+    assert!(
+        told.contains("shell_idle_minutes: is at least 1") && told.contains("shell_total_minutes"),
+        "{told}"
+    );
+}

@@ -1,8 +1,9 @@
-//! The service `exec`: judges a request, has `host::command` start it, and tends it to its end.
+//! The service `exec`: judges a request, has `host::run` run it, and tends it to its end.
 //!
 //! Each command has a task of its own on the node's main runtime, so that its time-out and its death do not
 //! depend on whether its caller reads. The call holds a guard: where the call is dropped, the command is killed.
 
+mod adopt;
 mod tend;
 
 use std::path::PathBuf;
@@ -22,11 +23,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::host::Roots;
-use crate::host::command::account::Account;
-use crate::host::command::{Command, CommandError, Runner, own_user};
+use crate::host::run::account::Account;
+use crate::host::run::{
+    Kind, Limits as Bounds, RunError, RunId, Runner, Stdin, Stop, Streams, Work, base_environment, own_user,
+    really_run,
+};
 use crate::policy::Fuse;
 
-use tend::{Limits, Tended};
+pub use adopt::adopt;
+use tend::{Fate, Limits, Tended};
 
 /// Commands that run at the same time; one more is refused.
 pub const RUNNING_MAX: usize = 256;
@@ -65,10 +70,9 @@ impl Exec for ExecService {
         items: Items<ExecItem>,
     ) -> Result<(), RpcError> {
         let limits = limits(&request)?;
-        let command = command(request)?;
-        if let Ok(command) = &command {
-            let user = command.account.as_ref().map_or_else(own_user, |account| account.name.clone());
-            self.fuse.judge_command(command.file(), &user)?;
+        let mut command = command(request)?;
+        if let Ok(work) = &mut command {
+            judge(&self.fuse, work)?;
         }
         let full = || {
             RpcError::new(
@@ -85,9 +89,10 @@ impl Exec for ExecService {
                 let _place = place;
                 match command {
                     Err(exit) => items.send(&ExecItem::Exit(exit)).await,
-                    Ok(command) => match runner.start(command).await {
+                    Ok(command) => match runner.start(command.clone()).await {
                         Ok(running) => {
-                            let tended = Tended { running, limits, gone, stopping };
+                            let fate = if runner.outlives() { Fate::GoesOn } else { Fate::Ends };
+                            let tended = Tended { id: command.id, running, fate, limits, gone, stopping };
                             tended.run(inputs, items).await
                         }
                         Err(error) => items.send(&ExecItem::Exit(never_ran(error)?)).await,
@@ -102,6 +107,25 @@ impl Exec for ExecService {
     }
 }
 
+/// Asks the local policy, and has what was judged be what is run; what is not there says so when it is started.
+pub(crate) fn judge(fuse: &Fuse, work: &mut Work) -> Result<(), RpcError> {
+    let user = work.account.as_ref().map_or_else(own_user, |account| account.name.clone());
+    let file = really_run(&work.program, &work.directory, &work.environment);
+    fuse.judge_command(file.to_string_lossy().into_owned(), &user)?;
+    work.file = Some(file).filter(|file| file.is_absolute());
+    Ok(())
+}
+
+/// Whether a request would be let in: what it asks for, and whether the local policy lets its command run.
+///
+/// # Errors
+/// As the call itself.
+pub(super) fn judge_request(fuse: &Fuse, request: ExecRequest) -> Result<(), RpcError> {
+    limits(&request)?;
+    let Ok(mut work) = command(request)? else { return Ok(()) };
+    judge(fuse, &mut work)
+}
+
 fn limits(request: &ExecRequest) -> Result<Limits, RpcError> {
     let output_bytes = request.output_bytes_max.unwrap_or(OUTPUT_BYTES_DEFAULT);
     if output_bytes > OUTPUT_BYTES_MAX {
@@ -111,7 +135,7 @@ fn limits(request: &ExecRequest) -> Result<Limits, RpcError> {
 }
 
 /// The command that is meant. The inner error is one of its own: it ends as one that cannot be run.
-fn command(request: ExecRequest) -> Result<Result<Command, ExecExit>, RpcError> {
+pub(crate) fn command(request: ExecRequest) -> Result<Result<Work, ExecExit>, RpcError> {
     let (program, arguments) = match request.command {
         CommandLine::Program { program, arguments } => (program, arguments),
         CommandLine::Shell { line } => ("/bin/sh".to_owned(), vec!["-c".to_owned(), line]),
@@ -139,16 +163,28 @@ fn command(request: ExecRequest) -> Result<Result<Command, ExecExit>, RpcError> 
     let account = match (account, wanted) {
         (None, Some(user)) => {
             let why = format!("user {user:?} is in no line of /etc/passwd");
-            return Ok(Err(problem(NOT_RUNNABLE, CommandError::NotRunnable { program, why }.to_string())));
+            return Ok(Err(problem(NOT_RUNNABLE, RunError::NotRunnable { program, why }.to_string())));
         }
         (account, _) => account,
     };
     let home = account.as_ref().map(|account| account.home.clone()).filter(|home| home.is_dir());
     let directory = request.directory.map_or_else(|| home.unwrap_or_else(|| "/".into()), PathBuf::from);
-    let mut environment = Command::base_environment(account.as_ref());
+    let mut environment = base_environment(account.as_ref());
     environment.extend(request.environment.into_iter().map(|one| (one.name, one.value)));
     let account = account.filter(|account| wanted.is_some() && account.uid.to_string() != own);
-    Ok(Ok(Command { program, arguments, directory, account, environment }))
+    Ok(Ok(Work {
+        id: RunId { kind: Kind::Exec, id: uuid::Uuid::now_v7().simple().to_string() },
+        description: format!("P2P Admin: command {program}"),
+        program,
+        file: None,
+        arguments,
+        directory,
+        account,
+        environment,
+        limits: Bounds::default(),
+        stop: Stop::default(),
+        streams: Streams::Pipes { stdin: Stdin::Pipe },
+    }))
 }
 
 fn problem(code: i32, problem: String) -> ExecExit {
@@ -156,12 +192,12 @@ fn problem(code: i32, problem: String) -> ExecExit {
 }
 
 /// What is wrong with a command is how it ended; what is wrong with the node is an error of the call.
-fn never_ran(error: CommandError) -> Result<ExecExit, RpcError> {
+pub(crate) fn never_ran(error: RunError) -> Result<ExecExit, RpcError> {
     let text = error.to_string();
     match error {
-        CommandError::NotFound { .. } => Ok(problem(NOT_FOUND, text)),
-        CommandError::NotRunnable { .. } => Ok(problem(NOT_RUNNABLE, text)),
-        CommandError::Denied { .. } => Err(RpcError::forbidden(text)),
-        CommandError::Failed(_) => Err(RpcError::unavailable(text)),
+        RunError::NotFound { .. } => Ok(problem(NOT_FOUND, text)),
+        RunError::NotRunnable { .. } | RunError::Unknown { .. } => Ok(problem(NOT_RUNNABLE, text)),
+        RunError::Denied { .. } => Err(RpcError::forbidden(text)),
+        RunError::Failed(_) => Err(RpcError::unavailable(text)),
     }
 }

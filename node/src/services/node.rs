@@ -9,9 +9,8 @@ use std::sync::Arc;
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::mesh::link::Side;
-use p2p_shared::rpc::codec::Encoding;
-use p2p_shared::rpc::registry::{CallContext, permitted};
-use p2p_shared::rpc::service::{Items, MethodSpec};
+use p2p_shared::rpc::registry::CallContext;
+use p2p_shared::rpc::service::Items;
 use p2p_shared::services;
 use p2p_shared::services::node::{
     Direction, FleetDelta, Found, Label, Member, MemberState, Node, NodeInfo, NodeStats, Peer, PeerRole,
@@ -20,11 +19,11 @@ use p2p_shared::services::node::{
 use p2p_shared::tls::PeerKind;
 use tokio::time::Instant;
 
+use super::permit::Permits;
 use super::routing;
 use crate::labels::keeper::LabelKeeper;
 use crate::membership::handle::{Directory, ForgetError, MembershipHandle};
 use crate::naming::Naming;
-use crate::policy::Fuse;
 use crate::portrait::Portrait;
 
 use crate::transport::{PeerStatus, Transport};
@@ -45,8 +44,8 @@ pub struct NodeService {
     pub naming: Naming,
     /// Keeps the labels.
     pub labels: LabelKeeper,
-    /// What anybody may do here at most.
-    pub fuse: Fuse,
+    /// What may refuse a call.
+    pub permits: Permits,
 }
 
 impl Node for NodeService {
@@ -110,7 +109,7 @@ impl Node for NodeService {
     ) -> Result<Permit, RpcError> {
         let method = services::method(&method)
             .ok_or_else(|| RpcError::unsupported(format!("there is no method {method:?} on this node")))?;
-        Ok(permit(&self.fuse, method, context, arguments.as_deref()))
+        Ok(self.permits.of(method, context, arguments.as_deref()).await)
     }
 
     async fn set_labels(
@@ -130,26 +129,6 @@ impl Node for NodeService {
             ForgetError::Alive => RpcError::conflict(format!("{}: {error}", id.short())),
             ForgetError::Stopped => unavailable(error),
         })
-    }
-}
-
-/// What the gate would say, and whether the arguments can be those of the method.
-fn permit(fuse: &Fuse, method: &MethodSpec, context: &CallContext, arguments: Option<&str>) -> Permit {
-    let described = |text: &str| (method.describe)(text.as_bytes(), Encoding::Json);
-    let refused = |layer: &str, error: RpcError| Permit {
-        allowed: false,
-        layer: Some(layer.to_owned()),
-        message: error.message,
-    };
-    if let Err(error) = permitted(method, &context.caller) {
-        return refused("role", error);
-    }
-    if let Err(error) = fuse.judge(method, &context.caller) {
-        return refused("local policy", error);
-    }
-    match arguments.map(described) {
-        Some(Err(error)) => refused("arguments", error),
-        _ => Permit { allowed: true, layer: None, message: String::new() },
     }
 }
 

@@ -3,6 +3,7 @@
 //! What touches one process for long (its files, its threads) runs on blocking threads, a few at a time, so
 //! that one process on which the kernel hangs holds up neither the calls of others nor the runtime.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use p2p_shared::error::RpcError;
@@ -16,6 +17,7 @@ use tokio::task::spawn_blocking;
 
 use crate::host::delta::Sent;
 use crate::host::error::HostError;
+use crate::host::occupant::{self, Protocol};
 use crate::host::sampler::Sampler;
 use crate::host::snapshot::ProcessRow;
 use crate::host::{control, details};
@@ -86,6 +88,34 @@ impl Process for ProcessService {
             details::inspect(&roots, &target, latest)
         })
         .await
+    }
+
+    async fn holders(
+        &self,
+        _: &CallContext,
+        protocol: String,
+        local: String,
+        remote: String,
+    ) -> Result<ProcessList, RpcError> {
+        let protocol = match protocol.as_str() {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            other => return Err(RpcError::bad_request(format!("a protocol is tcp or udp, not {other:?}"))),
+        };
+        let address = |text: &str| {
+            text.parse().map_err(|_| RpcError::bad_request(format!("{text:?} is no ADDRESS:PORT")))
+        };
+        let (local, remote): (SocketAddr, SocketAddr) = (address(&local)?, address(&remote)?);
+        let roots = self.sampler.roots();
+        let pids =
+            self.blocking(move || Ok(occupant::of_connection(&roots, protocol, local, remote))).await?;
+        let snapshot = self.sampler.processes().await?;
+        let holds = |row: &&ProcessRow| pids.contains(&row.identity.key.pid);
+        Ok(ProcessList {
+            at: snapshot.at.wall,
+            boot_id: snapshot.boot_id.as_ref().into(),
+            processes: snapshot.rows.iter().filter(holds).map(ProcessRow::to_info).collect(),
+        })
     }
 
     async fn signal(&self, _: &CallContext, target: ProcessRef, signal: Signal) -> Result<(), RpcError> {

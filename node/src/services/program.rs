@@ -1,10 +1,8 @@
 //! The service `program`: orders to the supervisor, and what programs write.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use p2p_shared::access::Permission;
 use p2p_shared::error::RpcError;
 use p2p_shared::rpc::registry::CallContext;
@@ -13,19 +11,15 @@ use p2p_shared::services::program::{
     Check, LogChunk, OutputStream, Program, ProgramDefinition, ProgramInfo, ProgramLog, ProgramName,
     ProgramState, ProgramStatus,
 };
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use crate::host::Roots;
-use crate::host::command::account::Account;
-use crate::host::command::{PATH, own_user, really_run};
-use crate::host::programs::log::TAIL_LINES_MAX;
+use crate::host::run::account::Account;
+use crate::host::run::{own_user, really_run};
 use crate::policy::Fuse;
+use crate::services::followed::{Followed, check_lines, reading, text};
 use crate::supervise::core::{Input, Order, Refusal, Replace};
 use crate::supervise::handle::SupervisorHandle;
-use crate::supervise::output::Stream;
 
 /// An answer comes so long before the caller stops waiting for it.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -45,21 +39,25 @@ impl ProgramService {
         Self { supervisor, fuse }
     }
 
-    /// Whether the local policy lets this program run, whoever defined it and when.
-    fn judge(&self, definition: &ProgramDefinition) -> Result<(), RpcError> {
-        let named = |user: &String| {
-            Account::find(&Roots::default(), user).map_or_else(|| user.clone(), |account| account.name)
-        };
-        let user = definition.user.as_ref().map_or_else(own_user, named);
-        let directory = Path::new(definition.working_directory.as_deref().unwrap_or("/"));
-        let path = definition.environment.get("PATH").map_or(PATH, String::as_str);
-        let probe = match definition.probe.as_ref().map(|probe| &probe.check) {
-            Some(Check::Command(words)) => words.first(),
-            _ => None,
-        };
-        std::iter::once(&definition.command)
-            .chain(probe)
-            .try_for_each(|word| self.fuse.judge_command(really_run(word, directory, path), &user))
+    pub(super) fn judge(&self, definition: &ProgramDefinition) -> Result<(), RpcError> {
+        judge(&self.fuse, definition)
+    }
+
+    /// Whether a start of this program would be let in, of one that it defines too.
+    pub(super) async fn judge_start(
+        &self,
+        context: &CallContext,
+        name: String,
+        path: Option<String>,
+    ) -> Result<(), RpcError> {
+        let name = named(name)?;
+        match path {
+            None => self.judge(&self.supervisor.definition(&name).await?),
+            Some(path) => {
+                may_define(context)?;
+                self.judge(&ProgramDefinition::new(name, path))
+            }
+        }
     }
 
     async fn ask(&self, context: &CallContext, name: &ProgramName, order: Order) -> Result<(), RpcError> {
@@ -101,6 +99,40 @@ impl ProgramService {
     }
 }
 
+/// A start with a path defines a program, which needs more than a start.
+fn may_define(context: &CallContext) -> Result<(), RpcError> {
+    if !context.caller.may(Permission::Exec) {
+        let (caller, exec) = (&context.caller, Permission::Exec);
+        let text = format!(
+            "denied: role: program.start with a path: {exec} needs role {}, which {caller} has not",
+            exec.role()
+        );
+        return Err(RpcError::forbidden(text));
+    }
+    Ok(())
+}
+
+/// Whether the local policy lets this program run, whoever defined it and when.
+///
+/// # Errors
+/// What it says of the command, of the probe, or of the user.
+pub fn judge(fuse: &Fuse, definition: &ProgramDefinition) -> Result<(), RpcError> {
+    let named = |user: &String| {
+        Account::find(&Roots::default(), user).map_or_else(|| user.clone(), |account| account.name)
+    };
+    let user = definition.user.as_ref().map_or_else(own_user, named);
+    let directory = Path::new(definition.working_directory.as_deref().unwrap_or("/"));
+    let environment: Vec<_> = definition.environment.clone().into_iter().collect();
+    let probe = match definition.probe.as_ref().map(|probe| &probe.check) {
+        Some(Check::Command(words)) => words.first(),
+        _ => None,
+    };
+    std::iter::once(&definition.command).chain(probe).try_for_each(|word| {
+        let file = really_run(word, directory, &environment);
+        fuse.judge_command(file.to_string_lossy().into_owned(), &user)
+    })
+}
+
 /// A text that can name a program names one, or nothing that is there.
 fn named(name: String) -> Result<ProgramName, RpcError> {
     Ok(ProgramName::try_from(name.clone()).map_err(|_| Refusal::Unknown(name))?)
@@ -121,7 +153,8 @@ impl Program for ProgramService {
         check_lines(lines, 1)?;
         let output = self.supervisor.outputs().of(&name);
         let [out, err] = output.streams.clone();
-        let (stdout, stderr) = reading(&name, move || Ok((out.tail(lines)?, err.tail(lines)?))).await?;
+        let (stdout, stderr) =
+            reading(name.as_str(), move || Ok((out.tail(lines)?, err.tail(lines)?))).await?;
         Ok(ProgramLog { stdout: text(&stdout), stderr: text(&stderr), lost_bytes })
     }
 
@@ -136,8 +169,8 @@ impl Program for ProgramService {
         self.supervisor.status(&name)?;
         check_lines(lines, 0)?;
         let [out, err] = self.supervisor.outputs().of(&name).streams.clone();
-        let mut out = Followed::begin(&name, OutputStream::Stdout, out, lines).await?;
-        let mut err = Followed::begin(&name, OutputStream::Stderr, err, lines).await?;
+        let mut out = Followed::begin(name.as_str(), OutputStream::Stdout, out, lines).await?;
+        let mut err = Followed::begin(name.as_str(), OutputStream::Stderr, err, lines).await?;
         for followed in [&mut out, &mut err] {
             followed.send_first(&items).await?;
         }
@@ -182,14 +215,7 @@ impl Program for ProgramService {
             self.ask(context, &name, Order::Start).await?;
             return self.settled(context, &name, has_begun).await;
         };
-        if !context.caller.may(Permission::Exec) {
-            let (caller, exec) = (&context.caller, Permission::Exec);
-            let text = format!(
-                "denied: role: program.start with a path: {exec} needs role {}, which {caller} has not",
-                exec.role()
-            );
-            return Err(RpcError::forbidden(text));
-        }
+        may_define(context)?;
         let name = ProgramName::try_from(name).map_err(|error| RpcError::bad_request(error.to_string()))?;
         self.define_path(&name, path).await?;
         self.ask(context, &name, Order::Start).await?;
@@ -221,88 +247,4 @@ impl Program for ProgramService {
 /// Whether what a start leads to is there.
 fn has_begun(info: &ProgramInfo) -> bool {
     !matches!(info.state, ProgramState::Starting | ProgramState::Stopping)
-}
-
-fn check_lines(lines: u32, least: u32) -> Result<(), RpcError> {
-    if (least..=TAIL_LINES_MAX).contains(&lines) {
-        return Ok(());
-    }
-    Err(RpcError::bad_request(format!("lines is {least} to {TAIL_LINES_MAX}, not {lines}")))
-}
-
-async fn reading<T: Send + 'static>(
-    name: &ProgramName,
-    read: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, RpcError> {
-    let failed = |error: String| RpcError::unavailable(format!("the log of {name} cannot be read: {error}"));
-    let read = spawn_blocking(read).await.map_err(|error| failed(error.to_string()))?;
-    read.map_err(|error| failed(error.to_string()))
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// One stream that is followed.
-struct Followed {
-    stream: OutputStream,
-    /// Bytes that may be the beginning of a character.
-    held: Vec<u8>,
-    pieces: broadcast::Receiver<Bytes>,
-}
-
-impl Followed {
-    async fn begin(
-        name: &ProgramName,
-        stream: OutputStream,
-        source: Arc<Stream>,
-        lines: u32,
-    ) -> Result<Self, RpcError> {
-        let (held, pieces) = reading(name, move || source.follow(lines)).await?;
-        Ok(Self { stream, held, pieces })
-    }
-
-    async fn send_first(&mut self, items: &Items<LogChunk>) -> Result<(), RpcError> {
-        match self.chunk(0) {
-            Some(chunk) => items.send(&chunk).await,
-            None => Ok(()),
-        }
-    }
-
-    /// The next text; `None` if there will be none. May be dropped and called again.
-    async fn next(&mut self) -> Option<LogChunk> {
-        let mut skipped = 0;
-        loop {
-            match self.pieces.recv().await {
-                Ok(bytes) => self.held.extend_from_slice(&bytes),
-                Err(RecvError::Lagged(pieces)) => {
-                    // Whole pieces were missed, and nobody knows their sizes any more: at least a byte each.
-                    skipped += pieces;
-                    continue;
-                }
-                Err(RecvError::Closed) => return None,
-            }
-            if let Some(chunk) = self.chunk(skipped) {
-                return Some(chunk);
-            }
-        }
-    }
-
-    /// What is held, but for the beginning of a character whose end has not come.
-    fn chunk(&mut self, skipped_bytes: u64) -> Option<LogChunk> {
-        let open = self.held.utf8_chunks().last().map_or(0, |last| {
-            let bytes = last.invalid();
-            let may_go_on =
-                !bytes.is_empty() && str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none());
-            if may_go_on { bytes.len() } else { 0 }
-        });
-        let rest = self.held.split_off(self.held.len() - open);
-        let whole = std::mem::replace(&mut self.held, rest);
-        let text = text(&whole);
-        (!text.is_empty() || skipped_bytes > 0).then_some(LogChunk {
-            stream: self.stream,
-            text,
-            skipped_bytes,
-        })
-    }
 }

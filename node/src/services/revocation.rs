@@ -37,6 +37,8 @@ impl Revocation for RevocationService {
             epoch: self.revocations.epoch(),
             issued: in_force.as_ref().map(|signed| signed.list.issued),
             heard_ms: self.revocations.heard_ms(),
+            silent_ms: self.revocations.silence().as_millis() as u64,
+            strict: self.revocations.is_strict(),
             own: self.revocations.own_revoked().is_some(),
             keys: keys.map(entry).collect(),
         })

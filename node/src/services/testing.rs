@@ -18,6 +18,7 @@ pub(crate) fn context() -> CallContext {
             name: "ann".parse().unwrap(),
             role: Role::Admin,
         },
+        caller_until: None,
         face: Face::Quic,
         address: None,
         request_id: RequestId([0; 16]),

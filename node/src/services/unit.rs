@@ -1,5 +1,7 @@
 //! The service `unit`: reads and acts through `host::systemd`.
 
+mod tally;
+
 use std::time::Duration;
 
 use p2p_shared::error::RpcError;
@@ -7,7 +9,7 @@ use p2p_shared::rpc::registry::CallContext;
 use p2p_shared::rpc::service::Items;
 use p2p_shared::services::journal::JournalOrder;
 use p2p_shared::services::unit::{
-    FileReport, JobReport, TimerInfo, Unit, UnitDelta, UnitFile, UnitInfo, UnitList, UnitStatus,
+    FileReport, JobReport, TimerInfo, Unit, UnitDelta, UnitFile, UnitInfo, UnitList, UnitStatus, UnitSummary,
 };
 use tokio::time::Instant;
 
@@ -21,6 +23,7 @@ use crate::host::systemd::changes::UnitNews;
 use crate::host::systemd::control::{FileVerb, JobVerb, OwnUnit};
 use crate::host::systemd::name::{KINDS, UnitName};
 use crate::host::systemd::units::UnitFilter;
+use tally::Tally;
 
 /// Lines of the journal in a status, unless told.
 const LINES: u32 = 10;
@@ -123,6 +126,22 @@ impl Unit for UnitService {
                     // Signals are read on while the caller is slow; they become names of units to look at.
                     ended = watch.gather() => ended?,
                 }
+            }
+        }
+    }
+
+    async fn summary(&self, _: &CallContext, items: Items<UnitSummary>) -> Result<(), RpcError> {
+        let mut watch = self.systemd.watch().await?;
+        let mut tally = Tally::default();
+        loop {
+            let news = tokio::select! {
+                news = watch.next() => news?,
+                () = items.closed() => return Err(RpcError::cancelled("the caller went away")),
+            };
+            let Some(summary) = tally.take(news, clock::wall()) else { continue };
+            tokio::select! {
+                sent = items.send(&summary) => sent?,
+                ended = watch.gather() => ended?,
             }
         }
     }

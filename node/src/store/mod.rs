@@ -6,7 +6,10 @@
 
 mod checkup;
 mod error;
+mod heads;
+mod jobs;
 mod programs;
+mod shells;
 mod writer;
 
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -32,6 +35,12 @@ const MEMBERS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("members");
 const CONTACTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("contacts");
 /// Supervised programs, by name.
 const PROGRAMS: TableDefinition<&str, &[u8]> = TableDefinition::new("programs");
+/// Shells that run, by id.
+const SHELLS: TableDefinition<&str, &[u8]> = TableDefinition::new("shells");
+/// Jobs, by id.
+const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
+/// Heads of the audit records of members, by id.
+const HEADS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("audit_heads");
 /// Small things by name.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
@@ -82,6 +91,9 @@ impl Store {
             transaction.open_table(MEMBERS)?;
             transaction.open_table(CONTACTS)?;
             transaction.open_table(PROGRAMS)?;
+            transaction.open_table(SHELLS)?;
+            transaction.open_table(JOBS)?;
+            transaction.open_table(HEADS)?;
             let mut meta = transaction.open_table(META)?;
             if meta.get(META_SCHEMA)?.is_none() {
                 meta.insert(META_SCHEMA, SCHEMA_VERSION.to_be_bytes().as_slice())?;

@@ -1,10 +1,11 @@
 //! The supervisor's clock and loop: inputs to the core, its outputs to the hands, what changed to everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use p2p_shared::services::program::{ProgramDefinition, ProgramName, ProgramStatus};
+use p2p_shared::services::program::{Limit, ProgramDefinition, ProgramName, ProgramStatus};
 use p2p_shared::time::Millis;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -13,13 +14,14 @@ use tokio_util::task::TaskTracker;
 
 use super::core::{Fate, Input, Now, Output, Supervisor};
 use super::handle::{Asked, ORDERS_QUEUE, Programs, SupervisorHandle};
-use super::hands::{Batch, Deed, Hands};
+use super::hands::{self, Batch, Deed, Hands};
 use super::keeping::Record;
 use super::output::Outputs;
 use crate::clock;
 use crate::host::Roots;
 use crate::host::error::HostError;
-use crate::host::programs::{self, Runner};
+use crate::host::programs;
+use crate::host::run::{self, Kind, Runner};
 use crate::store::{Store, StoreError};
 
 /// What runs and probes tell, and waits.
@@ -31,6 +33,19 @@ const DIRECTORY: &str = "programs";
 /// What stands for a value of an environment.
 const MASK: &str = "***";
 
+/// Whether something may run here, asked before every start: a policy may have changed since it was defined.
+#[derive(Clone)]
+pub struct Judge(pub Arc<JudgeFn>);
+
+/// Nothing, or what stands against it.
+pub type JudgeFn = dyn Fn(&ProgramDefinition) -> Result<(), String> + Send + Sync;
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Judge")
+    }
+}
+
 /// What the supervisor is given.
 #[derive(Debug)]
 pub struct Wiring {
@@ -38,6 +53,8 @@ pub struct Wiring {
     pub store: Store,
     /// What runs them.
     pub runner: Arc<dyn Runner>,
+    /// What may run.
+    pub judge: Judge,
     /// The machine.
     pub roots: Roots,
     /// Of its random choices.
@@ -65,8 +82,8 @@ pub enum SuperviseError {
 /// # Errors
 /// [`SuperviseError`] if the store or `/proc` cannot be read.
 pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, SuperviseError> {
-    let Wiring { store, runner, roots, seed, tasks, stopping } = wiring;
-    let boot = programs::boot(&roots)?;
+    let Wiring { store, runner, judge, roots, seed, tasks, stopping } = wiring;
+    let boot = run::boot(&roots)?;
     let records = store.programs()?;
     let outputs = Outputs::new(&data.join(DIRECTORY));
     let (events_tx, events) = mpsc::channel(EVENTS_QUEUE);
@@ -76,7 +93,8 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, Supe
     let hands = Hands {
         store,
         runner: Arc::clone(&runner),
-        roots,
+        judge,
+        roots: roots.clone(),
         outputs: outputs.clone(),
         leashes: Arc::default(),
         told,
@@ -87,6 +105,7 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, Supe
     let mut driver = Driver {
         core: Supervisor::new(seed),
         runner,
+        roots,
         boot,
         zero: Instant::now(),
         asked,
@@ -95,12 +114,20 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, Supe
         latest: Programs::default(),
         stopping,
     };
+    let mut strange = driver.runner.left(Kind::Program).await;
     for (name, bytes) in records {
         match Record::from_bytes(&bytes) {
-            Ok(record) => driver.restore(record, &hands).await,
+            Ok(record) => {
+                if let Some(kept) = &record.saved.run {
+                    let known = programs::run_id(&record.saved.definition, kept.run.0);
+                    strange.retain(|left| *left != known);
+                }
+                driver.restore(record, &hands).await;
+            }
             Err(error) => tracing::error!(name, %error, "a program that was kept cannot be read: left alone"),
         }
     }
+    tasks.spawn(hands::end_strangers(Arc::clone(&driver.runner), strange));
     driver.on_input(Input::Tick).await;
     // As it was kept: nobody has to wait for the first commit to see it.
     hands.told.send_replace(Arc::clone(&driver.latest));
@@ -112,6 +139,7 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<SupervisorHandle, Supe
 struct Driver {
     core: Supervisor,
     runner: Arc<dyn Runner>,
+    roots: Roots,
     boot: String,
     zero: Instant,
     asked: mpsc::Receiver<Asked>,
@@ -147,8 +175,8 @@ impl Driver {
             _ if boot != self.boot => Fate::Rebooted,
             None => Fate::Gone,
             Some(kept) => {
-                let launch = hands.launch_of(saved.definition.clone(), kept.run);
-                match self.runner.take_up(launch, kept.process.clone()).await {
+                let id = programs::run_id(&saved.definition, kept.run.0);
+                match self.runner.take_up(&id, kept.process.clone()).await {
                     Some(running) => {
                         let process = running.process.clone();
                         hands.take_up(&name, kept.run, running);
@@ -179,10 +207,14 @@ impl Driver {
     }
 
     async fn on_input(&mut self, input: Input) {
+        let ended = match &input {
+            Input::Exited { run, .. } => Some(*run),
+            _ => None,
+        };
         if let Err(refusal) = self.core.handle(self.now(), input) {
             tracing::error!(%refusal, "the supervisor refused what happened");
         }
-        self.settle(Batch::default()).await;
+        self.settle(Batch { ended, ..Batch::default() }).await;
     }
 
     /// Hands on what came out of the core.
@@ -245,11 +277,20 @@ impl Driver {
         let definition = self.core.definition(name)?;
         Some(ProgramStatus {
             info: self.core.info(name)?,
-            unenforced: self.runner.unenforced(definition),
+            unenforced: self.unenforced(definition),
             definition: masked(definition),
             exits: self.core.exits(name),
             lost_bytes: 0,
         })
+    }
+}
+
+impl Driver {
+    /// The limits that nobody holds it to.
+    fn unenforced(&self, definition: &ProgramDefinition) -> Vec<Limit> {
+        let account =
+            definition.user.as_ref().and_then(|_| programs::account_of(&self.roots, definition).ok());
+        self.runner.unenforced(&definition.limits, account.as_ref())
     }
 }
 

@@ -16,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::core::{Ended, Input, RunId};
+use super::driver::Judge;
 use super::handle::Programs;
 use super::keeping::Record;
 use super::output::Outputs;
 use crate::host::Roots;
-use crate::host::programs::{End, Launch, Leash, Runner, Running, check};
+use crate::host::programs::{self, check};
+use crate::host::run::{self, End, Ends, Leash, RunError, Runner, Running};
 use crate::store::Store;
 
 /// Batches of one commit.
@@ -43,11 +45,14 @@ pub(super) struct Batch {
     pub(super) told: Option<Programs>,
     pub(super) deeds: Vec<Deed>,
     pub(super) answer: Option<oneshot::Sender<Result<(), RpcError>>>,
+    /// A run whose end is in the records.
+    pub(super) ended: Option<RunId>,
 }
 
 impl Batch {
     pub(super) const fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.told.is_none() && self.deeds.is_empty() && self.answer.is_none()
+        let says_nothing = self.told.is_none() && self.answer.is_none() && self.ended.is_none();
+        self.records.is_empty() && self.deeds.is_empty() && says_nothing
     }
 }
 
@@ -55,9 +60,10 @@ impl Batch {
 pub(super) struct Hands {
     pub(super) store: Store,
     pub(super) runner: Arc<dyn Runner>,
+    pub(super) judge: Judge,
     pub(super) roots: Roots,
     pub(super) outputs: Outputs,
-    // Shared with the tasks of the runs, which put their leash in and take it out.
+    // Shared with the tasks of the runs, which put their leash in; it is taken out once their end is on record.
     pub(super) leashes: Arc<Mutex<HashMap<RunId, Arc<dyn Leash>>>>,
     pub(super) told: watch::Sender<Programs>,
     pub(super) events: mpsc::Sender<Input>,
@@ -84,6 +90,9 @@ impl Hands {
                 self.told.send_replace(programs);
             }
             batch.deeds.into_iter().for_each(|deed| self.act(deed));
+            if let Some(run) = batch.ended {
+                self.release(run);
+            }
             if let Some(answer) = batch.answer {
                 let unkept = |error| RpcError::unavailable(format!("it holds until the node ends: {error}"));
                 // Who asked may have gone away.
@@ -143,26 +152,40 @@ impl Hands {
 
     fn signal(&self, name: &ProgramName, run: RunId, signal: Signal) {
         let leash = self.leashes.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned();
-        if let Some(leash) = leash
-            && let Err(error) = leash.signal(signal)
-        {
-            tracing::error!(%name, signal = signal.as_str(), %error, "a program cannot be signalled");
-        }
+        let Some(leash) = leash else { return };
+        let name = name.clone();
+        self.spawn(async move {
+            if let Err(error) = leash.signal(signal).await {
+                tracing::error!(%name, signal = signal.as_str(), %error, "a program cannot be signalled");
+            }
+        });
     }
 
-    /// What to start, for the runner.
-    pub(super) fn launch_of(&self, definition: ProgramDefinition, run: RunId) -> Launch {
-        let directory = self.outputs.directory(&definition.name);
-        Launch { definition, run: run.0, directory }
+    async fn begin(&self, definition: ProgramDefinition, run: RunId) -> Result<Running, RunError> {
+        let (roots, id) = (self.roots.clone(), programs::run_id(&definition, run.0));
+        let Judge(judge) = self.judge.clone();
+        let logs = self.outputs.directory(&definition.name);
+        let looking = move || {
+            let failed = |error| RunError::Failed(format!("its logs: {}: {error}", logs.display()));
+            std::fs::create_dir_all(&logs).map_err(failed)?;
+            let refused = |why| RunError::NotRunnable { program: definition.command.clone(), why };
+            judge(&definition).map_err(refused)?;
+            let words = (definition.command.as_str(), definition.arguments.as_slice());
+            programs::work(&roots, &definition, id, words)
+        };
+        let stopping = |_| RunError::Failed("this node is shutting down".into());
+        let work = spawn_blocking(looking).await.map_err(stopping)??;
+        self.runner.start(work).await
     }
 
     async fn launch(self, definition: ProgramDefinition, run: RunId) {
         let name = definition.name.clone();
-        match self.runner.start(self.launch_of(definition, run)).await {
+        let begun = self.begin(definition, run).await;
+        match begun {
             Ok(running) => {
                 let process = running.process.clone();
                 let leash = self.hold(&name, run, running);
-                tracing::info!(%name, pid = process.pid, "program started");
+                tracing::info!(%name, pid = process.as_ref().map(|process| process.pid), "program started");
                 self.tell(Input::Started { name: name.clone(), run, process }).await;
                 self.see_off(name, run, leash).await;
             }
@@ -175,7 +198,11 @@ impl Hands {
 
     /// Keeps the leash at hand, and reads what the run writes.
     fn hold(&self, name: &ProgramName, run: RunId, running: Running) -> Arc<dyn Leash> {
-        let Running { outputs, leash, .. } = running;
+        let Running { ends, leash, .. } = running;
+        let outputs = match ends {
+            Ends::Pipes { stdout, stderr, .. } => [stdout, stderr],
+            Ends::Terminal(_) => [None, None],
+        };
         self.leashes.lock().unwrap_or_else(PoisonError::into_inner).insert(run, Arc::clone(&leash));
         self.outputs.pump(name, outputs, &self.tasks, &self.stopping);
         leash
@@ -183,21 +210,41 @@ impl Hands {
 
     /// Takes up a run of an earlier life of the node.
     pub(super) fn take_up(&self, name: &ProgramName, run: RunId, running: Running) {
-        tracing::info!(%name, pid = running.process.pid, "program goes on");
+        tracing::info!(%name, pid = running.process.as_ref().map(|process| process.pid), "program goes on");
         let leash = self.hold(name, run, running);
         self.spawn(Self::see_off(self.clone(), name.clone(), run, leash));
     }
 
     async fn see_off(self, name: ProgramName, run: RunId, leash: Arc<dyn Leash>) {
         let End { code, signal, out_of_memory } = leash.ended().await;
-        self.leashes.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
         tracing::info!(%name, code, signal, "program ended");
         let ended = Ended { code, signal, out_of_memory };
         self.tell(Input::Exited { name, run, ended }).await;
     }
 
+    /// Its end is on record: the machine may forget it.
+    fn release(&self, run: RunId) {
+        let leash = self.leashes.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+        if let Some(leash) = leash {
+            self.spawn(async move { leash.release().await });
+        }
+    }
+
     async fn tell(&self, input: Input) {
         // Nobody listens any more when the node stops.
         let _ = self.events.send(input).await;
+    }
+}
+
+/// Ends what runs, or is left, of programs that nothing is known of.
+pub(super) async fn end_strangers(runner: Arc<dyn Runner>, strange: Vec<run::RunId>) {
+    for id in strange {
+        if let Some(Running { leash, .. }) = runner.take_up(&id, None).await {
+            tracing::warn!(run = %id, "a program of which nothing is known is ended");
+            if let Err(error) = leash.signal(Signal::Kill).await {
+                tracing::warn!(run = %id, %error, "it cannot be killed");
+            }
+            leash.release().await;
+        }
     }
 }

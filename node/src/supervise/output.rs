@@ -45,7 +45,8 @@ pub struct Stream {
 }
 
 impl Stream {
-    fn new(directory: &Path, name: &str) -> Self {
+    /// The stream of a name, in a directory.
+    pub fn new(directory: &Path, name: &str) -> Self {
         let log = Mutex::new(LogFile::new(directory, name));
         Self { log, followers: broadcast::Sender::new(FOLLOWED_MAX) }
     }
@@ -54,12 +55,18 @@ impl Stream {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn append(&self, bytes: Bytes) {
+    /// Writes bytes, and tells them to those who follow. It blocks.
+    pub fn append(&self, bytes: Bytes) {
         let mut log = self.log();
         log.append(&bytes);
         // Nobody follows most of the time.
         let _ = self.followers.send(bytes);
         drop(log);
+    }
+
+    /// Bytes that could not be written.
+    pub fn lost(&self) -> u64 {
+        self.log().lost()
     }
 
     /// The last lines. It blocks.
@@ -92,7 +99,7 @@ pub struct ProgramOutput {
 impl ProgramOutput {
     /// Bytes that could not be written.
     pub fn lost(&self) -> u64 {
-        self.streams.iter().map(|stream| stream.log().lost()).sum()
+        self.streams.iter().map(|stream| stream.lost()).sum()
     }
 }
 

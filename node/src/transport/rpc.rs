@@ -14,6 +14,7 @@ use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::rpc::frame::{BULK_BYTES_MAX, FrameKind, RequestHead, put_frame};
 use p2p_shared::rpc::registry::{CallContext, Face, Registry, Request};
 use p2p_shared::rpc::service::{Io, MethodSpec, Payload, Verb};
+use p2p_shared::time::UnixMillis;
 use quinn::SendStream;
 use tokio::sync::mpsc;
 
@@ -25,7 +26,7 @@ const ITEMS_QUEUE: usize = 16;
 /// Serves one call.
 pub(super) async fn serve(
     registry: &Registry,
-    from: (Caller, SocketAddr),
+    from: (Caller, UnixMillis, SocketAddr),
     mut send: SendStream,
     mut reader: FrameReader,
 ) -> Served {
@@ -70,7 +71,7 @@ impl From<StreamError> for RequestError {
 
 async fn read_request(
     registry: &Registry,
-    (caller, address): (Caller, SocketAddr),
+    (caller, until, address): (Caller, UnixMillis, SocketAddr),
     reader: &mut FrameReader,
 ) -> Result<(Request, Option<&'static MethodSpec>), RequestError> {
     let bad = |text: String| RequestError::Bad(RpcError::bad_request(text));
@@ -83,6 +84,7 @@ async fn read_request(
     }
     let context = CallContext {
         caller,
+        caller_until: Some(until),
         face: Face::Quic,
         address: Some(address),
         request_id: head.request_id,

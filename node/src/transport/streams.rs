@@ -109,7 +109,8 @@ async fn route(
     let is_node = link.peer().kind == PeerKind::Node;
     match kind {
         Some(StreamKind::Rpc) => {
-            let from = (caller(link.peer()), link.address());
+            let until = link.peer().not_after;
+            let from = (caller(link.peer()), until, link.address());
             rpc::serve(&routes.registry, from, send, reader).await
         }
         Some(StreamKind::Dht) if is_node => message(link, &routes.dht, send, reader).await,

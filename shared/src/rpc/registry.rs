@@ -21,6 +21,7 @@ use super::service::{Handler, MethodSpec, Mounted, Payload, ServiceSpec};
 use crate::access::{Caller, Proof};
 use crate::counters::Counter;
 use crate::error::{Code, RpcError};
+use crate::time::UnixMillis;
 
 /// How long a call without streams may run if its caller does not say.
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
@@ -43,6 +44,8 @@ pub enum Face {
 pub struct CallContext {
     /// Who asks, from the connection or a verified proof.
     pub caller: Caller,
+    /// When that authority ends by itself, for work that outlives the call; `None` if it does not.
+    pub caller_until: Option<UnixMillis>,
     /// By which door.
     pub face: Face,
     /// From where; `None` where a door knows no addresses.

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Role;
+use crate::id::{NodeId, NodeName};
 use crate::time::UnixMillis;
+use crate::witness::Statement;
 
 /// Most entries of one answer.
 pub const ENTRIES_MAX: u32 = 1_000;
@@ -57,6 +59,67 @@ pub struct AuditEntry {
     pub duration_ms: Option<u64>,
 }
 
+/// A head of an audit record, with what proves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeldHead {
+    /// The last record that it is about.
+    pub seq: u64,
+    /// What binds that one and all before it, in hexadecimal.
+    pub link: String,
+    /// When it was signed, by the clock of the node whose record it is.
+    pub at: UnixMillis,
+    /// As it was signed.
+    pub proof: Statement,
+}
+
+/// What a node holds of the audit record of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeldRecord {
+    /// Whose record.
+    pub id: NodeId,
+    /// Its name when it was taken.
+    pub name: NodeName,
+    /// Heads that followed each other, the newest last; each signed by that node.
+    pub heads: Vec<HeldHead>,
+    /// The last head that cannot follow them, signed by that node too: its record was cut or written anew.
+    pub contradiction: Option<HeldHead>,
+}
+
+/// A head of a node's own record that another one countersigned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Countersignature {
+    /// Who holds the head.
+    pub by: NodeName,
+    /// Its identity.
+    pub id: NodeId,
+    /// The head; its proof is the countersignature.
+    pub head: HeldHead,
+}
+
+/// The link of one record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordLink {
+    /// Its number.
+    pub seq: u64,
+    /// What it is bound by, in hexadecimal; `None` if it is not there.
+    pub link: Option<String>,
+}
+
+/// Whether a node's own record is whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordCheck {
+    /// Where it is broken first, in words; `None` if it is whole by all that the node knows itself.
+    pub broken: Option<String>,
+    /// The first record that is kept; 0 if there is none.
+    pub first: u64,
+    /// The last one.
+    pub last: u64,
+    /// The links that were asked for, as far as the record is whole.
+    pub links: Vec<RecordLink>,
+    /// Who countersigned it, as far as the node remembers.
+    pub countersigned: Vec<Countersignature>,
+}
+
 crate::service! {
     /// Who did what on a node: every call that changes something, and every refusal.
     service Audit = "audit" {
@@ -64,5 +127,13 @@ crate::service! {
         /// all of which have to fit: `who:NAME`, `method:SERVICE.METHOD` or `method:SERVICE.*`, and `since:` and
         /// `until:` with milliseconds since 1970.
         get list(filter: Option<String>, limit: u32) -> Vec<AuditEntry>, needs AuditRead;
+        /// What this node holds of the records of others, which shows when one of them was cut or written anew.
+        get heads() -> Vec<HeldRecord>, needs AuditRead;
+        /// Reads the whole record of this node: whether it is whole, and the links of the records `at`
+        /// (numbers with commas between them, at most 256).
+        get check(at: String) -> RecordCheck, needs AuditRead;
+        /// Lets go of all that this node holds of the record of a member, which began a new one: its data
+        /// directory was lost. Answers whether anything was held.
+        post accept(id: NodeId) -> bool, needs AuditRead;
     }
 }

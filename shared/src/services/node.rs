@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::job::JobCounts;
 use crate::id::{MeshName, NodeId, NodeName};
 use crate::time::UnixMillis;
 
@@ -88,6 +89,16 @@ pub struct NodeStats {
     pub revocation_heard_ms: Option<u64>,
     /// Whether this node's own key is revoked: every member refuses it.
     pub revoked: bool,
+    /// Jobs of its task queue, by state.
+    #[serde(default)]
+    pub jobs: JobCounts,
+    /// How long nobody has shown that the revocation list in force is the newest, in milliseconds; earlier
+    /// runs of the node count too.
+    #[serde(default)]
+    pub revocation_silent_ms: u64,
+    /// Whether the node refuses everything but reading once that is more than an hour.
+    #[serde(default)]
+    pub revocation_strict: bool,
 }
 
 /// What the directory thinks of a member.

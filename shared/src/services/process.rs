@@ -334,6 +334,9 @@ crate::service! {
         get list(filter: Option<String>) -> ProcessList, needs ProcessRead;
         /// Everything about one process; `conflict` if it is no longer that process.
         get inspect(boot_id: String, pid: u32, start_ticks: u64) -> ProcessDetails, needs ProcessRead;
+        /// The processes that hold the connection from `local` to `remote` (`ADDRESS:PORT`) of `protocol` (`tcp`
+        /// or `udp`), in the network namespace of the node; none if nobody is seen to.
+        get holders(protocol: String, local: String, remote: String) -> ProcessList, needs ProcessRead;
         /// Delivers a signal to exactly the process that was seen; `conflict` if it is no longer that one.
         post signal(target: ProcessRef, signal: Signal) -> (), needs ProcessControl;
         /// Sets the nice value (-20 to 19) of exactly the process that was seen.

@@ -27,6 +27,12 @@ pub struct RevocationState {
     /// How long since a member last showed that it knows no higher epoch, in milliseconds; `None` if none
     /// did since the node's start.
     pub heard_ms: Option<u64>,
+    /// How long nobody has shown that the list is the newest, in milliseconds; earlier runs count too.
+    #[serde(default)]
+    pub silent_ms: u64,
+    /// Whether the node refuses everything but reading once that is more than an hour.
+    #[serde(default)]
+    pub strict: bool,
     /// Whether the answering node's own key is on it.
     pub own: bool,
     /// The keys, by id.

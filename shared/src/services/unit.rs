@@ -91,6 +91,23 @@ pub struct UnitInfo {
     pub since: Option<UnixMillis>,
 }
 
+/// The loaded units of a node in short.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnitSummary {
+    /// When the node looked.
+    pub at: UnixMillis,
+    /// Do what they are for, or read their configuration again.
+    pub active: u32,
+    /// Do nothing.
+    pub inactive: u32,
+    /// On their way to active or inactive.
+    pub changing: u32,
+    /// Ended badly.
+    pub failed: u32,
+    /// Which those are, by name; the first 100.
+    pub failed_units: Vec<String>,
+}
+
 /// The answer of `list`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnitList {
@@ -288,6 +305,8 @@ crate::service! {
         /// The loaded units, and then what systemd says has changed, at most twice a second. A long list comes
         /// in several messages, of which the first is `full`.
         watch watch() -> UnitDelta, needs UnitRead;
+        /// How many of the loaded units are in which state, and again whenever that changes.
+        watch summary() -> UnitSummary, needs UnitRead;
         /// Starts a unit and waits for it.
         post start(unit: String) -> JobReport, needs UnitControl;
         /// Stops a unit and waits for it. The node's own only with `force`.

@@ -4,7 +4,9 @@
 
 use p2p_shared::id::NodeId;
 
-use crate::command::{Command, Errand, RunId};
+use p2p_shared::services::job::JobId;
+
+use crate::command::{Command, Defined, Errand, JobVerb, RunId, ServiceKey, Verb};
 use crate::event::{Code, Key};
 use crate::widgets::field::Field;
 
@@ -33,6 +35,14 @@ pub enum Deed {
     Label(Vec<p2p_shared::services::node::Label>, Vec<String>),
     /// Forgets a lost node.
     Forget,
+    /// Starts, stops or whatever a service.
+    Control(ServiceKey, Verb),
+    /// Cancels a job or whatever.
+    Job(JobId, JobVerb),
+    /// Ends a shell.
+    EndShell(String),
+    /// Defines a program.
+    Define(Box<Defined>),
 }
 
 impl Target {
@@ -45,6 +55,10 @@ impl Target {
             Deed::Renice(target, nice) => Command::Renice { errand, node, target, nice },
             Deed::Label(set, remove) => Command::SetLabels { errand, node, set, remove },
             Deed::Forget => Command::Forget { errand, node },
+            Deed::Control(service, verb) => Command::Control { errand, node, service, verb },
+            Deed::Job(id, verb) => Command::Job { errand, node, id, verb },
+            Deed::EndShell(id) => Command::EndShell { errand, node, id },
+            Deed::Define(defined) => Command::Define { errand, node, defined },
         }
     }
 }

@@ -8,7 +8,7 @@ use super::menu::Picked;
 use super::palette::{Goal, Palette};
 use super::{Editing, State};
 use crate::action::Action;
-use crate::command::Command;
+use crate::command::{Command, JournalQuestion, Source};
 use crate::event::{Code, Key};
 use crate::filter::Filter;
 use crate::keymap::Meaning;
@@ -30,7 +30,9 @@ impl State {
             }
             return;
         }
-        if let Some(layer) = self.layers.pop() {
+        if self.layers.is_empty() && self.is_typing() {
+            self.type_key(key);
+        } else if let Some(layer) = self.layers.pop() {
             self.on_layer_key(layer, key);
         } else if let Some(editing) = self.editing.take() {
             self.on_editing_key(editing, key);
@@ -80,6 +82,8 @@ impl State {
             Action::Freeze => self.frozen = Some(Default::default()),
             Action::Refresh => self.refresh(),
             Action::Mouse => self.toggle_mouse(),
+            Action::Logs => self.show_logs(),
+            Action::Shell => self.open_shell_here(),
             Action::CopyField => self.copy(false),
             Action::CopyRow => self.copy(true),
             other => {
@@ -87,6 +91,21 @@ impl State {
                 self.fulfil(requests);
             }
         }
+    }
+
+    /// The lines of what is under the cursor; where a view knows none, the journal of its node.
+    fn show_logs(&mut self) {
+        let requests = self.with_view(|view, scene| view.on_action(scene, Action::Logs));
+        if !requests.is_empty() {
+            self.fulfil(requests);
+            return;
+        }
+        if self.current == ViewId::Journal {
+            return;
+        }
+        let nodes: BTreeSet<NodeId> = self.view().nodes(&self.scene()).into_iter().collect();
+        let scope = if nodes.is_empty() { Scope::All } else { Scope::Nodes(nodes) };
+        self.show_lines(Source::default(), scope);
     }
 
     /// Another view over what is under the cursor or marked here.
@@ -241,6 +260,10 @@ impl State {
     }
 
     pub(super) fn on_paste(&mut self, text: &str) {
+        if self.layers.is_empty() && self.is_typing() {
+            self.type_paste(text);
+            return;
+        }
         match self.layers.last_mut() {
             Some(Layer::Palette(palette)) => {
                 palette.field.paste(text);
@@ -360,7 +383,19 @@ impl State {
     fn reach(&mut self, goal: Goal) {
         match goal {
             Goal::Act(action) => self.act(action),
-            Goal::Processes(pattern) => self.show_matching(&pattern),
+            Goal::On(view, pattern) => self.show_matching(view, &pattern),
+            Goal::Lines { pattern, unit } => {
+                let question = JournalQuestion { unit, ..JournalQuestion::default() };
+                if let Some(scope) = self.meant(&pattern) {
+                    self.show_lines(Source::Journal(question), scope);
+                }
+            }
+            Goal::Shell(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
+                Some(_) if self.options.readonly => self.say("read-only: start without --readonly to act"),
+                Some(id) => self.open_shell(id),
+                None => self.say(format!("no node is called {name}")),
+            },
+            Goal::Define { pattern, text } => self.define(&pattern, &text),
             Goal::Node(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
                 Some(id) => self.show(ViewId::Resources, Some(Scope::one(id))),
                 None => self.say(format!("no node is called {name}")),
@@ -376,20 +411,41 @@ impl State {
         }
     }
 
-    /// `:ps web-*`, `:ps role=web`: processes of every node that a selector means.
-    fn show_matching(&mut self, text: &str) {
+    /// `:ps web-*`, `:services role=web`: a view of every node that a selector means.
+    fn show_matching(&mut self, view: ViewId, text: &str) {
+        if let Some(scope) = self.meant(text) {
+            self.show(view, Some(scope));
+        }
+    }
+
+    /// The nodes that a selector means; says what is wrong if it means none.
+    fn meant(&mut self, text: &str) -> Option<Scope> {
         let selector: Selector = match text.parse() {
             Ok(selector) => selector,
-            Err(mistake) => return self.say(format!("{text}: {mistake}")),
+            Err(mistake) => {
+                self.say(format!("{text}: {mistake}"));
+                return None;
+            }
         };
         let fits = self.world.fleet.iter().filter(|(_, node)| selector.fits(&node.member));
         let nodes: BTreeSet<NodeId> = fits.map(|(id, _)| id).collect();
         if nodes.is_empty() {
             self.say(format!("no node matches {text}"));
+            None
         } else if nodes.len() == self.world.fleet.len() {
-            self.show(ViewId::Processes, Some(Scope::All));
+            Some(Scope::All)
         } else {
-            self.show(ViewId::Processes, Some(Scope::Nodes(nodes)));
+            Some(Scope::Nodes(nodes))
+        }
+    }
+
+    /// `:define web-2 backup /usr/bin/sleep 1000`.
+    fn define(&mut self, pattern: &str, text: &str) {
+        let Some(scope) = self.meant(pattern) else { return };
+        let fleet = &self.world.fleet;
+        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id)).map(|(id, _)| (id, fleet.name_of(id)));
+        if let Err(what) = self.answer(&super::menu::Question::Define(nodes.collect()), text) {
+            self.say(what);
         }
     }
 }

@@ -7,7 +7,8 @@ use p2p_shared::services::process::{ProcessDetails, ProcessRef};
 use super::confirm::Confirm;
 use super::menu::{Menu, Question};
 use super::palette::Palette;
-use crate::command::RunId;
+use crate::command::{RunId, Subject};
+use crate::event::Description;
 use crate::widgets::field::Field;
 
 /// One layer.
@@ -42,6 +43,32 @@ pub enum Layer {
     },
     /// Everything about one process.
     Details(Box<Details>),
+    /// Everything about something else.
+    Described(Box<Described>),
+    /// Facts that were here already.
+    Facts {
+        /// The title.
+        title: String,
+        /// Names and values; a name may be empty.
+        lines: Vec<(String, String)>,
+        /// First line shown.
+        scroll: usize,
+    },
+}
+
+/// Everything about something besides a process, or the wait for it.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// For the title.
+    pub name: String,
+    /// Whose.
+    pub node: NodeId,
+    /// What.
+    pub subject: Subject,
+    /// What the node answered; `None` until it did.
+    pub result: Option<Result<Box<Description>, RpcError>>,
+    /// First line shown.
+    pub scroll: usize,
 }
 
 /// Everything about one process, or the wait for it.
@@ -63,7 +90,10 @@ impl Layer {
     /// Where it is scrolled to, if it scrolls.
     pub const fn scroll_mut(&mut self) -> Option<&mut usize> {
         match self {
-            Self::Help { scroll } | Self::Outcomes { scroll, .. } => Some(scroll),
+            Self::Help { scroll } | Self::Outcomes { scroll, .. } | Self::Facts { scroll, .. } => {
+                Some(scroll)
+            }
+            Self::Described(described) => Some(&mut described.scroll),
             Self::Details(details) => Some(&mut details.scroll),
             Self::Palette(_) | Self::Menu(_) | Self::Ask { .. } | Self::Confirm(_) => None,
         }

@@ -30,6 +30,21 @@ pub enum Question {
     Nice(Vec<(p2p_shared::id::NodeId, String, p2p_shared::services::process::ProcessRef)>),
     /// Labels for these nodes: `k=v` sets, `k-` removes.
     Labels(Vec<(p2p_shared::id::NodeId, String)>),
+    /// A program for these nodes: `NAME [restart=..] [user=..] COMMAND ARG...`.
+    Define(Vec<(p2p_shared::id::NodeId, String)>),
+    /// What is asked of journals.
+    Journal(JournalPart),
+}
+
+/// A part of what is asked of journals; nothing written takes it away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalPart {
+    /// Of which unit.
+    Unit,
+    /// Of which priority or graver.
+    Priority,
+    /// That contain what.
+    Text,
 }
 
 /// An open menu.

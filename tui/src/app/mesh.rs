@@ -1,53 +1,29 @@
 //! What the mesh says, into the state.
 
+use p2p_shared::id::NodeId;
+
 use super::State;
 use super::layer::Layer;
-use crate::event::{Entry, MeshEvent};
+use crate::command::{Follow, Subject};
+use crate::event::{Description, Entry, MeshEvent, Said};
+use crate::fleet::Fleet;
 use crate::views::Change;
 
 impl State {
     pub(super) fn take_in(&mut self, event: MeshEvent) {
-        let now = self.world.now;
-        let fleet = &mut self.world.fleet;
-        let change = match event {
-            MeshEvent::Entry(entry) => {
-                self.on_entry(entry);
-                return;
-            }
+        match event {
+            MeshEvent::Entry(entry) => self.on_entry(entry),
             MeshEvent::Fleet(delta) => {
-                let (nodes, rows) = fleet.apply(delta);
+                let (nodes, rows) = self.world.fleet.apply(delta);
                 if !rows.is_empty() {
                     self.changes.extend(nodes.into_iter().map(Change::Processes));
                 }
-                Change::Nodes
-            }
-            MeshEvent::Link { node, link } => {
-                fleet.set_link(node, link);
-                Change::Nodes
-            }
-            MeshEvent::Sample { node, sample } => {
-                fleet.set_sample(node, *sample, now);
-                Change::Nodes
-            }
-            MeshEvent::Processes { node, delta } => {
-                fleet.set_processes(node, delta, now);
-                Change::Processes(node)
-            }
-            MeshEvent::Peers { node, peers } => {
-                fleet.set_peers(node, peers, now);
-                Change::Peers(node)
-            }
-            MeshEvent::Routing { node, buckets } => {
-                fleet.set_routing(node, buckets, now);
-                Change::Peers(node)
-            }
-            MeshEvent::Refused { node, handshakes } => {
-                fleet.set_refused(node, handshakes, now);
-                Change::Peers(node)
+                self.changed(Change::Nodes);
             }
             MeshEvent::Failed { subscription, error } => {
-                fleet.set_error(subscription, error);
-                Change::Nodes
+                self.world.fleet.set_error(subscription, error);
+                self.changed(Change::List(subscription.node));
+                self.changed(Change::Nodes);
             }
             MeshEvent::Inspected { node, target, result } => {
                 for layer in &mut self.layers {
@@ -58,19 +34,48 @@ impl State {
                     }
                 }
                 self.dirty = true;
-                return;
             }
+            MeshEvent::Described { node, subject, result } => self.on_described(node, &subject, &result),
             MeshEvent::Outcome { errand, result } => {
                 self.runs.outcome(errand, result);
                 self.dirty = true;
-                return;
             }
-            MeshEvent::Notice(text) => {
-                self.say(text);
-                return;
+            MeshEvent::Log { follow, said } => self.on_log(&follow, said),
+            MeshEvent::Shell { terminal, said } => self.on_shell(terminal, said),
+            MeshEvent::Notice(text) => self.say(text),
+            data => {
+                if let Some(change) = take_data(&mut self.world.fleet, data, self.world.now) {
+                    self.changed(change);
+                }
             }
-        };
+        }
+    }
+
+    fn changed(&mut self, change: Change) {
         self.changes.insert(change);
+        self.dirty = true;
+    }
+
+    fn on_log(&mut self, follow: &Follow, said: Said) {
+        let (log, now) = (&mut self.world.log, (self.world.now, self.world.wall));
+        if follow.source == *log.source() && log.hear(follow.node, said, now) {
+            self.changed(Change::Log);
+        }
+    }
+
+    fn on_described(
+        &mut self,
+        node: NodeId,
+        subject: &Subject,
+        result: &Result<Box<Description>, p2p_shared::error::RpcError>,
+    ) {
+        for layer in &mut self.layers {
+            if let Layer::Described(described) = layer
+                && (described.node, &described.subject) == (node, subject)
+            {
+                described.result = Some(result.clone());
+            }
+        }
         self.dirty = true;
     }
 
@@ -85,7 +90,53 @@ impl State {
             Entry::Connecting { .. } => {}
         }
         self.world.entry = Some(entry);
-        self.changes.insert(Change::Nodes);
-        self.dirty = true;
+        self.changed(Change::Nodes);
     }
+}
+
+/// What one node says of itself; what changed by it.
+fn take_data(fleet: &mut Fleet, event: MeshEvent, now: p2p_shared::time::Millis) -> Option<Change> {
+    Some(match event {
+        MeshEvent::Link { node, link } => {
+            fleet.set_link(node, link);
+            Change::Nodes
+        }
+        MeshEvent::Sample { node, sample } => {
+            fleet.set_sample(node, *sample, now);
+            Change::Nodes
+        }
+        MeshEvent::Processes { node, delta } => {
+            fleet.set_processes(node, delta, now);
+            Change::Processes(node)
+        }
+        MeshEvent::Peers { node, peers } => {
+            fleet.set_peers(node, peers, now);
+            Change::Peers(node)
+        }
+        MeshEvent::Routing { node, buckets } => {
+            fleet.set_routing(node, buckets, now);
+            Change::Peers(node)
+        }
+        MeshEvent::Refused { node, handshakes } => {
+            fleet.set_refused(node, handshakes, now);
+            Change::Peers(node)
+        }
+        MeshEvent::Programs { node, programs } => {
+            fleet.set_programs(node, programs, now);
+            Change::List(node)
+        }
+        MeshEvent::Units { node, delta } => {
+            fleet.set_units(node, delta, now);
+            Change::List(node)
+        }
+        MeshEvent::Jobs { node, delta } => {
+            fleet.set_jobs(node, delta, now);
+            Change::List(node)
+        }
+        MeshEvent::Shells { node, shells } => {
+            fleet.set_shells(node, shells, now);
+            Change::List(node)
+        }
+        _ => return None,
+    })
 }

@@ -5,6 +5,7 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use crate::action::{Action, Group, TABLE};
 use crate::fleet::Fleet;
+use crate::views::ViewId;
 use crate::widgets::field::Field;
 
 /// Most choices that are shown.
@@ -16,8 +17,24 @@ const HISTORY_MAX: usize = 100;
 pub enum Goal {
     /// An action of the table.
     Act(Action),
-    /// Processes of the nodes that match a pattern, or of all.
-    Processes(String),
+    /// A view of the nodes that match a pattern, or of all.
+    On(ViewId, String),
+    /// Journals of the nodes that match a pattern, of one unit if it is given.
+    Lines {
+        /// Which nodes.
+        pattern: String,
+        /// Which unit.
+        unit: Option<String>,
+    },
+    /// A shell on this node.
+    Shell(String),
+    /// A program for the nodes that match a pattern.
+    Define {
+        /// Which nodes.
+        pattern: String,
+        /// What it is.
+        text: String,
+    },
     /// This node's resources.
     Node(String),
     /// Labels for the nodes under the cursor or marked.
@@ -101,18 +118,47 @@ fn spoken(text: &str) -> Option<Choice> {
     let rest = rest.trim();
     let goal = match (verb, rest) {
         ("q" | "quit" | "exit", "") => Goal::Act(Action::Quit),
-        ("ps", rest) => Goal::Processes(if rest.is_empty() { "all".into() } else { rest.to_owned() }),
+        ("ps", rest) => Goal::On(ViewId::Processes, or_all(rest)),
+        ("services" | "units" | "programs", rest) if !rest.is_empty() => {
+            Goal::On(ViewId::Services, rest.to_owned())
+        }
+        ("logs" | "journal", rest) if !rest.is_empty() => match rest.rsplit_once(' ') {
+            Some((pattern, unit)) if unit.contains('.') => {
+                Goal::Lines { pattern: pattern.trim().to_owned(), unit: Some(unit.to_owned()) }
+            }
+            _ => Goal::Lines { pattern: rest.to_owned(), unit: None },
+        },
+        ("jobs", rest) if !rest.is_empty() => Goal::On(ViewId::Jobs, rest.to_owned()),
+        ("shells", rest) => Goal::On(ViewId::Shell, or_all(rest)),
+        ("shell", rest) if !rest.is_empty() => Goal::Shell(rest.to_owned()),
+        ("define", rest) => match rest.split_once(' ') {
+            Some((pattern, text)) => {
+                Goal::Define { pattern: pattern.to_owned(), text: text.trim().to_owned() }
+            }
+            None => Goal::Define { pattern: rest.to_owned(), text: String::new() },
+        },
         ("node", rest) if !rest.is_empty() => Goal::Node(rest.to_owned()),
         ("label", rest) if !rest.is_empty() => Goal::Label(rest.to_owned()),
         _ => return None,
     };
     let hint = match goal {
         Goal::Act(_) => "leave",
-        Goal::Processes(_) => "processes of the nodes that match",
+        Goal::On(ViewId::Services, _) => "services of the nodes that match",
+        Goal::On(ViewId::Shell, _) => "shells that live on the nodes that match",
+        Goal::On(ViewId::Jobs, _) => "jobs of the nodes that match",
+        Goal::On(..) => "processes of the nodes that match",
+        Goal::Lines { unit: None, .. } => "journal of the nodes that match",
+        Goal::Lines { unit: Some(_), .. } => "journal of the unit on the nodes that match",
+        Goal::Shell(_) => "opens a shell on this node",
+        Goal::Define { .. } => "NODES NAME [restart=always] [user=U] COMMAND ARG...",
         Goal::Node(_) => "resources of this node",
         Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",
     };
     Some(Choice { text: text.to_owned(), hint: hint.to_owned(), goal })
+}
+
+fn or_all(text: &str) -> String {
+    if text.is_empty() { "all".to_owned() } else { text.to_owned() }
 }
 
 fn all(fleet: &Fleet) -> Vec<Choice> {
@@ -159,7 +205,6 @@ fn ranked(text: &str, choices: Vec<Choice>) -> Vec<Choice> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::views::ViewId;
 
     fn best(text: &str) -> Option<Goal> {
         let mut palette = Palette { field: Field::new(text), ..Palette::default() };
@@ -177,7 +222,15 @@ mod tests {
     #[test]
     fn commands_take_arguments() {
         assert_eq!(best("q"), Some(Goal::Act(Action::Quit)));
-        assert_eq!(best("ps web-*"), Some(Goal::Processes("web-*".into())));
+        assert_eq!(best("ps web-*"), Some(Goal::On(ViewId::Processes, "web-*".into())));
+        let lines = |pattern: &str, unit: Option<&str>| {
+            Some(Goal::Lines { pattern: pattern.into(), unit: unit.map(Into::into) })
+        };
+        assert_eq!(best("logs all"), lines("all", None));
+        assert_eq!(best("logs role=web and not web-2"), lines("role=web and not web-2", None));
+        assert_eq!(best("logs web-* ssh.service"), lines("web-*", Some("ssh.service")));
+        let define = Goal::Define { pattern: "web-2".into(), text: "a /bin/b -c".into() };
+        assert_eq!(best("define web-2 a /bin/b -c"), Some(define));
         assert_eq!(best("node web-1"), Some(Goal::Node("web-1".into())));
         assert_eq!(best("label role=web"), Some(Goal::Label("role=web".into())));
     }

@@ -5,9 +5,9 @@ use p2p_shared::services::process::ProcessRef;
 
 use super::State;
 use super::confirm::{Confirm, Deed, Proposal, Target};
-use super::layer::{Details, Layer};
+use super::layer::{Described, Details, Layer};
 use super::menu::{Choice, Question};
-use crate::command::Command;
+use crate::command::{Command, Source, Subject};
 use crate::views::{Change, Request, Scope, ViewId};
 use crate::widgets::field::Field;
 
@@ -24,6 +24,11 @@ impl State {
                 Request::Order(command) => self.out.push(command),
                 Request::Say(text) => self.say(text),
                 Request::Inspect { node, target, name } => self.inspect(node, target, name),
+                Request::Logs(source, scope) => self.show_lines(source, scope),
+                Request::Describe { node, subject, name } => self.describe(node, subject, name),
+                Request::Attach { node, id } => self.attach(node, id),
+                Request::OpenShell(node) => self.open_shell(node),
+                Request::Read { title, lines } => self.layers.push(Layer::Facts { title, lines, scroll: 0 }),
             }
         }
     }
@@ -50,6 +55,8 @@ impl State {
         self.changes.insert(Change::Nodes);
         self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::Processes(id)));
         self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::Peers(id)));
+        self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::List(id)));
+        self.changes.insert(Change::Log);
         self.settle();
         self.dirty = true;
     }
@@ -78,11 +85,22 @@ impl State {
         self.out.push(Command::Inspect { node, target });
     }
 
+    /// Shows lines of a log in the journal's view.
+    pub(super) fn show_lines(&mut self, source: Source, scope: Scope) {
+        self.views.journal.set_source(source);
+        self.show(ViewId::Journal, Some(scope));
+    }
+
+    fn describe(&mut self, node: p2p_shared::id::NodeId, subject: Subject, name: String) {
+        let described = Described { name, node, subject: subject.clone(), result: None, scroll: 0 };
+        self.layers.push(Layer::Described(Box::new(described)));
+        self.out.push(Command::Describe { node, subject });
+    }
+
     pub(super) fn choose(&mut self, choice: Choice) {
         match choice {
             Choice::Do(request) => self.fulfil(vec![*request]),
-            Choice::Ask(question) if self.options.readonly => {
-                drop(question);
+            Choice::Ask(question) if self.options.readonly && !matches!(question, Question::Journal(_)) => {
                 self.say("read-only: start without --readonly to act");
             }
             Choice::Ask(question) => {
@@ -96,6 +114,12 @@ impl State {
         let proposal = match question {
             Question::Nice(targets) => renice(targets, text)?,
             Question::Labels(nodes) => relabel(nodes, text)?,
+            Question::Define(nodes) => define(nodes, text)?,
+            Question::Journal(part) => {
+                self.views.journal.ask(*part, text)?;
+                self.refresh_view();
+                return Ok(());
+            }
         };
         self.propose(proposal);
         Ok(())
@@ -113,6 +137,17 @@ fn renice(targets: &[(p2p_shared::id::NodeId, String, ProcessRef)], text: &str) 
         deed: Deed::Renice(process.clone(), nice),
     };
     Ok(Proposal { verb: format!("Set nice {nice} on"), targets: targets.iter().map(target).collect() })
+}
+
+fn define(nodes: &[(p2p_shared::id::NodeId, String)], text: &str) -> Result<Proposal, String> {
+    let defined = super::define::definition(text)?;
+    let target = |(node, name): &(p2p_shared::id::NodeId, String)| Target {
+        node: *node,
+        name: format!("{} on {name}", defined.definition.name),
+        deed: Deed::Define(Box::new(defined.clone())),
+    };
+    let verb = format!("Define {} on", super::define::words(&defined));
+    Ok(Proposal { verb, targets: nodes.iter().map(target).collect() })
 }
 
 /// `role=web site=a old-`: sets two labels and removes one.

@@ -3,13 +3,15 @@
 mod acting;
 mod looking;
 mod random;
+mod services;
+mod shell;
 
 use p2p_shared::id::NodeId;
 use p2p_shared::services::node::MemberState;
 use p2p_shared::services::process::ProcessRef;
 
 use super::*;
-use crate::event::{Code, Link};
+use crate::event::{Code, Link, Said};
 use crate::testing::{Simulated, screen};
 
 /// A console over a simulated fleet.
@@ -108,9 +110,22 @@ impl Console {
                 self.mesh(MeshEvent::Sample { node, sample });
                 let delta = self.simulated.processes(index);
                 self.mesh(MeshEvent::Processes { node, delta });
+                self.feed_services(index);
             }
         }
         self.state.wants_frame();
+    }
+
+    /// Programs, units and lines of one node.
+    fn feed_services(&mut self, index: usize) {
+        let node = self.simulated.id(index);
+        self.mesh(MeshEvent::Programs { node, programs: self.simulated.programs(index) });
+        self.mesh(MeshEvent::Units { node, delta: self.simulated.units(index) });
+        self.mesh(MeshEvent::Jobs { node, delta: self.simulated.jobs(index) });
+        self.mesh(MeshEvent::Shells { node, shells: self.simulated.shells(index) });
+        let source = self.state.world.log.source().clone();
+        let said = Said::Journal(self.simulated.journal(index));
+        self.mesh(MeshEvent::Log { follow: Follow { node, source }, said });
     }
 
     /// Seconds pass, with news from every node in each.

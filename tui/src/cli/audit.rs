@@ -1,8 +1,11 @@
-//! `audit`: who did what on nodes, newest first, and who was refused.
+//! `audit`: who did what on nodes, newest first, and who was refused; `verify` and `heads` hold a record
+//! against what others hold of it.
+
+mod verify;
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use p2p_shared::access::Role;
 use p2p_shared::error::{Exit, RpcError};
 use p2p_shared::id::NodeName;
@@ -18,10 +21,46 @@ use super::failure::CliError;
 use super::output::{Format, Row, Streams};
 use super::session::{Account, Session, now};
 use crate::format;
+use crate::selector::Selector;
+
+const VERIFY_EXPLANATION: &str = "\
+Every node hands the head of its record, signed, to a few others, which never let go of it. Here all of them are \
+asked, and the record of each node has to agree: one whose end was cut off or written anew is broken, also where \
+whoever did it took every trace away on the machine itself. `alone` is said of a record that nobody else holds \
+anything of yet.
+
+Exit code: 0 no record is broken, 1 one is, else as for other commands.";
+
+/// What is done with the record.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuditAction {
+    /// Say whether the records of nodes are what other nodes hold of them
+    #[command(after_help = VERIFY_EXPLANATION)]
+    Verify(ListArgs),
+    /// List what other nodes hold of the records of nodes, for `p2p-node audit verify --against`
+    Heads(ListArgs),
+    /// Have all nodes let go of what they hold of one record, because its node lost its data directory
+    Accept(AcceptArgs),
+}
+
+/// What `audit accept` takes.
+#[derive(Clone, Debug, Args)]
+pub struct AcceptArgs {
+    /// Which node begins a new record
+    #[arg(value_name = "NODE")]
+    pub member: Selector,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
 
 /// What `audit` takes.
 #[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct AuditArgs {
+    /// What to do; without it entries are listed.
+    #[command(subcommand)]
+    pub action: Option<AuditAction>,
     /// Whose.
     #[command(flatten)]
     pub list: ListArgs,
@@ -43,6 +82,11 @@ pub struct AuditArgs {
 }
 
 impl AuditArgs {
+    /// Whether it changes something.
+    pub const fn acts(&self) -> bool {
+        matches!(self.action, Some(AuditAction::Accept(_)))
+    }
+
     /// As the node takes it.
     fn filter(&self, now: UnixMillis) -> Option<String> {
         let before = |age: Duration| now.since(UnixMillis(Millis::from(age).0)).0;
@@ -146,6 +190,12 @@ impl Row for AuditRow {
 
 /// Lists them; a node that does not answer is told, and the others are listed all the same.
 pub async fn run(session: &Session, args: &AuditArgs, streams: &mut Streams<'_>) -> Result<Exit, CliError> {
+    match &args.action {
+        Some(AuditAction::Verify(list)) => return verify::verify(session, list, streams).await,
+        Some(AuditAction::Heads(list)) => return verify::heads(session, list, streams).await,
+        Some(AuditAction::Accept(args)) => return verify::accept(session, args, streams).await,
+        None => {}
+    }
     let targets = session.readable(&args.list.on, streams)?;
     let mut account = Account::new(targets.unknown);
     let mut rows = Vec::new();
@@ -213,7 +263,8 @@ mod tests {
     fn the_filter_is_what_the_node_takes() {
         let on = "all".parse().unwrap();
         let list = ListArgs { on, output: Format::Table };
-        let args = AuditArgs { list, since: None, until: None, who: None, method: None, limit: 1 };
+        let args =
+            AuditArgs { action: None, list, since: None, until: None, who: None, method: None, limit: 1 };
         assert_eq!(args.filter(UnixMillis(5)), None);
         let since = Some(Duration::from_secs(2));
         let args = AuditArgs { since, who: Some("ann".into()), method: Some("node.*".into()), ..args };

@@ -236,7 +236,7 @@ fn value(bytes: &[u8]) -> Result<Value, RpcError> {
 }
 
 /// Arguments as the method takes them: one object, no foreign key, nothing missing.
-fn arguments(method: &MethodSpec, text: &str) -> Result<Value, CliError> {
+pub(super) fn arguments(method: &MethodSpec, text: &str) -> Result<Value, CliError> {
     let bad = |what: String| CliError::new(Exit::Data, format!("arguments of {}: {what}", method.name));
     if text.len() > ARGUMENTS_BYTES_MAX {
         return Err(bad(format!("more than {ARGUMENTS_BYTES_MAX} bytes")));
@@ -345,7 +345,7 @@ mod tests {
         for (typed, offered) in [
             ("node.inof", "is node.info meant?"),
             ("proces.list", "is process.list "),
-            ("list", "process.list"),
+            ("list", ".list"),
             ("zzzzzz", "there are node.info, "),
             ("", "there are node.info, "),
         ] {

@@ -7,6 +7,7 @@ use p2p_shared::mesh::NodeHandle;
 use p2p_shared::services::Services;
 use p2p_shared::services::node::{Member, Permit};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::call;
 use super::failure::CliError;
@@ -14,9 +15,16 @@ use super::output::{Format, Row, Streams};
 use super::session::{Account, Session};
 use crate::selector::Selector;
 
+const EXPLANATION: &str = "\
+With arguments the answer is about them too: which command, as which user, which program.
+  can-i exec.run '{\"command\": {\"program\": {\"program\": \"systemctl\", \"arguments\": []}}}' --on web-1
+  can-i program.start '{\"name\": \"worker\"}' --on role=web
+
+Exit code: 0 every node says yes, 77 one says no, else as for other commands.";
+
 /// What `can-i` takes.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Exit code: 0 every node says yes, 77 one says no, else as for other commands.")]
+#[command(after_help = EXPLANATION)]
 pub struct CanIArgs {
     /// Which method, such as process.signal
     #[arg(value_name = "SERVICE.METHOD")]
@@ -56,8 +64,9 @@ pub async fn run(session: &Session, args: &CanIArgs, streams: &mut Streams<'_>) 
     let targets = session.readable(&args.on, streams)?;
     let mut account = Account::new(targets.unknown);
     let mut rows = Vec::new();
+    let given = arguments(args)?;
     let question = |node: NodeHandle| {
-        let (method, arguments) = (args.method.clone(), args.arguments.clone());
+        let (method, arguments) = (args.method.clone(), given.clone());
         async move { node.node().can_i(method, arguments).await }
     };
     let answered = |target: &Member, answer: Result<Permit, RpcError>| {
@@ -76,7 +85,22 @@ pub async fn run(session: &Session, args: &CanIArgs, streams: &mut Streams<'_>) 
     Ok(if is_denied { Exit::Permission } else { account.exit_of(&targets.members) })
 }
 
-/// Judges the name of the method here, before anybody is asked.
+/// Judges the method and its arguments here, before anybody is asked.
 pub fn check(args: &CanIArgs) -> Result<(), CliError> {
-    call::known(&args.method).map(|_| ())
+    arguments(args).map(|_| ())
+}
+
+/// The arguments as the method takes them. Of a method with one argument its content is enough, as in
+/// `can-i exec.run '{"command": ...}'`.
+fn arguments(args: &CanIArgs) -> Result<Option<String>, CliError> {
+    let method = call::known(&args.method)?;
+    let Some(text) = &args.arguments else { return Ok(None) };
+    let given: Option<Value> = serde_json::from_str(text).ok();
+    let whole = match (method.arguments, given) {
+        ([only], Some(Value::Object(content))) if !content.contains_key(*only) => {
+            json!({ *only: content }).to_string()
+        }
+        _ => text.clone(),
+    };
+    call::arguments(method, &whole).map(|value| Some(value.to_string()))
 }

@@ -2,9 +2,10 @@
 //!
 //! Who names exactly one node gets its output as it is and its exit code. On several, each line of output says
 //! whose it is. It asks nobody before it acts, as its models do not: `--dry-run` shows who is meant. What runs
-//! is killed on its node when this command ends before it.
+//! is killed on its node when this command ends before it, unless `--detach` made a job of it.
 
 mod alone;
+mod detach;
 mod many;
 mod report;
 
@@ -60,6 +61,9 @@ pub struct ExecArgs {
     /// How to write what comes: lines, one object, or one object a node as it ends
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Format,
+    /// To outlive this command.
+    #[command(flatten)]
+    pub detach: detach::DetachArgs,
     /// The command and its arguments; no shell sees them
     #[arg(last = true, required = true, value_name = "CMD ARG...")]
     pub command: Vec<String>,
@@ -122,6 +126,9 @@ pub async fn run(session: &Session, args: &ExecArgs, streams: &mut Streams<'_>) 
         return Ok(Exit::Ok);
     }
     let request = args.request(members.len())?;
+    if args.detach.detach {
+        return detach::run(session, &members, (args, request), streams).await;
+    }
     match members.as_slice() {
         [member] if args.on.literal().is_some() && args.output == Format::Table && !args.group => {
             alone::run(session, member, request, streams).await

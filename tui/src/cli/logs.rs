@@ -1,8 +1,10 @@
 //! `logs` (alias `journal`): the journals of nodes, merged in the order of time, each line with its node.
 //!
-//! Entries are put in order by the time that their node wrote; a follow holds them back for as long as the
+//! Entries are put in order by the time that their node wrote, corrected by how far its clock is from this
+//! machine's; a follow holds them back for as long as the
 //! slowest node takes, at most `merge::HOLD`, and tells of a node that lags or is lost.
 
+mod clock;
 mod merge;
 
 use std::time::Duration;
@@ -10,7 +12,7 @@ use std::time::Duration;
 use clap::Args;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use p2p_shared::error::{Exit, RpcError};
+use p2p_shared::error::{Code, Exit, RpcError};
 use p2p_shared::id::NodeName;
 use p2p_shared::mesh::NodeHandle;
 use p2p_shared::rpc::client::unary;
@@ -22,6 +24,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::clock::Offset;
 use self::merge::{Lines, Notice};
 use super::failure::{CliError, words};
 use super::output::{Format, Streams};
@@ -106,7 +109,10 @@ fn moment_from(text: &str, now: UnixMillis) -> Result<UnixMillis, String> {
 #[derive(Debug, Serialize)]
 struct LogRow<'a> {
     node: &'a NodeName,
+    /// By the node's clock.
     time_us: u64,
+    /// By the clock of this machine.
+    corrected_us: u64,
     unit: Option<&'a str>,
     identifier: Option<&'a str>,
     pid: Option<u32>,
@@ -117,10 +123,11 @@ struct LogRow<'a> {
 }
 
 impl<'a> LogRow<'a> {
-    fn new(node: &'a NodeName, row: &'a JournalRow) -> Self {
+    fn new((node, offset): (&'a NodeName, Offset), row: &'a JournalRow) -> Self {
         Self {
             node,
             time_us: row.time_us,
+            corrected_us: offset.corrected_us(row.time_us),
             unit: row.unit.as_deref(),
             identifier: row.identifier.as_deref(),
             pid: row.pid,
@@ -182,15 +189,17 @@ async fn read(
     args: &LogsArgs,
     (account, streams): Report<'_, '_>,
 ) -> Result<(), CliError> {
-    let mut found: Vec<(NodeName, JournalRow)> = Vec::new();
+    let mut found: Vec<(NodeName, Offset, JournalRow)> = Vec::new();
+    let mut bad = None;
     let question = |node: NodeHandle| async move {
+        let offset = offset_of(&node, members).await;
         let order = if args.since.is_some() { JournalOrder::Oldest } else { JournalOrder::Newest };
         let asked = query::Args {
             unit: args.unit.clone(),
             identifier: None,
             priority: args.priority,
-            since: args.since,
-            until: args.until,
+            since: args.since.map(|at| offset.shown(at)),
+            until: args.until.map(|at| offset.shown(at)),
             text: None,
             regex: args.grep.clone(),
             boot: None,
@@ -199,42 +208,83 @@ async fn read(
             order: Some(order),
             fields: None,
         };
-        unary::<_, _, JournalPage>(&node, &query::METHOD, &asked).await
+        let page = unary::<_, _, JournalPage>(&node, &query::METHOD, &asked).await?;
+        Ok((offset, page))
     };
-    let answered = |target: &Member, answer: Result<JournalPage, RpcError>| {
+    let answered = |target: &Member, answer: Result<(Offset, JournalPage), RpcError>| {
         match answer {
-            Ok(page) => {
+            Ok((offset, page)) => {
+                if let Some(words) = offset.words() {
+                    streams.say(&format!("{}: {words}", target.name));
+                }
                 if page.unreadable > 0 {
                     streams.say(&format!("{}: {} entries cannot be read", target.name, page.unreadable));
                 }
-                found.extend(page.rows.into_iter().map(|row| (target.name.clone(), row)));
+                found.extend(page.rows.into_iter().map(|row| (target.name.clone(), offset, row)));
             }
+            Err(error) if error.code == Code::BadRequest => bad = Some(error),
             Err(error) => account.failed(target, &error, streams),
         }
         Ok(())
     };
     session.ask(members, question, answered).await?;
-    found.sort_by(|(a_node, a), (b_node, b)| (a.time_us, a_node).cmp(&(b.time_us, b_node)));
+    if let Some(error) = bad {
+        return Err(senseless(args, &error));
+    }
+    found.sort_by_cached_key(|(node, offset, row)| (offset.corrected_us(row.time_us), node.clone()));
     let width = width(members);
     match args.output {
         Format::Table => {
-            let text: String = found.iter().map(|(node, row)| line(node, width, row)).collect();
+            let text: String = found.iter().map(|(node, _, row)| line(node, width, row)).collect();
             streams.data(&text)
         }
         Format::Json => {
-            let rows: Vec<LogRow<'_>> = found.iter().map(|(node, row)| LogRow::new(node, row)).collect();
+            let rows: Vec<LogRow<'_>> =
+                found.iter().map(|(node, offset, row)| LogRow::new((node, *offset), row)).collect();
             let text = super::output::json(&rows, true)?;
             streams.data(&format!("{text}\n"))
         }
-        Format::Jsonl => found.iter().try_for_each(|(node, row)| streams.json_line(&LogRow::new(node, row))),
+        Format::Jsonl => found
+            .iter()
+            .try_for_each(|(node, offset, row)| streams.json_line(&LogRow::new((node, *offset), row))),
     }
+}
+
+/// How far the clock of a node is off; of one node alone it does not matter.
+async fn offset_of(node: &NodeHandle, members: &[Member]) -> Offset {
+    if members.len() > 1 { Offset::of(node).await } else { Offset::default() }
+}
+
+/// A question that no node can answer: the same of all of them.
+fn senseless(args: &LogsArgs, error: &RpcError) -> CliError {
+    let place = args.grep.as_deref().filter(|_| error.message.contains("pattern")).and_then(fault);
+    let place =
+        place.map(|at| format!(" (at character {at} of {:?})", args.grep.as_deref().unwrap_or_default()));
+    CliError::new(Exit::Data, format!("{}{}", error.message, place.unwrap_or_default()))
+}
+
+/// At which character an expression is broken, counted from 1, as far as it is one in our own eyes too: under
+/// the line that shows it stands a mark.
+fn fault(pattern: &str) -> Option<usize> {
+    let said = regex::Regex::new(pattern).err()?.to_string();
+    let marks =
+        said.lines().find(|line| line.contains('^') && line.chars().all(|mark| " ^".contains(mark)))?;
+    marks.strip_prefix("    ")?.find('^').map(|at| at + 1)
 }
 
 fn width(members: &[Member]) -> usize {
     members.iter().map(|member| member.name.as_str().len()).max().unwrap_or(0)
 }
 
-type Told = (usize, Result<JournalBatch, RpcError>);
+/// What a node's relay tells.
+enum Heard {
+    /// Its clock, before anything else.
+    Clock(Offset),
+    Batch(JournalBatch),
+    Lost(RpcError),
+}
+
+type Told = (usize, Heard);
 
 async fn follow(
     session: &Session,
@@ -246,7 +296,7 @@ async fn follow(
     let mut relays: FuturesUnordered<_> = members
         .iter()
         .enumerate()
-        .map(|(index, member)| relay(session, (index, member), args, told_tx.clone()))
+        .map(|(index, _)| relay(session, (index, members), args, told_tx.clone()))
         .collect();
     drop(told_tx);
     let mut lines = Lines::new(members.len(), now());
@@ -257,14 +307,23 @@ async fn follow(
     while !is_over {
         tokio::select! {
             heard = told.recv() => match heard {
-                Some((index, Ok(batch))) => {
+                Some((index, Heard::Clock(offset))) => {
+                    if let Some(words) = offset.words() {
+                        streams.say(&format!("{}: {words}", members[index].name));
+                    }
+                    lines.set_offset(index, offset);
+                }
+                Some((index, Heard::Batch(batch))) => {
                     if batch.dropped > 0 {
                         let count = format::plural(usize::try_from(batch.dropped).unwrap_or(usize::MAX), "line");
                         streams.say(&format!("{}: {count} left out: too many at once", members[index].name));
                     }
                     lines.heard(index, batch, now());
                 }
-                Some((index, Err(error))) => {
+                Some((_, Heard::Lost(error))) if error.code == Code::BadRequest => {
+                    return Err(senseless(args, &error));
+                }
+                Some((index, Heard::Lost(error))) => {
                     lines.lost(index);
                     account.failed(&members[index], &error, streams);
                 }
@@ -278,10 +337,10 @@ async fn follow(
         }
         let ready = if is_over { lines.rest() } else { lines.ready(now()) };
         for (index, row) in ready {
-            let node = &members[index].name;
+            let (node, offset) = (&members[index].name, lines.offset(index));
             match args.output {
                 Format::Table => streams.data(&line(node, width, &row))?,
-                _ => streams.json_line(&LogRow::new(node, &row))?,
+                _ => streams.json_line(&LogRow::new((node, offset), &row))?,
             }
         }
     }
@@ -298,28 +357,33 @@ const fn said(notice: Notice) -> &'static str {
 /// One node's journal into the queue, until one side ends.
 async fn relay(
     session: &Session,
-    (index, member): (usize, &Member),
+    (index, members): (usize, &[Member]),
     args: &LogsArgs,
     told: mpsc::Sender<Told>,
 ) {
     let passed = async {
-        let node = session.reach(member).await?;
+        let node = session.reach(&members[index]).await?;
+        let offset = offset_of(&node, members).await;
+        // Nobody listens any more once this fails, and then the rest ends too.
+        let _ = told.send((index, Heard::Clock(offset))).await;
+        let since = args.since.map(|at| offset.shown(at));
         let journal = node.journal();
         let (unit, grep) = (args.unit.clone(), args.grep.clone());
         let lines = Some(args.lines);
-        let mut watch =
-            journal.follow(unit, None, args.priority, args.since, None, grep, None, lines).await?;
+        let mut watch = journal.follow(unit, None, args.priority, since, None, grep, None, lines).await?;
         while let Some(batch) = watch.next().await? {
-            if told.send((index, Ok(batch))).await.is_err() {
+            if told.send((index, Heard::Batch(batch))).await.is_err() {
                 return Ok(());
             }
         }
         Err(RpcError::unavailable("it ended its journal"))
     };
     if let Err(error) = passed.await {
-        let error = RpcError { message: format!("lost: {}", words(&error)), ..error };
+        let is_bad = error.code == Code::BadRequest;
+        let message = if is_bad { error.message.clone() } else { format!("lost: {}", words(&error)) };
+        let error = RpcError { message, ..error };
         // Nobody listens any more: nobody has to know.
-        let _ = told.send((index, Err(error))).await;
+        let _ = told.send((index, Heard::Lost(error))).await;
     }
 }
 

@@ -2,7 +2,7 @@
 //! `logs`, `define` and `remove` act on one program of every node that is meant.
 
 mod define;
-mod logs;
+pub(super) mod logs;
 mod rows;
 
 use clap::{Args, Subcommand};

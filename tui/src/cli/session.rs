@@ -2,6 +2,7 @@
 //!
 //! Every target that was selected ends in exactly one answer; what the text named and nobody bears is told.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt;
@@ -12,6 +13,7 @@ use p2p_shared::mesh::NodeHandle;
 use p2p_shared::services::Services;
 use p2p_shared::services::node::{FleetDelta, Member, MemberState};
 use p2p_shared::time::UnixMillis;
+use p2p_shared::tls::Trust;
 use tokio_util::task::TaskTracker;
 
 use super::Entrance;
@@ -36,6 +38,7 @@ pub fn now() -> UnixMillis {
 #[derive(Debug)]
 pub struct Session {
     way: Way,
+    trust: Arc<Trust>,
     entry: NodeName,
     members: Vec<Member>,
 }
@@ -61,10 +64,10 @@ impl Session {
         let way = Way::new(&credentials, None, TaskTracker::new()).map_err(|error| {
             CliError::new(Exit::Unavailable, format!("cannot open a UDP socket: {error}"))
         })?;
-        Self::enter(way, &given).await
+        Self::enter(way, credentials.trust(), &given).await
     }
 
-    async fn enter(way: Way, given: &[NodeAddress]) -> Result<Self, CliError> {
+    async fn enter(way: Way, trust: Arc<Trust>, given: &[NodeAddress]) -> Result<Self, CliError> {
         let entry = match way.enter(given).await {
             Ok(link) => link.peer().name.clone(),
             Err(error) => {
@@ -86,12 +89,17 @@ impl Session {
             changed: members.clone(),
             forgotten: Vec::new(),
         });
-        Ok(Self { way, entry, members })
+        Ok(Self { way, trust, entry, members })
     }
 
     /// Every member, by name, of one name the likeliest to answer first.
     pub fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// Whom this operator believes.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// The node by which this came in.

@@ -1,5 +1,7 @@
 //! `units [VERB UNIT]`: what systemd runs on nodes, seen and controlled.
 
+mod summary;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -42,6 +44,9 @@ pub struct UnitsArgs {
     /// In this state: failed, running, enabled, ...
     #[arg(short, long, value_name = "STATE")]
     pub state: Option<String>,
+    /// A line a node: how many are in which state, and which failed
+    #[arg(long, conflicts_with_all = ["all", "kind", "state", "filter"])]
+    pub summary: bool,
     /// Whose name or description contains this
     #[arg(value_name = "TEXT")]
     pub filter: Option<String>,
@@ -218,6 +223,7 @@ impl UnitsArgs {
 pub async fn run(session: &Session, args: &UnitsArgs, streams: &mut Streams<'_>) -> Result<Exit, CliError> {
     match &args.verb {
         Some(verb) => act(session, verb, streams).await,
+        None if args.summary => summary::run(session, args, streams).await,
         None => list(session, args, streams).await,
     }
 }

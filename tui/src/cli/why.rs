@@ -1,4 +1,7 @@
-//! `why PID --on NODE`: what started a process, from the process up.
+//! `why PID --on NODE`: what started a process, from the process up; with `--sockets` who is at the other end of
+//! its connections.
+
+mod sockets;
 
 use clap::Args;
 use p2p_shared::error::Exit;
@@ -20,6 +23,9 @@ pub struct WhyArgs {
     /// On which node
     #[arg(long, value_name = "NODE")]
     pub on: Selector,
+    /// Its connections too, and the process at the other end where that is a member of the mesh
+    #[arg(long)]
+    pub sockets: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -28,10 +34,17 @@ pub struct WhyArgs {
 /// Finds the process and says where it comes from.
 pub async fn run(session: &Session, args: &WhyArgs, streams: &mut Streams<'_>) -> Result<Exit, CliError> {
     let targets = session.readable(&args.on, streams)?;
-    let (_, Found { node, boot_id, info }) = find(session, &targets.members, args.pid).await?;
+    let (target, Found { node, boot_id, info }) = find(session, &targets.members, args.pid).await?;
     let details = node.process().inspect(boot_id, info.key.pid, info.key.start_ticks).await?;
-    let text = if args.json { json(&details) } else { lines(&details) };
+    let ends = match args.sockets {
+        true => Some(sockets::ends(session, target, &details.sockets, streams).await?),
+        false => None,
+    };
+    let text = if args.json { json(&details, ends.as_deref()) } else { lines(&details) };
     streams.data(&text)?;
+    if let (Some(ends), false) = (ends, args.json) {
+        streams.data(&sockets::lines(&ends))?;
+    }
     Ok(Exit::Ok)
 }
 
@@ -48,11 +61,14 @@ fn lines(details: &ProcessDetails) -> String {
     format!("{own}{}belongs to: {}\n", parents.collect::<String>(), clean(&origin))
 }
 
-fn json(details: &ProcessDetails) -> String {
+fn json(details: &ProcessDetails, ends: Option<&[sockets::End]>) -> String {
     let ProcessDetails { info, ancestors, origin, cgroup, .. } = details;
-    let value = serde_json::json!({
+    let mut value = serde_json::json!({
         "pid": info.key.pid, "name": info.name, "command": info.command, "user": info.user,
         "ancestors": ancestors, "origin": origin, "cgroup": cgroup,
     });
+    if let Some(ends) = ends {
+        value["sockets"] = serde_json::json!(ends);
+    }
     format!("{value}\n")
 }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::Services;
+use p2p_shared::services::job::JobId;
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::{ProcessRef, Signal};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::control;
 use super::way::Way;
+use crate::command::{Defined, JobVerb, ServiceKey, Verb};
 
 /// What is to be done, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +44,38 @@ pub enum Deed {
         set: Vec<Label>,
         /// Keys of those to remove.
         remove: Vec<String>,
+    },
+    /// Do something with a service.
+    Control {
+        /// Its node.
+        node: NodeId,
+        /// Which.
+        service: ServiceKey,
+        /// What.
+        verb: Verb,
+    },
+    /// Do something with a job.
+    Job {
+        /// Its node.
+        node: NodeId,
+        /// Which.
+        id: JobId,
+        /// What.
+        verb: JobVerb,
+    },
+    /// End a shell and all that runs in it.
+    EndShell {
+        /// Its node.
+        node: NodeId,
+        /// Which.
+        id: String,
+    },
+    /// Define a program.
+    Define {
+        /// Where.
+        node: NodeId,
+        /// What.
+        defined: Box<Defined>,
     },
     /// Forget a member on every node; the entry node is asked.
     Forget {
@@ -82,6 +117,22 @@ impl Means {
             }
             Deed::SetLabels { node, set, remove } => {
                 self.way.node(node).await?.node().set_labels(set, remove).await.map(drop)
+            }
+            Deed::Control { node, service, verb } => {
+                control::control(&self.way.node(node).await?, service, verb).await
+            }
+            Deed::Job { node, id, verb } => {
+                let job = self.way.node(node).await?.job();
+                match verb {
+                    JobVerb::Cancel => job.cancel(id).await.map(drop),
+                    JobVerb::Retry => job.retry(id).await.map(drop),
+                    JobVerb::Remove => job.remove(id).await,
+                }
+            }
+            Deed::EndShell { node, id } => self.way.node(node).await?.shell().end(id).await,
+            Deed::Define { node, defined } => {
+                let Defined { definition, replace } = *defined;
+                self.way.node(node).await?.program().define(definition, replace).await.map(drop)
             }
             Deed::Forget { node } => self.entry_node()?.node().forget(node).await,
         }

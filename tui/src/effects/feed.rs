@@ -85,7 +85,29 @@ impl Feed {
                 }
                 Err(ended())
             }
-            Topic::Peers | Topic::Routing | Topic::Refused => self.poll(&handle, delivered).await,
+            Topic::Units => {
+                let mut deltas = handle.unit().watch().await?;
+                while let Some(delta) = deltas.next().await? {
+                    *delivered = true;
+                    if self.gone(MeshEvent::Units { node, delta }).await {
+                        return Ok(());
+                    }
+                }
+                Err(ended())
+            }
+            Topic::Jobs => {
+                let mut deltas = handle.job().watch().await?;
+                while let Some(delta) = deltas.next().await? {
+                    *delivered = true;
+                    if self.gone(MeshEvent::Jobs { node, delta }).await {
+                        return Ok(());
+                    }
+                }
+                Err(ended())
+            }
+            Topic::Peers | Topic::Routing | Topic::Refused | Topic::Programs | Topic::Shells => {
+                self.poll(&handle, delivered).await
+            }
         }
     }
 
@@ -107,6 +129,8 @@ impl Feed {
         Ok(match topic {
             Topic::Routing => MeshEvent::Routing { node, buckets: handle.node().routing().await? },
             Topic::Refused => MeshEvent::Refused { node, handshakes: handle.node().refused().await? },
+            Topic::Shells => MeshEvent::Shells { node, shells: handle.shell().list().await? },
+            Topic::Programs => MeshEvent::Programs { node, programs: handle.program().list().await? },
             _ => MeshEvent::Peers { node, peers: handle.node().peers().await? },
         })
     }
@@ -118,11 +142,11 @@ impl Feed {
 }
 
 /// Whether asking again cannot help before the node is another one.
-const fn is_final(code: Code) -> bool {
+pub(super) const fn is_final(code: Code) -> bool {
     matches!(code, Code::Forbidden | Code::Unauthenticated | Code::Unsupported | Code::BadRequest)
 }
 
-async fn pause(wait: Option<Duration>) {
+pub(super) async fn pause(wait: Option<Duration>) {
     match wait {
         Some(wait) => sleep(wait).await,
         None => std::future::pending().await,

@@ -6,8 +6,8 @@ use crossterm::event::{MouseEvent, MouseEventKind};
 use crate::event::{Code, Event, Key, Mouse, MouseKind};
 use crate::terminal::clamp;
 
-/// More than this of a paste is dropped: no field takes more.
-const PASTE_BYTES_MAX: usize = 4_096;
+/// More than this of a paste is dropped: no shell takes more at a time, and no field as much.
+const PASTE_BYTES_MAX: usize = 64 << 10;
 
 /// The event; `None` for what the console has no use for.
 pub fn translate(input: Input) -> Option<Event> {
@@ -150,7 +150,7 @@ mod tests {
         let Some(Event::Paste(text)) = translate(Input::Paste("日".repeat(400_000))) else {
             panic!("a paste is a paste")
         };
-        assert_eq!(text.len(), 4_095);
+        assert_eq!(text.len(), 65_535);
     }
 
     #[test]

@@ -4,12 +4,13 @@ use p2p_shared::services::process::{Origin, ProcessDetails};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::described;
 use super::over;
 use crate::action::{Group, TABLE};
 use crate::app::State;
 use crate::app::confirm::Confirm;
 use crate::app::layer::{Details, Layer};
-use crate::app::menu::{Menu, Question};
+use crate::app::menu::{JournalPart, Menu, Question};
 use crate::app::palette::Palette;
 use crate::app::runs::{Progress, Run};
 use crate::format::{bytes, clean, cpu, cpu_time, date, head, plural, process_state, width};
@@ -19,11 +20,13 @@ use crate::widgets::field::Field;
 use crate::widgets::paint::Painter;
 
 /// A line of a layer that is read.
-type Line = Vec<(String, Role)>;
+pub(super) type Line = Vec<(String, Role)>;
 
 const PROMPT_WIDTH: u16 = 60;
 const PALETTE_WIDTH: u16 = 76;
 const CONFIRM_TARGETS: usize = 8;
+/// Lines that the question of a dialog takes at most.
+const QUESTION_LINES_MAX: usize = 4;
 /// Longer names of targets push their outcome to the right.
 const NAME_WIDTH: usize = 36;
 
@@ -46,6 +49,14 @@ pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer
         Layer::Details(details) => {
             let title = format!("{} on {}", details.name, state.world.fleet.name_of(details.node));
             reading(&title, &details_lines(details), details.scroll, areas, &mut painter);
+        }
+        Layer::Described(described) => {
+            let title = format!("{} on {}", described.name, state.world.fleet.name_of(described.node));
+            let lines = described::lines(described, state.world.wall);
+            reading(&title, &lines, described.scroll, areas, &mut painter);
+        }
+        Layer::Facts { title, lines, scroll } => {
+            reading(title, &described::facts(lines), *scroll, areas, &mut painter);
         }
     }
 }
@@ -135,6 +146,21 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
     }
 }
 
+/// What the `:` line knows besides actions and nodes.
+const WORDS: [(&str, &str); 11] = [
+    ("ps web-*", "processes of the nodes that match; ps all for every node"),
+    ("services web-*", "their programs and units"),
+    ("logs web-* ssh.service", "their journals, of one unit if it is named"),
+    ("jobs web-*", "their task queues"),
+    ("shell web-1", "a shell there, left with ^]"),
+    ("shells web-*", "shells that live there: attach again, or end them; shells for every node"),
+    ("define web-1 NAME CMD ...", "a program there; restart=always, user=U may stand before CMD"),
+    ("node NAME", "charts of one node"),
+    ("label k=v k-", "set and remove labels of the node, or of the marked nodes"),
+    ("mouse", "give the mouse to the terminal, and take it back"),
+    ("q", "leave"),
+];
+
 fn help(state: &State) -> Vec<Line> {
     let keys = &state.options.keys;
     let mut lines = Vec::new();
@@ -150,14 +176,8 @@ fn help(state: &State) -> Vec<Line> {
         lines.push(Vec::new());
     }
     lines.push(vec![("Words of the : line".into(), Role::Title)]);
-    for (word, doc) in [
-        ("ps web-*", "processes of the nodes that match; ps all for every node"),
-        ("node NAME", "charts of one node"),
-        ("label k=v k-", "set and remove labels of the node, or of the marked nodes"),
-        ("mouse", "give the mouse to the terminal, and take it back"),
-        ("q", "leave"),
-    ] {
-        lines.push(vec![(format!("  {word:<14}"), Role::Key), (doc.to_owned(), Role::Text)]);
+    for (word, doc) in WORDS {
+        lines.push(vec![(format!("  {word:<26}"), Role::Key), (doc.to_owned(), Role::Text)]);
     }
     lines
 }
@@ -232,6 +252,22 @@ fn draw_ask(
         Question::Labels(nodes) => {
             (format!("labels of {}", plural(nodes.len(), "node")), "k=v sets a label, k- removes it")
         }
+        Question::Define(nodes) => {
+            let whose = match nodes.as_slice() {
+                [(_, name)] => name.clone(),
+                many => plural(many.len(), "node"),
+            };
+            (format!("new program on {whose}"), "NAME [restart=always] [user=U] COMMAND ARG...")
+        }
+        Question::Journal(JournalPart::Unit) => {
+            ("lines of one unit".to_owned(), "such as ssh.service; nothing shows every unit")
+        }
+        Question::Journal(JournalPart::Priority) => {
+            ("lines of a priority or graver".to_owned(), "emerg alert crit err warning notice info debug")
+        }
+        Question::Journal(JournalPart::Text) => {
+            ("lines that contain a text".to_owned(), "lower case finds both cases; nothing shows all")
+        }
     };
     let inside = painter.frame(ask_place(areas), &title);
     painter.text((inside.x + 1, inside.y), inside.width.saturating_sub(2), help, Role::Dim);
@@ -252,9 +288,23 @@ fn draw_ask(
 fn confirm_place(confirm: &Confirm, areas: &Areas) -> Rect {
     let all = over(areas);
     let names = confirm.proposal.targets.iter().take(CONFIRM_TARGETS);
-    let widest = names.map(|target| width(&target.name)).max().unwrap_or(0).max(44) as u16 + 6;
+    let widest = names.map(|target| width(&target.name)).max().unwrap_or(0).max(44);
+    let widest = widest.max(width(&confirm.proposal.verb) + 12).min(usize::from(all.width)) as u16 + 6;
     let lines = confirm.proposal.targets.len().min(CONFIRM_TARGETS + 1) as u16;
-    centred(all, widest.min(all.width), lines + 6)
+    let width = widest.min(all.width);
+    let asked = question_lines(confirm, width.saturating_sub(4)).len() as u16;
+    centred(all, width, lines + asked + 5)
+}
+
+/// What is asked, in as many lines as it takes.
+fn question_lines(confirm: &Confirm, columns: u16) -> Vec<Line> {
+    let what = match confirm.proposal.targets.len() {
+        1 => format!("{}:", confirm.proposal.verb),
+        count => format!("{} {}:", confirm.proposal.verb, plural(count, "target")),
+    };
+    let mut lines = fold(&vec![(what, Role::Danger)], usize::from(columns));
+    lines.truncate(QUESTION_LINES_MAX);
+    lines
 }
 
 fn count_label(confirm: &Confirm) -> String {
@@ -266,25 +316,26 @@ fn draw_confirm(confirm: &Confirm, areas: &Areas, painter: &mut Painter<'_>) {
     let inside = painter.frame(place, "really?");
     let (x, columns) = (inside.x + 1, inside.width.saturating_sub(2));
     let targets = &confirm.proposal.targets;
-    let what = match targets.len() {
-        1 => format!("{}:", confirm.proposal.verb),
-        count => format!("{} {}:", confirm.proposal.verb, plural(count, "target")),
-    };
-    painter.text((x, inside.y), columns, &what, Role::Danger);
+    let asked = question_lines(confirm, columns);
+    for (line, y) in asked.iter().zip(inside.y..) {
+        let pieces: Vec<(&str, Role)> = line.iter().map(|(text, role)| (text.as_str(), *role)).collect();
+        painter.line((x, y), columns, &pieces);
+    }
+    let top = inside.y + asked.len() as u16;
     // The verb above and the choice below, each with a blank line, are never given up for a name.
-    let room = usize::from(inside.height.saturating_sub(3));
+    let room = usize::from(inside.height).saturating_sub(asked.len() + 2);
     let named = if targets.len() <= CONFIRM_TARGETS.min(room) {
         targets.len()
     } else {
         CONFIRM_TARGETS.min(room.saturating_sub(1))
     };
     for (index, target) in targets.iter().take(named).enumerate() {
-        let at = (x + 1, inside.y + 1 + index as u16);
+        let at = (x + 1, top + index as u16);
         painter.text(at, columns.saturating_sub(1), &target.name, Role::Text);
     }
     if targets.len() > named {
         let more = format!("and {} more", targets.len() - named);
-        painter.text((x + 1, inside.y + 1 + named as u16), columns.saturating_sub(1), &more, Role::Dim);
+        painter.text((x + 1, top + named as u16), columns.saturating_sub(1), &more, Role::Dim);
     }
     let y = inside.bottom().saturating_sub(1);
     match &confirm.typed {
@@ -330,7 +381,7 @@ fn outcomes(run: &Run, painter: &Painter<'_>) -> (String, Vec<Line>) {
         };
         lines.push(vec![(format!("{mark} "), role), (format!("{name:<names$}  "), Role::Text), (text, role)]);
     }
-    (run.verb.trim_end_matches(" to").to_owned(), lines)
+    (run.verb.trim_end_matches(" to").trim_end_matches(" on").to_owned(), lines)
 }
 
 fn details_lines(details: &Details) -> Vec<Line> {
@@ -397,7 +448,7 @@ fn process_lines(process: &ProcessDetails) -> Vec<Line> {
     lines
 }
 
-fn section(lines: &mut Vec<Line>, title: &str, rows: impl Iterator<Item = String>) {
+pub(super) fn section(lines: &mut Vec<Line>, title: &str, rows: impl Iterator<Item = String>) {
     let rows: Vec<String> = rows.collect();
     if rows.is_empty() {
         return;

@@ -2,11 +2,12 @@
 
 use p2p_shared::error::RpcError;
 use p2p_shared::services::node::MemberState;
+use p2p_shared::services::shell::{ShellExit, ShellItem};
 
 use crate::app::Options;
 use crate::app::tests::{Console, console, options};
-use crate::command::{Command, Errand, RunId, Subscription, Topic};
-use crate::event::{Entry, Link, MeshEvent};
+use crate::command::{Command, Errand, Follow, RunId, Source, Subscription, Topic};
+use crate::event::{Entry, Link, MeshEvent, Said, ShellSaid};
 use crate::testing::Simulated;
 use crate::theme::Theme;
 
@@ -116,6 +117,154 @@ fn processes_of_a_lost_node() {
     console.set_state(0, MemberState::Lost);
     console.live(20);
     at("processes_lost", &mut console, (80, 24));
+}
+
+#[test]
+fn services_with_data() {
+    let mut console = fleet();
+    console.press("2");
+    console.feed();
+    at_sizes("services_one_node", &mut console);
+    console.press("o jj ");
+    console.feed();
+    at_sizes("services_all_nodes", &mut console);
+    console.press("x");
+    at("menu_services", &mut console, (80, 24));
+    console.press("n");
+    at("ask_define", &mut console, (80, 24));
+    console.press("backup /usr/bin/rsync -a /srv /mnt<enter>");
+    at("confirm_define", &mut console, (80, 24));
+}
+
+#[test]
+fn services_without_data() {
+    let mut console = Console::over(Simulated::new(1, 5), options());
+    console.enter();
+    console.press("2");
+    at("services_loading", &mut console, (80, 24));
+    fail(&mut console, 0, Topic::Programs);
+    fail(&mut console, 0, Topic::Units);
+    at("services_denied", &mut console, (80, 24));
+    let node = console.simulated.id(0);
+    console.mesh(MeshEvent::Programs { node, programs: Vec::new() });
+    let subscription = Subscription { node, topic: Topic::Units };
+    let error = RpcError::unsupported("this machine is not run by systemd");
+    console.mesh(MeshEvent::Failed { subscription, error });
+    at("services_unsupported", &mut console, (80, 24));
+    console.connect();
+    console.feed();
+    console.set_state(0, MemberState::Lost);
+    at("services_lost", &mut console, (80, 24));
+}
+
+#[test]
+fn descriptions_of_services() {
+    let mut console = fleet();
+    console.press("2/nginx or importer<enter>");
+    console.feed();
+    for name in ["describe_program", "describe_unit"] {
+        let Some(Command::Describe { node, subject }) = console.press("d").pop() else {
+            panic!("no question")
+        };
+        let index = console.simulated.index_of(node).unwrap();
+        let result = console.simulated.described(index, &subject).map(Box::new);
+        console.mesh(MeshEvent::Described { node, subject, result });
+        at(name, &mut console, (80, 24));
+        console.press("<esc>j");
+    }
+}
+
+#[test]
+fn journals() {
+    let mut console = fleet();
+    console.press(":logs all<enter>");
+    at("journal_loading", &mut console, (80, 24));
+    console.live(12);
+    at_sizes("journal_all_nodes", &mut console);
+    console.press("d");
+    at("journal_line", &mut console, (80, 24));
+    console.press("<esc>x");
+    at("menu_journal", &mut console, (80, 24));
+    console.press("<esc>/level<4<enter>");
+    at("journal_filtered", &mut console, (80, 24));
+    console.press("<esc>");
+    console.wait(4);
+    at("journal_lags", &mut console, (80, 24));
+    console.press(":logs web-1<enter>");
+    let follow = Follow { node: console.simulated.id(0), source: Source::default() };
+    let said = Said::Failed(RpcError::unsupported("this machine is not run by systemd"));
+    console.mesh(MeshEvent::Log { follow: follow.clone(), said: Said::Began });
+    console.mesh(MeshEvent::Log { follow, said });
+    at("journal_unsupported", &mut console, (80, 24));
+}
+
+#[test]
+fn jobs() {
+    let mut console = Console::over(Simulated::new(3, 2), options());
+    console.enter();
+    console.press(":jobs all<enter>");
+    at("jobs_loading", &mut console, (80, 24));
+    console.feed();
+    at_sizes("jobs_all_nodes", &mut console);
+    console.press("x");
+    at("menu_jobs", &mut console, (80, 24));
+    console.press("<esc>");
+    let Some(Command::Describe { node, subject }) = console.press("d").pop() else { panic!("no question") };
+    let index = console.simulated.index_of(node).unwrap();
+    let result = console.simulated.described(index, &subject).map(Box::new);
+    console.mesh(MeshEvent::Described { node, subject, result });
+    at("describe_job", &mut console, (80, 24));
+    console.press("<esc>8/nothing<enter>");
+    at("jobs_empty", &mut console, (80, 24));
+    console.press("<esc>");
+    fail(&mut console, 1, Topic::Jobs);
+    at("jobs_denied", &mut console, (80, 24));
+}
+
+#[test]
+fn shells() {
+    let mut console = Console::over(Simulated::new(2, 2), options());
+    console.enter();
+    console.press(":shell<enter>");
+    at("shells_loading", &mut console, (80, 24));
+    console.feed();
+    at_sizes("shells_all_nodes", &mut console);
+    let ordered = console.press("<enter>").into_iter().find_map(|command| match command {
+        Command::Shell { terminal, .. } => Some(terminal),
+        _ => None,
+    });
+    let terminal = ordered.expect("it attaches");
+    at("shell_waiting", &mut console, (80, 24));
+    let said = |console: &mut Console, item| {
+        console.mesh(MeshEvent::Shell { terminal, said: ShellSaid::Item(item) });
+    };
+    let info = console.simulated.shells(0).remove(0);
+    said(&mut console, ShellItem::Attached(Box::new(info)));
+    let text = "\x1b[1;32mroot@web-1\x1b[0m:\x1b[34m~\x1b[0m# ls\r\n日本  \x1b[7mdone\x1b[0m\r\n# ";
+    said(&mut console, ShellItem::Output(text.as_bytes().to_vec()));
+    at_sizes("shell_attached", &mut console);
+    said(&mut console, ShellItem::Lagged);
+    at("shell_broken", &mut console, (80, 24));
+    said(
+        &mut console,
+        ShellItem::Exit(ShellExit { code: None, signal: Some(9), why: Some("bob ended it".into()) }),
+    );
+    at("shell_over", &mut console, (50, 15));
+}
+
+#[test]
+fn hostile_lines() {
+    let mut console = Console::over(Simulated::new(1, 2).with_hostile_names(), options());
+    console.enter();
+    console.press("3");
+    console.live(6);
+    at("journal_hostile", &mut console, (80, 24));
+    console.press("2");
+    console.feed();
+    at("services_hostile", &mut console, (80, 24));
+    console.press("8");
+    console.feed();
+    at("jobs_hostile", &mut console, (80, 24));
 }
 
 #[test]

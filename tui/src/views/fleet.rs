@@ -73,12 +73,25 @@ impl FleetView {
         let item = |key, label: &str, choice| Item { key, label: label.to_owned(), choice };
         let items = vec![
             item('p', "processes", show(ViewId::Processes)),
+            item('s', "services", show(ViewId::Services)),
+            item('g', "journal", show(ViewId::Journal)),
+            item('b', "jobs", show(ViewId::Jobs)),
             item('r', "resources", show(ViewId::Resources)),
             item('m', "the mesh as it sees it", show(ViewId::Peers)),
+            item('h', "shell", shell(&targets, scene.readonly)),
             item('l', "set or remove labels", Ok(Choice::Ask(Question::Labels(targets.clone())))),
             item('f', "forget, if lost or left", forget(scene.fleet, &targets)),
         ];
         vec![Request::Menu(Menu::new(title, items))]
+    }
+}
+
+/// A shell opens on one node.
+fn shell(targets: &[(NodeId, String)], readonly: bool) -> Result<Choice, String> {
+    match targets {
+        _ if readonly => Err("read-only: start without --readonly to act".into()),
+        [(node, _)] => Ok(Choice::Do(Box::new(Request::OpenShell(*node)))),
+        _ => Err("a shell opens on one node".into()),
     }
 }
 

@@ -320,7 +320,7 @@ impl View for ProcessesView {
         match change {
             Change::Processes(node) if self.scope.has(node) => self.stale = true,
             Change::Nodes => self.table.follow(height(scene.body)),
-            Change::Processes(_) | Change::Peers(_) | Change::Time => {}
+            Change::Processes(_) | Change::Peers(_) | Change::List(_) | Change::Log | Change::Time => {}
         }
     }
 

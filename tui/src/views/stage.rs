@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 use super::{Change, Scene, Scope, View};
 use crate::command::{Subscription, Topic};
 use crate::fleet::Fleet;
+use crate::log::Log;
 use crate::testing::{Simulated, painted};
 use crate::theme::Theme;
 
@@ -19,6 +20,7 @@ pub(super) const SIZES: [(u16, u16); 3] = [(80, 24), (200, 50), (50, 15)];
 pub(super) struct Stage {
     pub(super) world: Simulated,
     pub(super) fleet: Fleet,
+    pub(super) log: Log,
     pub(super) now: Millis,
     pub(super) body: Rect,
 }
@@ -29,7 +31,7 @@ impl Stage {
         let world = Simulated::new(nodes, 3);
         let mut fleet = Fleet::default();
         fleet.apply(world.fleet());
-        Self { world, fleet, now: Millis::from_secs(1), body: Rect::new(0, 0, 80, 24) }
+        Self { world, fleet, log: Log::default(), now: Millis::from_secs(1), body: Rect::new(0, 0, 80, 24) }
     }
 
     /// Nodes that have sent everything for some seconds.
@@ -80,7 +82,7 @@ impl Stage {
     /// What a view may look at.
     pub(super) fn scene(&self) -> Scene<'_> {
         let wall = UnixMillis(self.world.wall().0);
-        Scene { fleet: &self.fleet, now: self.now, wall, body: self.body, readonly: false }
+        Scene { fleet: &self.fleet, log: &self.log, now: self.now, wall, body: self.body, readonly: false }
     }
 
     /// Shows the first node in a view and tells it that everything changed.

@@ -56,6 +56,28 @@ pub(in crate::host) fn bound_to(dir: &OwnedFd, table: &str, port: u16) -> Vec<u6
     bound.map(|entry| entry.inode).collect()
 }
 
+/// The inode of the socket in a table that connects these two addresses.
+pub(in crate::host) fn connected(
+    dir: &OwnedFd,
+    table: &str,
+    local: SocketAddr,
+    remote: SocketAddr,
+) -> Option<u64> {
+    let file = open(dir, format!("net/{table}")).ok()?;
+    let lines = BufReader::new(File::from(file).take(TABLE_BYTES_MAX)).split(b'\n').map_while(Result::ok);
+    let same =
+        |text: &str, address: SocketAddr| text.parse().is_ok_and(|found| plain(found) == plain(address));
+    let fits = |entry: &Entry| {
+        entry.remote.as_deref().is_some_and(|text| same(text, remote)) && same(&entry.local, local)
+    };
+    lines.filter_map(|line| parse_inet(&line, table.starts_with("tcp"))).find(fits).map(|entry| entry.inode)
+}
+
+/// An address of IPv4 in the clothes of IPv6 is one of IPv4.
+fn plain(address: SocketAddr) -> (IpAddr, u16) {
+    (address.ip().to_canonical(), address.port())
+}
+
 fn look_up(dir: &OwnedFd, protocol: &str, wanted: &HashMap<u64, Vec<u32>>, found: &mut Vec<ProcessSocket>) {
     let Ok(table) = open(dir, format!("net/{protocol}")) else { return };
     let mut table = BufReader::new(File::from(table).take(TABLE_BYTES_MAX));

@@ -57,6 +57,11 @@ impl Journal {
             rows.reverse();
             question.cursor = rows.last().map(|row| row.cursor.clone());
         }
+        if rows.is_empty() && question.regex.is_some() {
+            // A bad expression is told at once, and not by a child that ends by itself.
+            let nothing = Extent { rows: 0, order: JournalOrder::Newest, fields: Fields::Named };
+            self.query(&question, nothing).await?;
+        }
         let mut arguments = question.arguments();
         arguments.push("--follow".into());
         arguments.push(if question.cursor.is_some() { "--no-tail".into() } else { "--lines=0".into() });

@@ -49,6 +49,15 @@ async fn a_failure_says_what_the_program_said_and_an_empty_search_is_none() {
 }
 
 #[tokio::test]
+async fn a_bad_expression_is_a_bad_question_for_a_follow_without_lines_too() {
+    let (_kept, journal) = journal("echo 'Bad pattern \"(\": missing closing parenthesis' >&2; exit 1");
+    let question = Question { regex: Some("(".into()), ..Question::default() };
+    let error = journal.query(&question, extent(1)).await.unwrap_err();
+    assert!(matches!(&error, JournalError::Invalid(words) if words.contains("parenthesis")), "{error}");
+    assert!(matches!(journal.follow(question, 0).await, Err(JournalError::Invalid(_))));
+}
+
+#[tokio::test]
 async fn a_line_without_end_is_thrown_away() {
     let lines = format!("head -c 3000000 /dev/zero | tr '\\0' x; echo; printf '{ENTRY}' 1");
     let page = page(&lines, 10).await.unwrap();

@@ -2,17 +2,21 @@
 //!
 //! A [`Check`] enters; nothing, or what is wrong in words, leaves, within the time that it was given.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use p2p_shared::services::process::Signal;
 use p2p_shared::services::program::{Check, ProgramDefinition};
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::command;
 use crate::host::Roots;
+use crate::host::run::group::GroupRunner;
+use crate::host::run::{Kind, Leash, RunError, RunId, Runner, Streams};
 
 /// What is read of an answer: its first line is what counts.
 const ANSWER_BYTES_MAX: usize = 256;
@@ -35,12 +39,8 @@ pub async fn run(
         }
         Check::Http(url) => timeout(within, http(url)).await.map_err(|_| late(url, within))?,
         Check::Command(words) => {
-            let (Some((first, rest)), roots) = (words.split_first(), roots.clone()) else { return Ok(()) };
-            let (definition, first, rest) = (definition.clone(), first.clone(), rest.to_vec());
-            let built = spawn_blocking(move || command::build(&roots, &definition, (&first, &rest))).await;
-            let (command, _) =
-                built.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-            exits(command, &words[0], within).await
+            let Some((first, rest)) = words.split_first() else { return Ok(()) };
+            exits(roots, definition, (first, rest), within).await
         }
     }
 }
@@ -76,30 +76,38 @@ async fn http(url: &str) -> Result<(), String> {
     }
 }
 
-/// Ends its group when it goes out of scope, however that comes about.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // It may have ended by itself.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+/// Runs it as the program is run, as processes of this node's: it is short, and nothing of it is kept.
+async fn exits(
+    roots: &Roots,
+    definition: &ProgramDefinition,
+    (name, arguments): (&str, &[String]),
+    within: Duration,
+) -> Result<(), String> {
+    let said = |error: RunError| error.to_string();
+    let id = RunId { kind: Kind::Program, id: "probe".into() };
+    let (looking, known, words) = (roots.clone(), definition.clone(), (name.to_owned(), arguments.to_vec()));
+    let work = spawn_blocking(move || super::work(&looking, &known, id, (&words.0, &words.1))).await;
+    let mut work = work.map_err(|error| error.to_string())?.map_err(said)?;
+    work.streams = Streams::Null;
+    let runner = GroupRunner::new(roots.clone(), PathBuf::new());
+    // However this ends, nothing of it stays.
+    let held = Held(runner.start(work).await.map_err(said)?.leash);
+    let end = timeout(within, held.0.ended()).await.map_err(|_| late(name, within))?;
+    match (end.code, end.signal) {
+        (Some(0), _) => Ok(()),
+        (Some(code), _) => Err(format!("{name}: exit status: {code}")),
+        (None, Some(signal)) => Err(format!("{name}: signal: {signal}")),
+        (None, None) => Err(format!("{name}: its end is not known")),
     }
 }
 
-async fn exits(mut command: std::process::Command, name: &str, within: Duration) -> Result<(), String> {
-    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    let mut command = tokio::process::Command::from(command);
-    let mut child = command.kill_on_drop(true).spawn().map_err(|error| format!("{name}: {error}"))?;
-    let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
-    let ended = timeout(within, child.wait()).await;
-    if ended.is_ok() {
-        // It was reaped: its number may be somebody else's.
-        group.0 = None;
-    }
-    match ended.map_err(|_| late(name, within))?.map_err(|error| format!("{name}: {error}"))? {
-        status if status.success() => Ok(()),
-        status => Err(format!("{name}: {status}")),
+/// Kills and releases what it holds when it goes out of scope.
+struct Held(Arc<dyn Leash>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // A group takes both at once.
+        let _ = self.0.signal(Signal::Kill).now_or_never();
+        let _ = self.0.release().now_or_never();
     }
 }

@@ -92,8 +92,10 @@ pub enum Stream {
     Null,
     /// Into the journal (not for standard input).
     Journal,
-    /// To what this descriptor is open on: a pipe, a terminal, a file.
+    /// To what this descriptor is open on: a pipe, a file.
     Descriptor(OwnedFd),
+    /// To the terminal at this path, which controls the session of the program.
+    Terminal(String),
 }
 
 /// What the cgroup may use; `None` sets no limit.
@@ -116,8 +118,9 @@ pub struct TransientSpec {
     pub name: TransientName,
     /// One line for people.
     pub description: String,
-    /// The program (an absolute path, or a name that is looked for) and its arguments, taken as they are: no
-    /// shell, no `$VARIABLE`, no `%` specifier.
+    /// The file that is executed: an absolute path, or a name that is looked for.
+    pub file: String,
+    /// How the program is called, and its arguments, taken as they are: no shell, no `$VARIABLE`, no `%` specifier.
     pub arguments: Vec<String>,
     /// An absolute path; `/` if `None`.
     pub working_directory: Option<String>,
@@ -169,9 +172,10 @@ type Property<'a> = (&'static str, Variant<'a>);
 impl TransientSpec {
     fn judge(&self) -> Result<(), SystemdError> {
         let invalid = |words: String| Err(SystemdError::Invalid(words));
-        let Some(program) = self.arguments.first() else {
+        let program = &self.file;
+        if self.arguments.is_empty() {
             return invalid("there is no program to run".into());
-        };
+        }
         if program.is_empty() || (program.contains('/') && !program.starts_with('/')) {
             return invalid(format!("{program:?} is neither an absolute path nor the name of a program"));
         }
@@ -190,7 +194,8 @@ impl TransientSpec {
         if let Some((name, _)) = self.environment.iter().find(|(name, _)| name_is_bad(name)) {
             return invalid(format!("{name:?} is no name of a variable"));
         }
-        let texts = self.arguments.iter().chain(self.environment.iter().map(|(_, value)| value));
+        let texts =
+            self.arguments.iter().chain([&self.file]).chain(self.environment.iter().map(|(_, value)| value));
         if texts.chain([&self.description]).any(|text| text.contains('\0')) {
             return invalid("a text holds a zero byte".into());
         }
@@ -218,9 +223,10 @@ impl TransientSpec {
             ("CPUAccounting", true.into()),
             ("TasksAccounting", true.into()),
         ];
-        let program = self.arguments[0].clone();
-        let flags = vec!["no-env-expand".to_owned()];
-        list.push(("ExecStartEx", Variant::new(vec![(program, self.arguments, flags)])));
+        // Not `ExecStartEx` with its flag against this: systemd 252 writes that into a file that it cannot read
+        // again, and after the next daemon-reload the unit is shown as broken.
+        let arguments: Vec<String> = self.arguments.iter().map(|text| text.replace('$', "$$")).collect();
+        list.push(("ExecStart", Variant::new(vec![(self.file, arguments, false)])));
         let mut text = |name, value: Option<String>| list.extend(value.map(|value| (name, value.into())));
         text("WorkingDirectory", Some(self.working_directory.unwrap_or_else(|| "/".into())));
         text("User", self.user);
@@ -241,13 +247,19 @@ impl TransientSpec {
             ("StandardOutput", "StandardOutputFileDescriptor"),
             ("StandardError", "StandardErrorFileDescriptor"),
         ];
+        let mut terminal = None;
         for ((by_word, by_descriptor), stream) in names.into_iter().zip(self.streams) {
             list.push(match stream {
                 Stream::Null => (by_word, "null".into()),
                 Stream::Journal => (by_word, "journal".into()),
                 Stream::Descriptor(descriptor) => (by_descriptor, Variant::Fd(Fd::Owned(descriptor))),
+                Stream::Terminal(path) => {
+                    terminal = Some(path);
+                    (by_word, "tty".into())
+                }
             });
         }
+        list.extend(terminal.map(|path| ("TTYPath", path.into())));
         list
     }
 }
@@ -359,6 +371,21 @@ impl Systemd {
         let stopped = self.run_job(JobVerb::Stop, &unit, OwnUnit::Spare, super::CALL_TIMEOUT).await;
         gone(stopped.map(drop))?;
         gone(bus.manager(&format!("forget {unit}"), "ResetFailedUnit", &(unit.as_str())).await)
+    }
+
+    /// One unit, running or ended and not released; `None` if systemd knows none of that name of ours.
+    ///
+    /// # Errors
+    /// If systemd does not answer.
+    pub async fn find_transient(&self, name: &TransientName) -> Result<Option<Running>, SystemdError> {
+        let unit = name.unit()?;
+        let bus = self.bus().await?;
+        if ended(&bus, &unit).await? == Some(Ended::Gone) {
+            return Ok(None);
+        }
+        // Somebody else's unit of such a name is not ours.
+        let slice: Option<String> = bus.own(unit.as_str(), "Slice").await;
+        Ok(if slice.as_deref() == Some(SLICE) { Some(running(&bus, name.clone()).await) } else { None })
     }
 
     /// The units of a kind that systemd knows, running or ended and not released.

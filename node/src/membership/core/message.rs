@@ -4,6 +4,7 @@
 //! takes a new version byte in `membership::wire`.
 
 use p2p_shared::id::NodeId;
+use p2p_shared::witness::Statement;
 use serde::{Deserialize, Serialize};
 
 use super::record::SignedFacts;
@@ -86,6 +87,22 @@ pub enum Body {
     Revoked {
         /// As the CA signed it; at most `REVOKED_BYTES_MAX`.
         list: Vec<u8>,
+    },
+    /// Request: hold the head of my audit record, please. The driver has it judged and answered by
+    /// [`Body::Countersigned`], [`Body::Contradicted`] or [`Body::Busy`]; the core never sees it.
+    AuditHead {
+        /// As the sender signed it.
+        head: Statement,
+    },
+    /// Answer: the head is on my disk.
+    Countersigned {
+        /// A [`Receipt`](p2p_shared::witness::Receipt), as the answering node signed it.
+        receipt: Statement,
+    },
+    /// Answer: I hold a head of you that yours cannot follow.
+    Contradicted {
+        /// As you signed it.
+        head: Statement,
     },
 }
 

@@ -268,7 +268,13 @@ impl Membership {
             Body::Want { ids } => self.on_want(from, token, &ids),
             Body::WantRevoked => self.on_want_revoked(from, token),
             Body::Revoked { .. } => self.reply(from, token, Body::Taken),
-            Body::Reached { .. } | Body::Page { .. } | Body::Taken | Body::Busy => {
+            Body::Reached { .. }
+            | Body::Page { .. }
+            | Body::Taken
+            | Body::Busy
+            | Body::AuditHead { .. }
+            | Body::Countersigned { .. }
+            | Body::Contradicted { .. } => {
                 self.counts.refused += 1;
                 self.reply(from, token, Body::Busy);
             }

@@ -5,19 +5,18 @@
 //! for room that will not come.
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use p2p_shared::error::RpcError;
 use p2p_shared::rpc::service::{Inputs, Items};
 use p2p_shared::services::exec::{ExecExit, ExecInput, ExecItem};
+use p2p_shared::services::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::host::command::{Kill, Pipes, Running, Started};
+use crate::host::run::{End, Ends, Leash, RunId, Running};
 
 /// How long a command may take to end after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
@@ -39,10 +38,21 @@ pub(super) struct Limits {
     pub time: Option<Duration>,
 }
 
+/// What becomes of a command when this node ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It ends too.
+    Ends,
+    /// It goes on: the next life of this node takes it up.
+    GoesOn,
+}
+
 /// A command and what it hangs on.
 #[derive(Debug)]
 pub(super) struct Tended {
+    pub id: RunId,
     pub running: Running,
+    pub fate: Fate,
     pub limits: Limits,
     /// Cancelled when the caller has gone.
     pub gone: CancellationToken,
@@ -53,19 +63,18 @@ pub(super) struct Tended {
 impl Tended {
     /// Tends it to its end, which is the last item.
     pub(super) async fn run(self, inputs: Inputs<ExecInput>, items: Items<ExecItem>) -> Result<(), RpcError> {
-        let Self { running: Running { started, pipes }, limits, gone, stopping } = self;
+        let Self { id, running: Running { ends, leash, .. }, fate, limits, gone, stopping } = self;
         let begun = Instant::now();
-        let Pipes { stdin, stdout, stderr } = pipes;
-        let pipe = |error: io::Error| RpcError::unavailable(format!("the pipes of a command: {error}"));
-        let stdin = Sender::from_owned_fd(stdin).map_err(pipe)?;
-        let mut output = Output {
-            stdout: Receiver::from_owned_fd(stdout).map_err(pipe)?,
-            stderr: Receiver::from_owned_fd(stderr).map_err(pipe)?,
-            left: limits.output_bytes,
-            cut: 0,
+        let (stdin, mut output) = match streams(ends, limits.output_bytes) {
+            Ok(streams) => streams,
+            Err(error) => {
+                kill(leash.as_ref(), Signal::Kill).await;
+                leash.release().await;
+                return Err(RpcError::unavailable(format!("the pipes of a command: {error}")));
+            }
         };
         let ended = {
-            let watch = watch(started, limits.time, (&gone, &stopping));
+            let watch = watch(leash.as_ref(), (limits.time, fate), (&gone, &stopping));
             let (pump, feed) = (output.pump(&items), feed(stdin, inputs));
             tokio::pin!(watch, pump, feed);
             let (mut pumped, mut fed) = (None, false);
@@ -81,6 +90,11 @@ impl Tended {
                     () = &mut feed, if !fed => fed = true,
                 }
             };
+            if ended.1 == Some(Why::LeftAlone) {
+                let text = format!("this node is stopping: the command goes on as {id}.service");
+                return Err(RpcError::unavailable(text));
+            }
+            leash.release().await;
             match pumped {
                 Some(result) => result?,
                 // Who still holds a pipe then was left behind on purpose.
@@ -88,7 +102,7 @@ impl Tended {
             }
             ended
         };
-        let (status, why) = ended;
+        let (end, why) = ended;
         match why {
             Some(Why::Gone) => {
                 return Err(RpcError::cancelled("the caller went away: the command was killed"));
@@ -96,14 +110,15 @@ impl Tended {
             Some(Why::Stopping) => {
                 return Err(RpcError::unavailable("this node is stopping: the command was killed"));
             }
-            Some(Why::TimedOut) | None => {}
+            Some(Why::TimedOut | Why::LeftAlone) | None => {}
         }
-        let status = status.map_err(|error| {
-            RpcError::internal(format!("the end of a command was not to be seen: {error}"))
-        })?;
+        let end = end.ok_or_else(|| RpcError::internal("it does not end even on SIGKILL"))?;
+        if end == End::default() {
+            return Err(RpcError::internal("the end of a command was not to be seen"));
+        }
         let exit = ExecExit {
-            code: status.code(),
-            signal: status.signal(),
+            code: end.code,
+            signal: end.signal,
             timed_out: why == Some(Why::TimedOut),
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             cut_bytes: output.cut,
@@ -113,20 +128,21 @@ impl Tended {
     }
 }
 
-/// Why a command was killed.
+/// Why a command was killed, or is not awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
     TimedOut,
     Gone,
     Stopping,
+    LeftAlone,
 }
 
-/// Waits for the end, or for a reason to bring it about.
+/// Waits for the end, or for a reason to bring it about; no end is one that SIGKILL did not bring about.
 async fn watch(
-    mut started: Box<dyn Started>,
-    time: Option<Duration>,
+    leash: &dyn Leash,
+    (time, fate): (Option<Duration>, Fate),
     (gone, stopping): (&CancellationToken, &CancellationToken),
-) -> (io::Result<ExitStatus>, Option<Why>) {
+) -> (Option<End>, Option<Why>) {
     let late = async {
         match time {
             Some(time) => sleep(time).await,
@@ -135,30 +151,43 @@ async fn watch(
     };
     let why = tokio::select! {
         biased;
-        () = started.ended() => None,
-        () = gone.cancelled() => Some(Why::Gone),
-        () = stopping.cancelled() => Some(Why::Stopping),
-        () = late => Some(Why::TimedOut),
+        end = leash.ended() => return (Some(end), None),
+        () = stopping.cancelled(), if fate == Fate::GoesOn => return (None, Some(Why::LeftAlone)),
+        () = gone.cancelled() => Why::Gone,
+        () = stopping.cancelled() => Why::Stopping,
+        () = late => Why::TimedOut,
     };
-    if why.is_some() {
-        started.kill(Kill::Politely);
-        let grace = async {
-            tokio::select! {
-                () = sleep(GRACE) => {}
-                () = async { stopping.cancelled().await; sleep(GRACE_STOPPING).await } => {}
-            }
-        };
+    kill(leash, Signal::Term).await;
+    // What is stopped takes no other signal.
+    kill(leash, Signal::Cont).await;
+    let grace = async {
         tokio::select! {
-            () = started.ended() => {}
-            () = grace => {}
+            () = sleep(GRACE) => {}
+            () = async { stopping.cancelled().await; sleep(GRACE_STOPPING).await } => {}
         }
-        // Whatever the main process left behind is not spared either.
-        started.kill(Kill::AtOnce);
-        if timeout(KILLED, started.ended()).await.is_err() {
-            return (Err(io::Error::other("it does not end even on SIGKILL")), why);
-        }
+    };
+    tokio::select! {
+        _ = leash.ended() => {}
+        () = grace => {}
     }
-    (started.reap().await, why)
+    // Whatever the main process left behind is not spared either.
+    kill(leash, Signal::Kill).await;
+    (timeout(KILLED, leash.ended()).await.ok(), Some(why))
+}
+
+async fn kill(leash: &dyn Leash, signal: Signal) {
+    if let Err(error) = leash.signal(signal).await {
+        tracing::warn!(%error, "a command cannot be signalled");
+    }
+}
+
+/// The node's ends, to be written and read.
+fn streams(ends: Ends, left: u64) -> io::Result<(Sender, Output)> {
+    let Ends::Pipes { stdin: Some(stdin), stdout: Some(stdout), stderr: Some(stderr) } = ends else {
+        return Err(io::Error::other("they are not there"));
+    };
+    let (stdout, stderr) = (Receiver::from_owned_fd(stdout)?, Receiver::from_owned_fd(stderr)?);
+    Ok((Sender::from_owned_fd(stdin)?, Output { stdout, stderr, left, cut: 0 }))
 }
 
 /// What a command says.

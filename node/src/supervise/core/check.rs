@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2p_shared::services::process::Signal;
 use p2p_shared::services::program::{
-    Check, Condition, Probe, ProgramDefinition, ProgramName, RestartMode, RestartPolicy, UnhealthyAction,
+    Check, Condition, Probe, ProgramDefinition, ProgramLimits, ProgramName, RestartMode, RestartPolicy,
+    UnhealthyAction,
 };
 
 use super::input::Refusal;
@@ -21,6 +22,14 @@ const DEPENDENCIES_MAX: usize = 64;
 const SPAN_MS_MAX: u64 = 86_400_000;
 /// Shortest back-off: a program that ends at once costs no more than so.
 pub const DELAY_MS_MIN: u64 = 50;
+/// Shortest and longest time that a program has to end when it is asked to.
+const STOP_MS_MIN: u64 = 10;
+const STOP_MS_MAX: u64 = 600_000;
+/// Highest limits: what addresses hold, a thousand cores, and what Linux counts at most of files and processes.
+const LIMIT_BYTES_MAX: u64 = 1 << 47;
+const LIMIT_PERCENT_MAX: u64 = 100_000;
+const LIMIT_FILES_MAX: u64 = 1 << 20;
+const LIMIT_TASKS_MAX: u64 = 1 << 22;
 /// Highest burst limit.
 const BURST_MAX: u32 = 1_000;
 /// Shortest interval of a probe.
@@ -64,7 +73,11 @@ pub(super) fn alone(definition: &ProgramDefinition) -> Result<(), Refusal> {
     if definition.stop.signal == Signal::Unknown {
         return bad("this node does not know that stop signal");
     }
-    span("the stop time-out", definition.stop.timeout_ms, 0)?;
+    if !(STOP_MS_MIN..=STOP_MS_MAX).contains(&definition.stop.timeout_ms) {
+        let given = definition.stop.timeout_ms;
+        return bad(format!("the stop time-out is {STOP_MS_MIN} to {STOP_MS_MAX} ms, not {given}"));
+    }
+    limits(&definition.limits)?;
     restart(&definition.restart)?;
     definition.probe.as_ref().map_or(Ok(()), probe)
 }
@@ -87,6 +100,22 @@ fn span(what: &str, millis: u64, least: u64) -> Result<(), Refusal> {
         return Ok(());
     }
     bad(format!("{what} is {least} to {SPAN_MS_MAX} ms, not {millis}"))
+}
+
+/// A limit of nothing lets nothing run, and one beyond what the kernel counts is none.
+fn limits(limits: &ProgramLimits) -> Result<(), Refusal> {
+    let all = [
+        ("the limit of memory", limits.memory_bytes, LIMIT_BYTES_MAX),
+        ("the limit of the processors", limits.cpu_percent.map(u64::from), LIMIT_PERCENT_MAX),
+        ("the limit of open files", limits.files, LIMIT_FILES_MAX),
+        ("the limit of tasks", limits.tasks, LIMIT_TASKS_MAX),
+    ];
+    for (what, limit, most) in all {
+        if let Some(limit) = limit.filter(|limit| !(1..=most).contains(limit)) {
+            return bad(format!("{what} is 1 to {most}, not {limit}"));
+        }
+    }
+    Ok(())
 }
 
 fn restart(policy: &RestartPolicy) -> Result<(), Refusal> {

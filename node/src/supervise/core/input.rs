@@ -77,8 +77,8 @@ pub enum Input {
         name: ProgramName,
         /// Which launch.
         run: RunId,
-        /// Its process.
-        process: ProcessRef,
+        /// Its process; `None` if it has ended already.
+        process: Option<ProcessRef>,
     },
     /// A launch failed: there is no process.
     NotStarted {
@@ -200,8 +200,8 @@ pub struct Saved {
 /// What became of a saved program while the supervisor was not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Its process goes on.
-    Runs(ProcessRef),
+    /// It goes on, or its end is there to be learnt: then without a process.
+    Runs(Option<ProcessRef>),
     /// There is no process of it.
     Gone,
     /// There is none, because the machine was started anew.

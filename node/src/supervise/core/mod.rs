@@ -261,7 +261,7 @@ impl Supervisor {
         self.told(name);
     }
 
-    fn on_started(&mut self, name: &ProgramName, run: RunId, process: ProcessRef, now: Now) {
+    fn on_started(&mut self, name: &ProgramName, run: RunId, process: Option<ProcessRef>, now: Now) {
         let Some(program) = self.programs.get_mut(name) else { return };
         let mut signal = None;
         match program.phase {

@@ -208,15 +208,15 @@ impl Program {
     }
 
     /// There is a process.
-    pub(super) fn on_started(&mut self, process: ProcessRef, now: Now) {
+    pub(super) fn on_started(&mut self, process: Option<ProcessRef>, now: Now) {
         self.starts += 1;
         self.run_started = Some(now.wall);
         self.adopt(process, now);
     }
 
     /// A process of an earlier life of the node goes on.
-    pub(super) fn adopt(&mut self, process: ProcessRef, now: Now) {
-        self.process = Some(process);
+    pub(super) fn adopt(&mut self, process: Option<ProcessRef>, now: Now) {
+        self.process = process;
         if let Phase::Starting { run } = self.phase {
             let probe = self.definition.probe.clone();
             let probing = probe.map(|probe| {

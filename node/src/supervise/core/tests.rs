@@ -122,7 +122,7 @@ impl World {
         *self.started.entry(name.clone()).or_default() += 1;
         self.pids += 1;
         let process = ProcessRef { boot_id: "boot".into(), pid: self.pids, start_ticks: self.now.0 };
-        self.handle(Input::Started { name: name.clone(), run, process }).unwrap();
+        self.handle(Input::Started { name: name.clone(), run, process: Some(process) }).unwrap();
         true
     }
 
@@ -395,7 +395,7 @@ fn a_running_program_goes_on_under_a_new_definition_until_its_next_start() {
 fn an_earlier_life_is_taken_up_where_it_was() {
     use ProgramState::{BackingOff, Failed, Running, Starting, Stopped, Stopping};
     let process = ProcessRef { boot_id: "boot".into(), pid: 9, start_ticks: 1 };
-    let runs = || Fate::Runs(process.clone());
+    let runs = || Fate::Runs(Some(process.clone()));
     for (mode, boot, wanted, fate, expected) in [
         (RestartMode::OnFailure, false, true, runs(), Running),
         (RestartMode::OnFailure, false, false, runs(), Stopping),

@@ -108,6 +108,7 @@ fn request(method: &str, args: &str, caller: Caller) -> Request {
         method: method.into(),
         context: CallContext {
             caller,
+            caller_until: None,
             face: Face::Quic,
             address: None,
             request_id: RequestId([0; 16]),

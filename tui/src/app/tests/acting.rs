@@ -9,14 +9,22 @@ use crate::app::runs::Tally;
 use crate::command::{Errand, RunId};
 
 /// Whether a command can change something on a node.
-fn acts(command: &Command) -> bool {
+pub(super) fn acts(command: &Command) -> bool {
     matches!(
         command,
-        Command::Signal { .. } | Command::Renice { .. } | Command::SetLabels { .. } | Command::Forget { .. }
+        Command::Signal { .. }
+            | Command::Renice { .. }
+            | Command::SetLabels { .. }
+            | Command::Forget { .. }
+            | Command::Control { .. }
+            | Command::Define { .. }
+            | Command::Job { .. }
+            | Command::EndShell { .. }
+            | Command::Shell { .. }
     )
 }
 
-fn errand(run: u64, target: u32) -> Errand {
+pub(super) fn errand(run: u64, target: u32) -> Errand {
     Errand { run: RunId(run), target }
 }
 
@@ -164,6 +172,23 @@ fn read_only_refuses_everything_that_acts() {
         "xn5<enter>y<enter>",
         "a^k10<enter>y<enter>",
         ":kill<enter>y<enter>",
+        "s",
+        ":shell web-1<enter>",
+        ":shell<enter>",
+        "<enter>",
+        "^ky<enter>",
+        "xay<enter>",
+        "xey<enter>",
+        "8<enter>",
+        "8^ky<enter>",
+        "xcy<enter>",
+        "xry<enter>",
+        "xDy<enter>",
+        ":define all a /bin/b<enter>y<enter>",
+        "2^ky<enter>",
+        "xsy<enter>",
+        "xna /bin/b<enter>y<enter>",
+        "xty<enter>",
     ];
     for keys in tries {
         let commands = console.press(keys);

@@ -187,7 +187,7 @@ fn the_palette_goes_to_views_nodes_and_words() {
 #[test]
 fn q_goes_back_and_leaves_at_the_top() {
     let mut console = console(3, 3);
-    console.press("132");
+    console.press("192");
     for view in [ViewId::Peers, ViewId::Processes, ViewId::Fleet] {
         assert!(!console.press("q").contains(&Command::Quit));
         assert_eq!(console.state.current(), view);

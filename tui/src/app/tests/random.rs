@@ -5,7 +5,10 @@ use p2p_shared::rng::Rng;
 use ratatui::buffer::Buffer;
 
 use super::*;
-use crate::command::{Errand, RunId};
+use crate::command::{Errand, Follow, RunId, TerminalId};
+use crate::event::{Said, ShellSaid};
+use p2p_shared::services::program::{LogChunk, OutputStream};
+use p2p_shared::services::shell::{ShellExit, ShellItem};
 
 const STEPS: usize = 5_000;
 const SEEDS: [u64; 4] = [1, 2, 7, 20_261_123];
@@ -87,6 +90,18 @@ const KEYS: &[&str] = &[
     "^a",
     "^e",
     "ж",
+    "F",
+    "8",
+    "^]",
+    "^]",
+    "shell<enter>",
+    "D",
+    "6",
+    "define all a /bin/b<enter>",
+    "logs all ssh.service<enter>",
+    "s",
+    "w",
+    "r",
     "日本",
     "e\u{301}",
     "👩\u{200d}👧",
@@ -99,8 +114,20 @@ const KEYS: &[&str] = &[
 fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
     let index = rng.below(console.simulated.len() as u64) as usize;
     let node = console.simulated.id(index);
-    let topics = [Topic::Sample, Topic::Processes, Topic::Peers, Topic::Routing, Topic::Refused];
-    Some(match rng.below(15) {
+    let topics = [
+        Topic::Sample,
+        Topic::Processes,
+        Topic::Peers,
+        Topic::Routing,
+        Topic::Refused,
+        Topic::Programs,
+        Topic::Units,
+        Topic::Jobs,
+        Topic::Shells,
+    ];
+    let source = console.state.world.log.source().clone();
+    let said = |said| MeshEvent::Log { follow: Follow { node, source: source.clone() }, said };
+    Some(match rng.below(24) {
         0 => MeshEvent::Fleet(console.simulated.fleet()),
         1 => {
             let states = [MemberState::Alive, MemberState::Suspect, MemberState::Lost, MemberState::Left];
@@ -122,18 +149,52 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
         10 => MeshEvent::Routing { node, buckets: console.simulated.routing(index) },
         11 => MeshEvent::Refused { node, handshakes: console.simulated.refused(index) },
         12 => {
-            let subscription = Subscription { node, topic: topics[rng.below(5) as usize] };
+            let subscription = Subscription { node, topic: topics[rng.below(topics.len() as u64) as usize] };
             MeshEvent::Failed { subscription, error: RpcError::forbidden("not for you") }
         }
         13 => {
             let errand = Errand { run: RunId(rng.below(5)), target: rng.below(4) as u32 };
             MeshEvent::Outcome { errand, result: Ok(()) }
         }
+        14 => MeshEvent::Programs { node, programs: console.simulated.programs(index) },
+        15 => MeshEvent::Units { node, delta: console.simulated.units(index) },
+        16 => said(Said::Journal(console.simulated.journal(index))),
+        17 => {
+            let words = ["a\u{1b}[2Jb\nc", "half", "\n", "\u{202e}\r\n"];
+            let text = words[rng.below(4) as usize].to_owned();
+            said(Said::Output(LogChunk { stream: OutputStream::Stderr, text, skipped_bytes: rng.below(2) }))
+        }
+        18 => {
+            let last = [Said::Began, Said::Failed(RpcError::unsupported("no systemd"))];
+            said(last[rng.below(2) as usize].clone())
+        }
+        20..24 => list(console, rng, index),
         _ => {
             console.simulated.step();
             return None;
         }
     })
+}
+
+/// Jobs, shells, and what a shell says.
+fn list(console: &Console, rng: &mut Rng, index: usize) -> MeshEvent {
+    let node = console.simulated.id(index);
+    match rng.below(4) {
+        0 => MeshEvent::Jobs { node, delta: console.simulated.jobs(index) },
+        1 => MeshEvent::Shells { node, shells: console.simulated.shells(index) },
+        _ => {
+            let shell = console.simulated.shells(index).remove(0);
+            let items = [
+                ShellItem::Attached(Box::new(shell)),
+                ShellItem::Scrollback(b"\x1b[31mold\r\n".repeat(90)),
+                ShellItem::Output(b"\x1b[2J\x1b[?1049h\x1b[6n\xff\xe6\x97\xa5\r\n".to_vec()),
+                ShellItem::Exit(ShellExit::default()),
+                ShellItem::Lagged,
+            ];
+            let item = items[rng.below(5) as usize].clone();
+            MeshEvent::Shell { terminal: TerminalId(rng.below(4)), said: ShellSaid::Item(item) }
+        }
+    }
 }
 
 /// What the nodes would answer to what was ordered.
@@ -144,6 +205,17 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 let index = console.simulated.index_of(node).unwrap();
                 let result = console.simulated.details(index, &target).map(Box::new);
                 console.mesh(MeshEvent::Inspected { node, target, result });
+            }
+            Command::Describe { node, subject } => {
+                let index = console.simulated.index_of(node).unwrap();
+                let result = console.simulated.described(index, &subject).map(Box::new);
+                console.mesh(MeshEvent::Described { node, subject, result });
+            }
+            Command::Control { errand, .. }
+            | Command::Define { errand, .. }
+            | Command::Job { errand, .. }
+            | Command::EndShell { errand, .. } => {
+                console.mesh(MeshEvent::Outcome { errand, result: Ok(()) });
             }
             Command::Signal { errand, node, target, signal } => {
                 let index = console.simulated.index_of(node).unwrap();

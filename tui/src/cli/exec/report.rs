@@ -4,6 +4,7 @@ use p2p_shared::fanout::group::{Ending, Group, Summary, group};
 use p2p_shared::fanout::normal::normalize;
 use p2p_shared::fanout::{Counts, Outcome};
 use p2p_shared::services::exec::{ExecExit, ExecItem};
+use p2p_shared::services::job::JobId;
 use serde::Serialize;
 
 use super::super::failure::CliError;
@@ -40,6 +41,7 @@ struct Gathered {
     exit: Option<ExecExit>,
     error: Option<String>,
     outcome: Option<Outcome>,
+    job: Option<JobId>,
 }
 
 /// One target in JSON. The names of the fields are stable.
@@ -54,6 +56,9 @@ struct TargetRow<'a> {
     duration_ms: Option<u64>,
     cut_bytes: u64,
     error: Option<String>,
+    /// With `--detach` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<&'a JobId>,
 }
 
 #[derive(Serialize)]
@@ -119,6 +124,30 @@ impl<'a, 'b> Report<'a, 'b> {
         }
     }
 
+    /// It has a job now.
+    pub(super) fn queued(&mut self, index: usize, id: &JobId) {
+        self.targets[index].job = Some(id.clone());
+    }
+
+    /// Prints the id of a job that nobody waits for: of a lone node its id and nothing else.
+    pub(super) fn id(&mut self, index: usize) {
+        if let (true, Some(id)) = (self.is_live(), &self.targets[index].job) {
+            let line = if self.names.len() == 1 {
+                format!("{id}\n")
+            } else {
+                format!("{}: {id}\n", self.names[index])
+            };
+            if let Err(error) = self.streams.data(&line) {
+                self.broken.get_or_insert(error);
+            }
+        }
+    }
+
+    /// One line for people.
+    pub(super) fn say(&mut self, line: &str) {
+        self.streams.say(line);
+    }
+
     /// Its command ended.
     pub(super) fn exited(&mut self, index: usize, exit: ExecExit) {
         let target = &mut self.targets[index];
@@ -179,6 +208,7 @@ impl<'a, 'b> Report<'a, 'b> {
             duration_ms: exit.map(|exit| exit.duration_ms),
             cut_bytes: exit.map_or(0, |exit| exit.cut_bytes),
             error: target.error.clone(),
+            job: target.job.as_ref(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Lines of several nodes in one order of time. Pure: it is told what was heard when, and what time it is.
+//! Lines of several nodes in one order of corrected time. Pure: it is told what was heard when, and what time it is.
 //!
 //! A line waits until every node that speaks has said that it has nothing older, and no longer than [`HOLD`].
 //! Bounded: past [`LINES_MAX`] waiting lines the oldest go first, whoever may still be heard.
@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use p2p_shared::services::journal::{JournalBatch, JournalRow};
 use p2p_shared::time::{Millis, UnixMillis};
+
+use super::clock::Offset;
 
 /// The longest that a line is held back for the others.
 pub const HOLD: Millis = Millis(2_000);
@@ -24,7 +26,7 @@ pub enum Notice {
     Back,
 }
 
-/// Time that a line was written, node, and where it stood in what the node sent.
+/// Corrected time that a line was written, node, and where it stood in what the node sent.
 type Place = (u64, usize, u64);
 
 /// Lines that wait.
@@ -38,7 +40,9 @@ pub struct Lines {
 #[derive(Clone, Copy, Debug)]
 struct Node {
     heard: UnixMillis,
-    /// Everything that it wrote before has come; microseconds of its clock.
+    /// How far its clock is off.
+    offset: Offset,
+    /// Everything that it wrote before has come; microseconds of corrected time.
     complete_us: u64,
     is_lost: bool,
     is_lagging: bool,
@@ -47,19 +51,31 @@ struct Node {
 impl Lines {
     /// Of so many nodes, none of which was heard yet.
     pub fn new(nodes: usize, now: UnixMillis) -> Self {
-        let node = Node { heard: now, complete_us: 0, is_lost: false, is_lagging: false };
+        let node =
+            Node { heard: now, offset: Offset::default(), complete_us: 0, is_lost: false, is_lagging: false };
         Self { nodes: vec![node; nodes], waiting: BTreeMap::new(), count: 0 }
+    }
+
+    /// How far the clock of a node is off, to be told before its first lines.
+    pub fn set_offset(&mut self, node: usize, offset: Offset) {
+        self.nodes[node].offset = offset;
+    }
+
+    /// How far it is off.
+    pub fn offset(&self, node: usize) -> Offset {
+        self.nodes[node].offset
     }
 
     /// A node sent something.
     pub fn heard(&mut self, node: usize, batch: JournalBatch, now: UnixMillis) {
+        let offset = self.offset(node);
         for row in batch.rows {
             self.count += 1;
-            self.waiting.insert((row.time_us, node, self.count), (now, row));
+            self.waiting.insert((offset.corrected_us(row.time_us), node, self.count), (now, row));
         }
         let of = &mut self.nodes[node];
         of.heard = now;
-        of.complete_us = of.complete_us.max(batch.at.0.saturating_mul(1_000));
+        of.complete_us = of.complete_us.max(offset.corrected_us(batch.at.0.saturating_mul(1_000)));
     }
 
     /// A node will not be heard any more.

@@ -50,6 +50,24 @@ fn a_silent_node_lags_is_told_once_and_holds_nothing_up() {
     assert_eq!(lines.notices(UnixMillis(5_999)), []);
 }
 
+#[test]
+fn a_clock_that_is_off_does_not_put_lines_out_of_order() {
+    let mut lines = Lines::new(2, UnixMillis(0));
+    // The second one's clock is five seconds ahead: what it wrote at 5,007 happened at 7.
+    lines.set_offset(1, Offset { ms: 5_000 });
+    lines.heard(0, batch(20, &[5_000, 9_000]), UnixMillis(20));
+    lines.heard(1, batch(5_020, &[5_007_000]), UnixMillis(20));
+    assert_eq!(times(&lines.ready(UnixMillis(20))), [5_000, 5_007_000, 9_000]);
+}
+
+#[test]
+fn a_bad_expression_is_told_with_its_place() {
+    assert_eq!(fault("abc("), Some(4));
+    assert_eq!(fault("[z-a]"), Some(2));
+    assert_eq!(fault("fine.*"), None);
+    assert_eq!(fault("ж("), Some(2), "characters, not bytes");
+}
+
 proptest! {
     /// Whatever comes in whichever order: nothing is lost, and what was heard in time is in order.
     #[test]

@@ -130,13 +130,22 @@ async fn follow(
     Ok(())
 }
 
-struct Printer {
-    format: Format,
-    named: bool,
+/// How pieces of output are printed.
+pub struct Printer {
+    /// As they are, or as objects.
+    pub format: Format,
+    /// Whether each line says whose it is.
+    pub named: bool,
 }
 
 impl Printer {
-    fn print(&self, node: &NodeName, chunk: &LogChunk, streams: &mut Streams<'_>) -> Result<(), CliError> {
+    /// Prints a piece.
+    pub fn print(
+        &self,
+        node: &NodeName,
+        chunk: &LogChunk,
+        streams: &mut Streams<'_>,
+    ) -> Result<(), CliError> {
         let LogChunk { stream, text, skipped_bytes } = chunk;
         if self.format != Format::Table {
             return streams.json_line(&PieceRow {
