@@ -5,6 +5,9 @@ use p2p_shared::services::unit::{ActiveState, UnitInfo};
 
 use crate::command::{ServiceKey, ServiceKind};
 
+/// How the units are called in which programs run.
+const PROGRAM_UNIT: &str = "p2p-program-";
+
 /// One of them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Service {
@@ -32,10 +35,12 @@ impl Service {
         }
     }
 
-    /// Whether it is of the sort that one looks for first: no device, mount, slice and the like.
+    /// Whether it is of the sort that one looks for first: no device, mount, slice and the like, and no unit in which
+    /// a program runs that stands there itself.
     pub fn is_service(&self) -> bool {
         match self {
             Self::Program(_) => true,
+            Self::Unit(unit) if unit.name.starts_with(PROGRAM_UNIT) => false,
             Self::Unit(unit) => {
                 [".service", ".timer", ".socket"].iter().any(|kind| unit.name.ends_with(kind))
             }

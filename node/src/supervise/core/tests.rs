@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use p2p_shared::services::program::{
-    Check, Dependency, Probe, RestartMode, RestartPolicy, StopPolicy, UnhealthyAction,
+    Check, Dependency, Probe, ProgramLimits, RestartMode, RestartPolicy, StopPolicy, UnhealthyAction,
 };
 use p2p_shared::time::UnixMillis;
 use proptest::prelude::*;
@@ -346,6 +346,15 @@ fn definitions_that_do_not_go_together_are_refused() {
     refused(ProgramDefinition::new(name("c"), "sleep 5"), "no line for a shell");
     refused(ProgramDefinition::new(name("c"), "bin/x"), "absolute path");
     refused(ProgramDefinition { working_directory: Some("x".into()), ..sleeper("c") }, "not absolute");
+    let stop = |timeout_ms| StopPolicy { timeout_ms, ..StopPolicy::default() };
+    refused(ProgramDefinition { stop: stop(0), ..sleeper("c") }, "the stop time-out is 10 to 600000 ms");
+    refused(ProgramDefinition { stop: stop(600_001), ..sleeper("c") }, "not 600001");
+    for files in [0, u64::MAX] {
+        let limits = ProgramLimits { files: Some(files), ..ProgramLimits::default() };
+        refused(ProgramDefinition { limits, ..sleeper("c") }, "the limit of open files is 1 to 1048576");
+    }
+    let limits = ProgramLimits { tasks: Some(0), ..ProgramLimits::default() };
+    refused(ProgramDefinition { limits, ..sleeper("c") }, "the limit of tasks is 1 to");
     let delay = RestartPolicy { delay_ms: 0, ..RestartPolicy::default() };
     refused(ProgramDefinition { restart: delay, ..sleeper("c") }, "the restart delay is 50 to");
     assert!(
