@@ -48,6 +48,7 @@ use crate::portrait::Portrait;
 use crate::program::Runtimes;
 use crate::services::audit::AuditService;
 use crate::services::exec::ExecService;
+use crate::services::file::FileService;
 use crate::services::journal::JournalService;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
@@ -148,6 +149,7 @@ impl Node {
             },
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone()),
+            file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
             program: ProgramService::new(programs, guards.fuse.clone()),
             exec: ExecService::new(
                 guards.fuse.clone(),
@@ -276,6 +278,7 @@ struct Handlers {
     audit: AuditService,
     program: ProgramService,
     exec: ExecService,
+    file: FileService,
 }
 
 impl Handlers {
@@ -290,6 +293,7 @@ impl Handlers {
             .mount(services::journal::mount(JournalService))
             .mount(services::program::mount(self.program))
             .mount(services::exec::mount(self.exec))
+            .mount(services::file::mount(self.file))
     }
 }
 

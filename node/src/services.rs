@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod exec;
+pub mod file;
 pub mod journal;
 pub mod monitor;
 pub mod node;

@@ -38,22 +38,31 @@ pub enum Permission {
     ProgramControl,
     /// Run anything: commands, and definitions of programs.
     Exec,
+    /// Read what is known of files without reading them: names, sizes, owners, times.
+    FileStat,
+    /// Read contents of files.
+    FileRead,
+    /// Change, make and remove files.
+    FileWrite,
 }
 
 impl Permission {
     /// Every permission, in the order of the table in README.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::NodeRead,
         Self::MonitorRead,
         Self::ProcessRead,
         Self::ProgramRead,
         Self::UnitRead,
         Self::JournalRead,
+        Self::FileStat,
         Self::ProcessControl,
         Self::ProgramControl,
         Self::UnitControl,
         Self::NodeLabel,
         Self::Exec,
+        Self::FileRead,
+        Self::FileWrite,
         Self::AuditRead,
     ];
 
@@ -65,9 +74,10 @@ impl Permission {
             | Self::ProcessRead
             | Self::ProgramRead
             | Self::UnitRead
-            | Self::JournalRead => Role::Viewer,
+            | Self::JournalRead
+            | Self::FileStat => Role::Viewer,
             Self::ProcessControl | Self::ProgramControl | Self::UnitControl => Role::Operator,
-            Self::NodeLabel | Self::Exec | Self::AuditRead => Role::Admin,
+            Self::NodeLabel | Self::Exec | Self::AuditRead | Self::FileRead | Self::FileWrite => Role::Admin,
         }
     }
 
@@ -86,6 +96,9 @@ impl Permission {
             Self::ProgramRead => "program_read",
             Self::ProgramControl => "program_control",
             Self::Exec => "exec",
+            Self::FileStat => "file_stat",
+            Self::FileRead => "file_read",
+            Self::FileWrite => "file_write",
         }
     }
 }

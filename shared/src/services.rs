@@ -11,6 +11,7 @@ use crate::rpc::service::{MethodSpec, ServiceSpec};
 
 pub mod audit;
 pub mod exec;
+pub mod file;
 pub mod journal;
 pub mod monitor;
 pub mod node;
@@ -36,7 +37,7 @@ macro_rules! services {
     };
 }
 
-services!(node, process, monitor, revocation, audit, unit, journal, program, exec);
+services!(node, process, monitor, revocation, audit, unit, journal, program, exec, file);
 
 impl<C: Call> Services for C {}
 
