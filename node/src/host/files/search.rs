@@ -28,7 +28,7 @@ const PATTERN_BYTES_MAX: usize = 4_096;
 const COMPILED_BYTES_MAX: usize = 1 << 20;
 /// Threads of one search.
 const THREADS_MAX: usize = 4;
-/// Bytes of hits that wait to be taken; a search waits for room.
+/// Hits that wait to be taken; a search waits for room.
 const WAITING_MAX: usize = 8_192;
 
 /// What is searched for.
