@@ -8,6 +8,8 @@
 # is 1 if one failed. Peers from the system are `ps`, and `parallel-ssh` with `sshd` for fanout; as root on Debian
 # they are installed if they are missing.
 set -euo pipefail
+# Data directories of nodes are refused when others may look into them.
+umask 077
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case "${1:-}" in

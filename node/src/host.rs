@@ -14,6 +14,7 @@ pub mod delta;
 pub mod details;
 pub mod error;
 pub mod figures;
+pub mod files;
 pub mod journal;
 pub mod machine;
 pub mod moment;

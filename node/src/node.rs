@@ -48,6 +48,7 @@ use crate::policy::Fuse;
 use crate::portrait::Portrait;
 use crate::program::Runtimes;
 use crate::services::audit::AuditService;
+use crate::services::file::FileService;
 use crate::services::node::NodeService;
 use crate::services::permit::Permits;
 use crate::services::program::ProgramService;
@@ -144,6 +145,7 @@ impl Node {
             },
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
+            file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
             program: ProgramService::new(programs, guards.fuse.clone()),
             job,
             exec,

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod exec;
+pub mod file;
 mod followed;
 pub mod job;
 pub mod journal;

@@ -44,11 +44,17 @@ pub enum Permission {
     Exec,
     /// Interactive terminals, and their recordings.
     Shell,
+    /// Read what is known of files without reading them: names, sizes, owners, times.
+    FileStat,
+    /// Read contents of files.
+    FileRead,
+    /// Change, make and remove files.
+    FileWrite,
 }
 
 impl Permission {
     /// Every permission, in the order of the table in README.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::NodeRead,
         Self::MonitorRead,
         Self::ProcessRead,
@@ -56,6 +62,7 @@ impl Permission {
         Self::UnitRead,
         Self::JournalRead,
         Self::JobRead,
+        Self::FileStat,
         Self::ProcessControl,
         Self::ProgramControl,
         Self::UnitControl,
@@ -63,6 +70,8 @@ impl Permission {
         Self::NodeLabel,
         Self::Exec,
         Self::Shell,
+        Self::FileRead,
+        Self::FileWrite,
         Self::AuditRead,
     ];
 
@@ -75,11 +84,17 @@ impl Permission {
             | Self::ProgramRead
             | Self::UnitRead
             | Self::JournalRead
-            | Self::JobRead => Role::Viewer,
+            | Self::JobRead
+            | Self::FileStat => Role::Viewer,
             Self::ProcessControl | Self::ProgramControl | Self::UnitControl | Self::JobControl => {
                 Role::Operator
             }
-            Self::NodeLabel | Self::Exec | Self::Shell | Self::AuditRead => Role::Admin,
+            Self::NodeLabel
+            | Self::Exec
+            | Self::Shell
+            | Self::AuditRead
+            | Self::FileRead
+            | Self::FileWrite => Role::Admin,
         }
     }
 
@@ -101,6 +116,9 @@ impl Permission {
             Self::JobControl => "job_control",
             Self::Exec => "exec",
             Self::Shell => "shell",
+            Self::FileStat => "file_stat",
+            Self::FileRead => "file_read",
+            Self::FileWrite => "file_write",
         }
     }
 }

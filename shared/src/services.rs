@@ -11,6 +11,7 @@ use crate::rpc::service::{MethodSpec, ServiceSpec};
 
 pub mod audit;
 pub mod exec;
+pub mod file;
 pub mod job;
 pub mod journal;
 pub mod monitor;
@@ -38,7 +39,7 @@ macro_rules! services {
     };
 }
 
-services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job);
+services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file);
 
 impl<C: Call> Services for C {}
 

@@ -12,6 +12,7 @@ mod cluster;
 mod doctor;
 mod echo;
 mod exec;
+mod files;
 mod golden;
 mod heads;
 mod hostile;

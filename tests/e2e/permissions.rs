@@ -46,6 +46,16 @@ fn harmless(method: &str) -> Value {
             let command = json!({ "program": { "program": "true", "arguments": [] } });
             json!({ "request": { "work": { "command": { "command": command } } } })
         }
+        "file.write" | "file.append" => json!({ "path": "/p2p-nowhere/x", "content": "" }),
+        "file.truncate" => json!({ "path": "/p2p-nowhere/x", "size_bytes": 0 }),
+        "file.undo" => json!({ "id": "0" }),
+        "file.undos" => json!({}),
+        "file.rename" | "file.copy" => json!({ "from": "/p2p-nowhere/x", "to": "/p2p-nowhere/y" }),
+        "file.chmod" => json!({ "path": "/p2p-nowhere/x", "mode": 0 }),
+        "file.chown" => json!({ "path": "/p2p-nowhere/x", "user": "0" }),
+        "file.symlink" => json!({ "path": "/p2p-nowhere/x", "target": "x" }),
+        "file.grep" => json!({ "path": "/p2p-nowhere", "regex": "x" }),
+        name if name.starts_with("file.") => json!({ "path": "/p2p-nowhere/x" }),
         "exec.run" => {
             json!({ "request": { "command": { "program": { "program": "true", "arguments": [] } } } })
         }

@@ -10,7 +10,7 @@ pub const ARGUMENTS_BYTES_MAX: usize = 4_096;
 /// Longest single text in them, in characters.
 const TEXT_CHARS_MAX: usize = 1_024;
 /// Arguments beyond this many bytes are not read: their size is recorded.
-const READ_BYTES_MAX: usize = 256 << 10;
+const READ_BYTES_MAX: usize = 2 << 20;
 /// Names that are secret if one of these stands in them.
 const SECRET: [&str; 9] =
     ["secret", "password", "passwd", "passphrase", "token", "credential", "private_key", "api_key", "apikey"];
@@ -70,7 +70,11 @@ fn fields_of(fields: &mut Map<String, Value>) {
         let lower = name.to_lowercase();
         if ENVIRONMENT.contains(&lower.as_str()) {
             environment(value);
-        } else if is_secret(name) || lower == "stdin" || (is_pair_of_secret && lower == "value") {
+        } else if is_secret(name)
+            || lower == "stdin"
+            || lower == "content"
+            || (is_pair_of_secret && lower == "value")
+        {
             hide(value);
         } else {
             mask(value);
@@ -144,6 +148,7 @@ mod tests {
             (r#"{"x":[{"name":"TOKEN","value":"hunter2"}]}"#, r#"{"x":[{"name":"TOKEN","value":"***"}]}"#),
             (r#"{"c":["a","--password","hunter2"]}"#, r#"{"c":["a","--password","***"]}"#),
             (r#"{"c":["a","--db-password=hunter2"]}"#, r#"{"c":["a","--db-password=***"]}"#),
+            (r#"{"path":"/a","content":"hunter2"}"#, r#"{"path":"/a","content":"***"}"#),
             (r#"{"stdin":"hunter2","token":null}"#, r#"{"stdin":"***","token":null}"#),
             (r#"{"pid":7,"signal":"term"}"#, r#"{"pid":7,"signal":"term"}"#),
         ] {
@@ -163,7 +168,7 @@ mod tests {
         assert!(arguments(long.as_bytes()).len() < 3_000);
         let many = format!("[{}1]", "1,".repeat(100_000));
         assert!(arguments(many.as_bytes()).ends_with("..."));
-        assert_eq!(arguments(&vec![b' '; READ_BYTES_MAX + 1]), "262145 bytes");
+        assert_eq!(arguments(&vec![b' '; READ_BYTES_MAX + 1]), "2097153 bytes");
         assert_eq!(arguments(b"{"), "1 bytes that are no JSON");
     }
 

@@ -7,6 +7,7 @@ use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
 use crate::services::audit::AuditService;
 use crate::services::exec::ExecService;
+use crate::services::file::FileService;
 use crate::services::job::JobService;
 use crate::services::journal::JournalService;
 use crate::services::monitor::MonitorService;
@@ -26,6 +27,7 @@ pub(super) struct Handlers {
     pub(super) job: JobService,
     pub(super) exec: ExecService,
     pub(super) shell: ShellService,
+    pub(super) file: FileService,
 }
 
 impl Handlers {
@@ -42,5 +44,6 @@ impl Handlers {
             .mount(services::exec::mount(self.exec))
             .mount(services::shell::mount(self.shell))
             .mount(services::job::mount(self.job))
+            .mount(services::file::mount(self.file))
     }
 }
