@@ -4,6 +4,7 @@
 //! and holds no handle to anything above it.
 
 mod bootstrap;
+mod chronicle;
 mod keeping;
 mod settings;
 
@@ -146,6 +147,7 @@ impl Node {
                 labels: labels.clone(),
                 fuse: guards.fuse.clone(),
             },
+            monitor: MonitorService::new(&sampler, parts.history(data, &sampler, registry.counters())),
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone()),
             program: ProgramService::new(programs, guards.fuse.clone()),
@@ -272,6 +274,7 @@ async fn opened(data: &Path) -> Result<Store, StartError> {
 /// What answers calls, beside what needs the sampler alone.
 struct Handlers {
     node: NodeService,
+    monitor: MonitorService,
     revocation: RevocationService,
     audit: AuditService,
     program: ProgramService,
@@ -283,7 +286,7 @@ impl Handlers {
         registry
             .mount(services::node::mount(self.node))
             .mount(services::process::mount(ProcessService::new(sampler.clone())))
-            .mount(services::monitor::mount(MonitorService::new(sampler)))
+            .mount(services::monitor::mount(self.monitor))
             .mount(services::revocation::mount(self.revocation))
             .mount(services::audit::mount(self.audit))
             .mount(services::unit::mount(UnitService::new(Systemd::new())))

@@ -6,6 +6,7 @@
 
 mod checkup;
 mod error;
+mod history;
 mod programs;
 mod writer;
 
@@ -18,6 +19,7 @@ use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 pub use error::StoreError;
+pub use history::{HistoryStore, KeepMinute, KeptHistory};
 pub use writer::{StoreWriter, Write};
 
 /// The file in the data directory.
