@@ -10,6 +10,7 @@ pub mod console;
 pub mod exec;
 pub mod failure;
 pub mod first_run;
+pub mod history;
 pub mod import;
 pub mod kill;
 pub mod label;
@@ -119,6 +120,8 @@ pub enum MeshCommand {
         #[command(flatten)]
         list: ListArgs,
     },
+    /// Show what became of the figures of nodes, and which processes were busy
+    History(history::HistoryArgs),
     /// Show who did what on nodes, newest first
     Audit(audit::AuditArgs),
     /// List what systemd runs on nodes, and control it
@@ -253,6 +256,7 @@ impl MeshCommand {
             Self::Nodes(_)
             | Self::Ps(_)
             | Self::Top { .. }
+            | Self::History(_)
             | Self::Why(_)
             | Self::Audit(_)
             | Self::Logs(_) => false,
@@ -280,6 +284,7 @@ impl MeshCommand {
             Self::Ps(args) => ps::run(session, args, streams).await,
             Self::Programs(args) => programs::run(session, args, streams).await,
             Self::Top { list, .. } => top::run(session, list, streams).await,
+            Self::History(args) => history::run(session, args, streams).await,
             Self::Audit(args) => audit::run(session, args, streams).await,
             Self::Units(args) => units::run(session, args, streams).await,
             Self::Logs(args) => logs::run(session, args, streams).await,
