@@ -1,10 +1,9 @@
 //! What survives of jobs, as bytes in the store.
-//!
-//! A version byte, then JSON: a field that a later version adds takes its default in what an earlier one wrote.
 
-use p2p_shared::rpc::codec::{self, CodecError, Encoding};
+use p2p_shared::rpc::codec::CodecError;
 
 use super::core::Saved;
+use crate::store::records;
 
 /// The layout of a record.
 const VERSION: u8 = 1;
@@ -14,8 +13,7 @@ const VERSION: u8 = 1;
 /// # Errors
 /// If it is too large.
 pub fn to_bytes(saved: &Saved) -> Result<Vec<u8>, CodecError> {
-    let json = codec::encode(saved, Encoding::Json)?;
-    Ok([&[VERSION], json.as_ref()].concat())
+    records::to_bytes(VERSION, saved)
 }
 
 /// What was stored.
@@ -23,11 +21,7 @@ pub fn to_bytes(saved: &Saved) -> Result<Vec<u8>, CodecError> {
 /// # Errors
 /// If it is none of ours.
 pub fn from_bytes(bytes: &[u8]) -> Result<Saved, CodecError> {
-    match bytes.split_first() {
-        Some((&VERSION, json)) => codec::decode(json, Encoding::Json),
-        Some((version, _)) => Err(CodecError::Malformed(format!("layout {version}"))),
-        None => Err(CodecError::Malformed("it is empty".into())),
-    }
+    records::from_bytes(VERSION, bytes)
 }
 
 #[cfg(test)]

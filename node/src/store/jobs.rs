@@ -1,7 +1,5 @@
 //! Records of jobs, by id: the oldest first.
 
-use redb::{ReadableDatabase, ReadableTable};
-
 use super::{JOBS, Store, StoreError};
 
 impl Store {
@@ -10,15 +8,7 @@ impl Store {
     /// # Errors
     /// If they cannot be read.
     pub fn jobs(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        self.reading(|database| {
-            let table = database.begin_read()?.open_table(JOBS)?;
-            let mut jobs = Vec::new();
-            for entry in table.iter()? {
-                let (id, record) = entry?;
-                jobs.push((id.value().to_owned(), record.value().to_vec()));
-            }
-            Ok(jobs)
-        })
+        self.records(JOBS)
     }
 
     /// Keeps records and forgets those that are `None`: all of them, or none.
@@ -29,16 +19,7 @@ impl Store {
         &self,
         records: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
     ) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            let mut table = transaction.open_table(JOBS)?;
-            for (id, record) in records {
-                match record {
-                    Some(bytes) => table.insert(id, bytes)?,
-                    None => table.remove(id)?,
-                };
-            }
-            Ok(())
-        })
+        self.put_records(JOBS, records)
     }
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod heads;
 mod jobs;
 mod programs;
+pub mod records;
 mod shells;
 mod writer;
 

@@ -1,7 +1,5 @@
 //! Records of supervised programs, by name.
 
-use redb::{ReadableDatabase, ReadableTable};
-
 use super::{PROGRAMS, Store, StoreError};
 
 impl Store {
@@ -10,15 +8,7 @@ impl Store {
     /// # Errors
     /// If they cannot be read.
     pub fn programs(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        self.reading(|database| {
-            let table = database.begin_read()?.open_table(PROGRAMS)?;
-            let mut programs = Vec::new();
-            for entry in table.iter()? {
-                let (name, record) = entry?;
-                programs.push((name.value().to_owned(), record.value().to_vec()));
-            }
-            Ok(programs)
-        })
+        self.records(PROGRAMS)
     }
 
     /// Keeps records and forgets those that are `None`: all of them, or none.
@@ -29,16 +19,7 @@ impl Store {
         &self,
         records: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
     ) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            let mut table = transaction.open_table(PROGRAMS)?;
-            for (name, record) in records {
-                match record {
-                    Some(bytes) => table.insert(name, bytes)?,
-                    None => table.remove(name)?,
-                };
-            }
-            Ok(())
-        })
+        self.put_records(PROGRAMS, records)
     }
 }
 

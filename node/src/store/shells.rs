@@ -1,7 +1,5 @@
 //! Records of shells that run, by id.
 
-use redb::{ReadableDatabase, ReadableTable};
-
 use super::{SHELLS, Store, StoreError};
 
 impl Store {
@@ -10,15 +8,7 @@ impl Store {
     /// # Errors
     /// If they cannot be read.
     pub fn shells(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        self.reading(|database| {
-            let table = database.begin_read()?.open_table(SHELLS)?;
-            let mut shells = Vec::new();
-            for entry in table.iter()? {
-                let (id, record) = entry?;
-                shells.push((id.value().to_owned(), record.value().to_vec()));
-            }
-            Ok(shells)
-        })
+        self.records(SHELLS)
     }
 
     /// Keeps the record of a shell, or forgets it.
@@ -26,14 +16,7 @@ impl Store {
     /// # Errors
     /// If that cannot be written.
     pub fn put_shell(&self, id: &str, record: Option<&[u8]>) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            let mut table = transaction.open_table(SHELLS)?;
-            match record {
-                Some(record) => table.insert(id, record)?,
-                None => table.remove(id)?,
-            };
-            Ok(())
-        })
+        self.put_records(SHELLS, [(id, record)])
     }
 }
 

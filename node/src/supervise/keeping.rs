@@ -1,11 +1,10 @@
 //! What survives of programs, as bytes in the store.
-//!
-//! A version byte, then JSON: a field that a later version adds takes its default in what an earlier one wrote.
 
-use p2p_shared::rpc::codec::{self, CodecError, Encoding};
+use p2p_shared::rpc::codec::CodecError;
 use serde::{Deserialize, Serialize};
 
 use super::core::Saved;
+use crate::store::records;
 
 /// The layout of a record.
 const VERSION: u8 = 1;
@@ -25,8 +24,7 @@ impl Record {
     /// # Errors
     /// If it is too large.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CodecError> {
-        let json = codec::encode(self, Encoding::Json)?;
-        Ok([&[VERSION], json.as_ref()].concat())
+        records::to_bytes(VERSION, self)
     }
 
     /// What was stored.
@@ -34,11 +32,7 @@ impl Record {
     /// # Errors
     /// If it is none of ours.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
-        match bytes.split_first() {
-            Some((&VERSION, json)) => codec::decode(json, Encoding::Json),
-            Some((version, _)) => Err(CodecError::Malformed(format!("layout {version}"))),
-            None => Err(CodecError::Malformed("it is empty".into())),
-        }
+        records::from_bytes(VERSION, bytes)
     }
 }
 
