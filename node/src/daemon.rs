@@ -22,6 +22,7 @@ use crate::host::Roots;
 use crate::host::abilities::{self, Rights};
 use crate::http::{self, Face, Hosts, Limits, Status};
 use crate::node::{self, Node, Settings};
+use crate::policy::Policy;
 use crate::portrait::Portrait;
 use crate::program::{Listening, RunningNode, Runtimes, Start, StartError};
 
@@ -130,9 +131,7 @@ impl RunningNode for Running {
 
     fn reload(&self, config: Config) -> Result<(), String> {
         // First, whatever becomes of the rest: it may be there to stop somebody.
-        if self.node.fuse().replace(config.policy) {
-            tracing::warn!("another local policy is in force");
-        }
+        self.restrict(config.policy);
         self.node.portrait().revocations.set_strict(config.revocation_strict);
         self.face.reload(&self.certs).map_err(|error| error.to_string())?;
         let (labels, membership) = (self.node.label_keeper(), self.node.membership().clone());
@@ -142,6 +141,12 @@ impl RunningNode for Running {
             &self.main,
         );
         Ok(())
+    }
+
+    fn restrict(&self, policy: Policy) {
+        if self.node.fuse().replace(policy) {
+            tracing::warn!("another local policy is in force");
+        }
     }
 
     fn status(&self) -> String {

@@ -22,6 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use crate::config::paths::Facts;
 use crate::config::{self, Config, Given};
 use crate::logging::{self, Log};
+use crate::policy::Policy;
 use crate::service_manager::{ServiceManager, answers};
 
 use data::DataDir;
@@ -98,6 +99,8 @@ pub trait RunningNode: Send + Sync + 'static {
     fn listening(&self) -> Listening;
     /// Takes over what can change while it runs. The error is for the log; the old values then stay.
     fn reload(&self, config: Config) -> Result<(), String>;
+    /// Puts the local policy in force: it counts whatever becomes of the rest of the configuration.
+    fn restrict(&self, policy: Policy);
     /// A line for `systemctl status`.
     fn status(&self) -> String;
     /// Whether its own tasks make progress.
@@ -273,6 +276,10 @@ impl Keeper<'_> {
             Err(error) => {
                 RELOADS_FAILED.increment();
                 tracing::error!(%error, "the configuration is broken: the old one stays");
+                // A whole policy may be there to stop somebody, while node.toml is half edited.
+                if let Ok(policy) = Policy::read(&facts().etc) {
+                    node.restrict(policy);
+                }
             }
         }
         self.manager.ready(&node.status());

@@ -12,6 +12,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use p2p_node::config::{Config, Given};
+use p2p_node::policy::Policy;
 use p2p_node::program::{self, Listening, RunningNode, Runtimes, Start, StartError};
 use p2p_shared::config::Flag;
 use p2p_shared::error::Exit;
@@ -62,6 +63,8 @@ impl RunningNode for Waiting {
     fn reload(&self, config: Config) -> Result<(), String> {
         if config.max_peers == 7 { Err("the node says no".to_owned()) } else { Ok(()) }
     }
+
+    fn restrict(&self, _policy: Policy) {}
 
     fn status(&self) -> String {
         "1 member".to_owned()

@@ -96,5 +96,10 @@ async fn a_hangup_puts_another_policy_in_force_and_a_broken_one_changes_nothing(
     let state = admin.revocation().state().await.unwrap();
     assert!(state.strict && state.silent_ms > 0, "{state:?}");
     assert!(run(&admin, "six").await.is_ok(), "an hour has not passed");
+
+    write(etc.path(), "node.toml", "no_such_key = 1\n");
+    write(etc.path(), "policy.toml", "deny = [\"exec.*\"]\n");
+    reload(&program, "the configuration is broken: the old one stays").await;
+    eventually("the policy", LONG, async || run(&admin, "seven").await.err()).await;
     program.stop().await;
 }
