@@ -42,6 +42,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Most open connections.
     pub max_peers: u32,
+    /// Most jobs at a time.
+    pub max_jobs: u32,
     /// When a silent peer is dropped from the routing table.
     pub peer_timeout: Duration,
     /// Whether calls are refused once nobody tells any more which keys are revoked.
@@ -236,6 +238,7 @@ fn assemble(settings: &Settings, facts: &Facts, identity: (PathBuf, NodeName, Op
         bootstrap: settings.bootstrap.clone(),
         advertise: settings.advertise.clone(),
         max_peers: settings.max_peers,
+        max_jobs: settings.max_jobs,
         peer_timeout: Duration::from_secs(settings.peer_timeout_s.into()),
         revocation_strict: settings.revocation_strict,
         metrics_enabled: settings.metrics.enabled,

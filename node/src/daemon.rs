@@ -95,6 +95,7 @@ fn settings(config: &Config, credentials: Credentials) -> Settings {
         advertise: config.advertise.iter().map(|address| address.with_port(port)).collect(),
         labels: config.labels.clone(),
         peers_max: config.max_peers as usize,
+        jobs_max: config.max_jobs as usize,
         peer_timeout: config.peer_timeout,
         revocation_strict: config.revocation_strict,
         policy: config.policy.clone(),

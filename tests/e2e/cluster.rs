@@ -120,6 +120,7 @@ impl Cluster {
             advertise: Vec::new(),
             labels: Vec::new(),
             peers_max: 100,
+            jobs_max: 4,
             peer_timeout: Duration::from_secs(60),
             revocation_strict: false,
             policy: Policy::default(),

@@ -56,6 +56,11 @@ pub struct Settings {
     #[config(validate(*max_peers >= 1 && *max_peers <= 10_000, "must be 1 to 10000"))]
     pub max_peers: u32,
 
+    /// Most jobs that run at the same time, 1 to 64; the others wait in the queue.
+    #[config(default = 4)]
+    #[config(validate(*max_jobs >= 1 && *max_jobs <= 64, "must be 1 to 64"))]
+    pub max_jobs: u32,
+
     /// After how many seconds of silence a peer is dropped from the routing table, 5 to 86400. It is shown
     /// as lost long before, and stays in the fleet as lost until it is forgotten.
     #[config(env = "PEER_TIMEOUT", default = 120)]

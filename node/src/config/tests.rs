@@ -186,6 +186,7 @@ fn problems_of_the_file_name_line_and_key() {
         ("log_level = 'verbose'", ":1:1: log_level: must be error, warn, info, debug or trace"),
         ("max_peers = 0", ":1:1: max_peers: must be 1 to 10000"),
         ("max_peers = 1000000000", ":1:1: max_peers: must be 1 to 10000"),
+        ("max_jobs = 0", ":1:1: max_jobs: must be 1 to 64"),
         ("peer_timeout_s = 1", ":1:1: peer_timeout_s: must be 5 to"),
         ("auth.token_expire_minutes = 0", ":1:6: auth.token_expire_minutes: must be 1 to"),
         ("bootstrap = ['web-1']", ":1:1: bootstrap: \"web-1\" is not HOST:PORT"),

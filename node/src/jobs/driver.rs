@@ -37,6 +37,8 @@ pub struct Wiring {
     pub runner: Arc<dyn Runner>,
     /// What is allowed, and what is run.
     pub rules: SharedRules,
+    /// What bounds it.
+    pub limits: Limits,
     /// Of its random choices.
     pub seed: u64,
     /// Its tasks.
@@ -50,7 +52,7 @@ pub struct Wiring {
 /// # Errors
 /// If the store cannot be read.
 pub async fn start(data: &Path, wiring: Wiring) -> Result<JobsHandle, StoreError> {
-    let Wiring { store, runner, rules, seed, tasks, stopping } = wiring;
+    let Wiring { store, runner, rules, limits, seed, tasks, stopping } = wiring;
     let records = store.jobs()?;
     let table = Arc::new(Table::default());
     let outputs = Outputs::new(&data.join(DIRECTORY));
@@ -68,7 +70,7 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<JobsHandle, StoreError
         tasks: tasks.clone(),
         stopping: stopping.clone(),
     };
-    let queue = Queue::new(Limits::default(), seed);
+    let queue = Queue::new(limits, seed);
     let mut driver = Driver { queue, zero: Instant::now(), asked, events, batches: batches_tx, stopping };
     let mut known = BTreeSet::new();
     for (id, bytes) in records {

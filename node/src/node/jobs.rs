@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Guards, Parts, Settings, StartError, seed};
 use crate::host::run::Runner;
+use crate::jobs::core::Limits;
 use crate::jobs::driver::{self, Wiring};
 use crate::jobs::hands::SharedRules;
 use crate::services::job::JobService;
@@ -23,6 +24,7 @@ pub(super) async fn start(
         store: store.clone(),
         runner: Arc::clone(runner),
         rules: Arc::clone(&rules),
+        limits: Limits { running: settings.jobs_max, ..Limits::default() },
         seed: seed(),
         tasks,
         stopping,

@@ -39,6 +39,8 @@ pub struct Settings {
     pub labels: Vec<Label>,
     /// Most connections with other nodes.
     pub peers_max: usize,
+    /// Most jobs at a time.
+    pub jobs_max: usize,
     /// A peer silent for so long leaves the routing table.
     pub peer_timeout: Duration,
     /// Whether calls are refused once nobody tells any more which keys are revoked.
