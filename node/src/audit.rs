@@ -1,8 +1,9 @@
 //! The audit record: who did what here, on disk before it is done.
 //!
 //! Drafts enter from the gate; numbers leave once the record is on disk. One blocking task owns the files and
-//! writes everything that waits in one go, so that many calls cost one wait for the disk. A record that
-//! cannot be written is an error for the caller, never a call without a record.
+//! writes everything that waits in one go, so that many calls cost one wait for the disk. What nobody waits for (an
+//! outcome, a refusal) waits a moment for company. A record that cannot be written is an error for the caller,
+//! never a call without a record.
 
 pub mod chain;
 pub mod disk;
@@ -14,6 +15,7 @@ pub mod receipts;
 pub mod record;
 pub mod verify;
 pub mod witness;
+mod writer;
 
 #[cfg(test)]
 mod testing;
@@ -38,11 +40,10 @@ use disk::{Directory, Disk};
 use journal::{Draft, Head, Heads, Journal, Limits};
 use quota::Quota;
 use record::{Asked, Ended, What};
+use writer::Writer;
 
 /// Records that wait. Beyond, calls wait for a place, and outcomes and refusals are lost and counted.
 const QUEUE: usize = 1_024;
-/// Most records of one write.
-const BATCH_MAX: usize = 256;
 /// How long a call waits for its record.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Under which name the head is kept in the database.
@@ -95,7 +96,7 @@ impl Audit {
     ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (told, head) = watch::channel(None);
-        let writer = Writer { open, journal: None, jobs, told, stopping };
+        let writer = Writer::new(open, jobs, told, stopping);
         let waits = runtime.clone();
         drop(runtime.spawn_blocking(move || writer.run(&waits)));
         let refusals = Arc::new(Mutex::new(Quota::new(Instant::now().into_std())));
@@ -149,7 +150,7 @@ impl Audit {
         self.head.clone()
     }
 
-    /// Returns when all that was handed over is written, or cannot be.
+    /// Returns when all that was handed over is written, the head too, or cannot be.
     pub async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
         if self.queue.send(Job::Flush(done)).await.is_ok() {
@@ -196,89 +197,4 @@ impl Heads for StoredHead {
 pub fn head_in(store: &Store) -> Result<Option<Head>, String> {
     let bytes = store.meta(STORE_KEY).map_err(|error| error.to_string())?;
     bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string())).transpose()
-}
-
-/// The task that owns the files.
-struct Writer<D, H> {
-    open: Opening<D, H>,
-    journal: Option<Journal<D, H>>,
-    jobs: mpsc::Receiver<Job>,
-    told: watch::Sender<Option<Head>>,
-    stopping: CancellationToken,
-}
-
-impl<D: Disk, H: Heads> Writer<D, H> {
-    fn run(mut self, runtime: &Handle) {
-        if let Err(error) = self.opened() {
-            tracing::error!(%error, "the audit record cannot be opened: what changes something is refused");
-        }
-        while let Some(first) = runtime.block_on(self.next()) {
-            let (mut drafts, mut answers, mut flushed) = (Vec::new(), Vec::new(), Vec::new());
-            let mut next = Some(first);
-            while let Some(job) = next {
-                match job {
-                    Job::Write(draft, answer) => {
-                        drafts.push(*draft);
-                        answers.push(answer);
-                    }
-                    Job::Flush(done) => flushed.push(done),
-                }
-                next = if drafts.len() < BATCH_MAX { self.jobs.try_recv().ok() } else { None };
-            }
-            self.write(&drafts, answers);
-            for done in flushed {
-                // Whoever waited may be gone.
-                let _ = done.send(());
-            }
-        }
-    }
-
-    /// The next job; none once it is to stop and nothing waits any more.
-    async fn next(&mut self) -> Option<Job> {
-        tokio::select! {
-            biased;
-            job = self.jobs.recv() => return job,
-            () = self.stopping.cancelled() => self.jobs.close(),
-        }
-        self.jobs.recv().await
-    }
-
-    fn write(&mut self, drafts: &[Draft], answers: Vec<Option<oneshot::Sender<Result<u64, String>>>>) {
-        if drafts.is_empty() {
-            return;
-        }
-        let written = self.opened().and_then(|journal| journal.append(drafts));
-        if let Err(error) = &written {
-            tracing::error!(%error, records = drafts.len(), "the audit record cannot be written");
-        }
-        for (answer, number) in answers.into_iter().zip(0..) {
-            let result = written.as_ref().map(|first| first + number).map_err(ToString::to_string);
-            if let Some(answer) = answer {
-                // A caller that went away in between has nothing done for it.
-                let _ = answer.send(result);
-            }
-        }
-        if let (true, Some(journal)) = (written.is_ok(), &mut self.journal) {
-            journal.settle();
-            self.told.send_replace(Some(journal.head()));
-        }
-    }
-
-    /// The journal, opened now if it was not yet; a start and what was found wrong are its first records.
-    fn opened(&mut self) -> io::Result<&mut Journal<D, H>> {
-        let journal = match self.journal.take() {
-            Some(journal) => journal,
-            None => {
-                let (mut journal, found) = (self.open)()?;
-                found.iter().for_each(|what| tracing::error!("audit record: {what}"));
-                let start = format!("p2p-node {} begins to record", env!("CARGO_PKG_VERSION"));
-                let notes = found.into_iter().chain([start]).map(|note| draft(What::Note(note)));
-                journal.append(&notes.collect::<Vec<_>>())?;
-                journal.settle();
-                self.told.send_replace(Some(journal.head()));
-                journal
-            }
-        };
-        Ok(self.journal.insert(journal))
-    }
 }

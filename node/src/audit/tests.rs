@@ -195,6 +195,28 @@ async fn calls_in_flight_share_their_waits_for_the_disk() {
 }
 
 #[tokio::test]
+async fn an_outcome_goes_with_the_next_call_and_the_head_follows_within_a_second() {
+    let memory = Memory::default();
+    let audit = audit(&memory);
+    audit.flush().await;
+    memory.state().steps.clear();
+    let began = Instant::now();
+    for of in 0..20 {
+        audit.outcome(Ended { of, code: "ok".into(), message: String::new(), duration_ms: 1 });
+        audit.call(asked("process.signal")).await.unwrap();
+    }
+    let (steps, seconds) = (memory.state().steps.clone(), began.elapsed().as_secs());
+    let count = |wanted: Step| steps.iter().filter(|step| **step == wanted).count() as u64;
+    // On a machine that halts in between, an outcome does not wait that long.
+    assert!(count(Step::Synced) < 30, "{steps:?}");
+    assert!(count(Step::Head) <= seconds, "{seconds} s: {steps:?}");
+    audit.flush().await;
+    assert!(is_whole(&memory));
+    let entries = list(&memory, &Filter { limit: 50, ..Filter::default() }).unwrap();
+    assert_eq!(head(&memory).unwrap().seq, entries[0].seq);
+}
+
+#[tokio::test]
 async fn what_cannot_be_recorded_is_refused_and_says_why() {
     let memory = Memory::default();
     let audit = audit(&memory);

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
+use tokio::time::Instant;
 use zbus::connection::Builder;
 
 use bus::Bus;
@@ -28,6 +29,9 @@ pub use error::SystemdError;
 const BOOTED: &str = "/run/systemd/system";
 /// How long one call of systemd may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(25);
+/// For so long an answer stands for the next one: what follows on it (a start, its end, its release) does not ask
+/// again whether the bus is there. Who meets one that went away in between says so, or looks again.
+const ANSWERED: Duration = Duration::from_millis(100);
 /// How many may watch all units at a time.
 const WATCHERS_MAX: usize = 32;
 
@@ -38,8 +42,15 @@ pub struct Systemd(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     // Held while a connection is made, so that many callers after a failure make only one.
-    bus: Mutex<Option<Bus>>,
+    bus: Mutex<Option<Kept>>,
     watchers: Arc<Semaphore>,
+}
+
+/// A connection, and when it answered last.
+#[derive(Debug)]
+struct Kept {
+    bus: Bus,
+    answered: Instant,
 }
 
 impl Default for Systemd {
@@ -74,15 +85,19 @@ impl Systemd {
             return Err(SystemdError::Absent);
         }
         let mut kept = self.0.bus.lock().await;
-        if let Some(bus) = kept.as_ref()
-            && bus.answers().await
-        {
-            return Ok(bus.clone());
+        if let Some(Kept { bus, answered }) = kept.as_mut() {
+            if answered.elapsed() < ANSWERED {
+                return Ok(bus.clone());
+            }
+            if bus.answers().await {
+                *answered = Instant::now();
+                return Ok(bus.clone());
+            }
         }
         *kept = None;
-        let made = connect().await.map_err(|error| SystemdError::Unreachable(error.to_string()))?;
-        *kept = Some(made.clone());
-        Ok(made)
+        let bus = connect().await.map_err(|error| SystemdError::Unreachable(error.to_string()))?;
+        *kept = Some(Kept { bus: bus.clone(), answered: Instant::now() });
+        Ok(bus)
     }
 }
 

@@ -31,7 +31,10 @@ use crate::store::Store;
 
 /// Members that hold the head of one node.
 const WITNESSES: usize = 3;
-/// A head is handed over at once after a quiet time, and then at most this often.
+/// A head waits for those that follow it, and so that the nodes of which one thing is asked at a time do not all
+/// speak at once: at most so long, by the id of the node.
+const GATHER: Duration = Duration::from_secs(1);
+/// It is handed over at most this often; so much later than it was written at most, too.
 const HAND_EVERY: Duration = Duration::from_secs(5);
 /// A member that does not take it, as one of an older version, is left alone for this long.
 const SILENT: Duration = Duration::from_secs(600);
@@ -152,14 +155,16 @@ struct Asked {
 impl HandOver {
     async fn run(mut self) {
         let (mut members, mut asked) = (self.membership.watch(), Asked::default());
+        let gather = gather(&self.credentials.identity().id);
         loop {
+            sleep(gather).await;
             let head = self.head.borrow_and_update().clone();
             let known = members.borrow_and_update().clone();
             let done = match head {
                 Some(head) => self.hand(&head, &known, &mut asked).await,
                 None => true,
             };
-            sleep(HAND_EVERY).await;
+            sleep(HAND_EVERY.saturating_sub(gather)).await;
             if !done {
                 continue;
             }
@@ -250,6 +255,11 @@ impl HandOver {
             tracing::warn!(%error, "the countersignatures of the audit record cannot be kept");
         }
     }
+}
+
+/// How long the heads of a node wait for company: half of the most, and its own share of the other half.
+fn gather(own: &NodeId) -> Duration {
+    GATHER / 2 + GATHER / 2 * u32::from(own.as_bytes()[0]) / 256
 }
 
 /// The members that hold the head of `own`: the same ones as long as they are there, and others for others.

@@ -7,6 +7,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use p2p_shared::error::Exit;
 use rustix::fs::{FlockOperation, flock, statfs};
@@ -17,6 +19,12 @@ use super::{Listening, StartError};
 /// File systems that lose data at a restart or lock badly, by their magic number.
 const DOUBTFUL: [(i64, &str); 4] =
     [(0x0102_1994, "tmpfs"), (0x6969, "NFS"), (0xff53_4d42, "CIFS"), (0x517b, "SMB")];
+
+/// How long a lock is waited for: a node that was killed while it started something has its lock held on by the half
+/// started process, until that executes its program.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is tried meanwhile.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// The locked directory.
 pub(super) struct DataDir {
@@ -39,6 +47,10 @@ struct Run<'a> {
 impl DataDir {
     /// Makes it if it is missing, and takes its lock.
     pub(super) fn open(path: &Path) -> Result<Self, StartError> {
+        Self::open_within(path, PATIENCE)
+    }
+
+    fn open_within(path: &Path, patience: Duration) -> Result<Self, StartError> {
         let failed = |error: &dyn std::fmt::Display| {
             StartError::new(Exit::Config, format!("data directory: {}: {error}", path.display()))
         };
@@ -57,9 +69,15 @@ impl DataDir {
                 ))
             },
         )?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            failed(&"another p2p-node runs on it: stop that one, or choose another with --data")
-        })?;
+        let began = Instant::now();
+        while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            if began.elapsed() >= patience {
+                return Err(failed(
+                    &"another p2p-node runs on it: stop that one, or choose another with --data",
+                ));
+            }
+            sleep(AGAIN);
+        }
         warn_of_file_system(path);
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
@@ -157,11 +175,12 @@ mod tests {
     fn a_second_node_on_the_same_directory_is_refused() {
         let root = tempfile::tempdir().unwrap();
         let first = DataDir::open(root.path()).unwrap();
-        let refused = DataDir::open(root.path()).err().unwrap();
+        let refused = DataDir::open_within(root.path(), Duration::ZERO).err().unwrap();
         assert_eq!(refused.exit, Exit::Config);
         assert!(refused.message.contains("another p2p-node"), "{refused}");
-        drop(first);
-        assert!(DataDir::open(root.path()).is_ok());
+        let gone = std::thread::spawn(move || drop(first));
+        assert!(DataDir::open_within(root.path(), Duration::from_secs(30)).is_ok(), "it was about to end");
+        gone.join().unwrap();
     }
 
     #[test]

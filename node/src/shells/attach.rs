@@ -216,7 +216,9 @@ async fn type_in(session: &Session, bytes: &[u8], flow: &watch::Sender<Flow>) {
 }
 
 async fn write_all(terminal: &Terminal, mut bytes: &[u8]) {
-    while let (false, Ok(written)) = (bytes.is_empty(), terminal.write(bytes).await) {
+    while !bytes.is_empty()
+        && let Ok(written) = terminal.write(bytes).await
+    {
         bytes = &bytes[written..];
     }
 }

@@ -176,7 +176,9 @@ impl Pump<'_> {
             Ok(length) => match self.session.push(&chunk[..length]) {
                 Ok(()) => {
                     self.record(Happened::Output(chunk[..length].to_vec())).await;
-                    return self.pace.keep(length as u64).await;
+                    self.pace.keep(length as u64).await;
+                    // An echo leaves before it is looked whether more follows on it.
+                    return tokio::task::yield_now().await;
                 }
                 Err(error) => Some(error),
             },

@@ -28,6 +28,8 @@ const MAGIC: &[u8; 8] = b"p2pring1";
 const WRITTEN_AT: usize = 8;
 const LENGTH_AT: usize = 16;
 const REST_AT: usize = 24;
+/// What came last is read from memory: whoever follows close behind needs no look into the file.
+const RECENT_BYTES: usize = 4_096;
 /// Sizes that are remembered; beyond, the oldest is forgotten.
 const SIZES_MAX: usize = 128;
 
@@ -89,6 +91,8 @@ struct Head {
 pub struct Ring {
     file: File,
     written: u64,
+    // The last of it, at most [`RECENT_BYTES`].
+    recent: Vec<u8>,
     head: Head,
     follower: Follower,
 }
@@ -107,7 +111,7 @@ impl Ring {
             marks: VecDeque::from([Mark { at: 0, modes }]),
             sizes: VecDeque::from([Resize { at: 0, size }]),
         };
-        let ring = Self { file, written: 0, head, follower: Follower::default() };
+        let ring = Self { file, written: 0, recent: Vec::new(), head, follower: Follower::default() };
         ring.write_head()?;
         Ok(ring)
     }
@@ -125,7 +129,7 @@ impl Ring {
             .filter(|_| is_whole)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is no ring of a shell"))?;
         let follower = Follower::from(head.modes);
-        Ok(Self { file, written, head, follower })
+        Ok(Self { file, written, recent: Vec::new(), head, follower })
     }
 
     /// The descriptor that holds all of it.
@@ -159,6 +163,8 @@ impl Ring {
         // Last, so that it never counts what is not there.
         self.written = at;
         self.file.write_all_at(&self.written.to_le_bytes(), WRITTEN_AT as u64)?;
+        self.recent.clear();
+        self.recent.extend_from_slice(&bytes[bytes.len().saturating_sub(RECENT_BYTES)..]);
         self.follower.read(bytes);
         let modes = self.follower.modes();
         let is_far = self.head.marks.back().is_none_or(|mark| at - mark.at >= MARK_BYTES);
@@ -200,6 +206,10 @@ impl Ring {
         }
         let ahead = usize::try_from(self.written.saturating_sub(from)).unwrap_or(usize::MAX);
         let length = into.len().min(ahead);
+        if let Some(skip) = self.recent.len().checked_sub(ahead) {
+            into[..length].copy_from_slice(&self.recent[skip..skip + length]);
+            return Ok(Some(length));
+        }
         let (mut at, mut rest) = (from, &mut into[..length]);
         while !rest.is_empty() {
             let (place, room) = place(at);

@@ -1,8 +1,11 @@
-//! One process in a session of its own, forked from a thread of its own.
+//! One process that leads a session, or at least a group, from a thread that may wait for it.
 //!
 //! Who runs as another user gets that user's rights from the thread that forks, and a thread that gave up its
-//! rights is of no more use to anybody. Limits are set by prlimit(1), which then becomes the program: after the
-//! change of the user, so that no right is needed for it, and before the program's first step.
+//! rights is of no more use to anybody: one is made for it. What runs with the node's own rights is forked in the pool.
+//! To make a session in the child takes a copy of the node's memory, some milliseconds, and the node pays for every
+//! page that it touches afterwards; a group can be asked of the kernel without. So a session is made for what needs
+//! one: programs, which outlive the node, and shells. Limits are set by prlimit(1), which then becomes the program:
+//! after the change of the user, so that no right is needed for it, and before the program's first step.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessSession};
-use rustix::fs::fchown;
+use rustix::fs::{Mode, OFlags, fchown, open};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{
@@ -21,6 +24,7 @@ use rustix::thread::{
 use tokio::process::Command;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 use super::account::Account;
 use super::error::words;
@@ -36,6 +40,7 @@ pub(super) type Forked = (Box<dyn ChildWrapper>, Ends);
 pub(super) async fn fork(work: Work, directory: PathBuf) -> Result<Forked, RunError> {
     let (forked_tx, forked) = oneshot::channel();
     let runtime = Handle::current();
+    let is_pooled = other(&work).is_none();
     let forking = move || {
         let _runtime = runtime.enter();
         if let Err(Ok((mut child, _))) = forked_tx.send(forked_now(&work, &directory)) {
@@ -43,14 +48,18 @@ pub(super) async fn fork(work: Work, directory: PathBuf) -> Result<Forked, RunEr
             let _ = child.start_kill();
         }
     };
-    let thread = std::thread::Builder::new().name("run".into()).spawn(forking);
-    thread.map_err(|error| RunError::Failed(format!("no thread: {error}")))?;
+    if is_pooled {
+        drop(spawn_blocking(forking));
+    } else {
+        let thread = std::thread::Builder::new().name("run".into()).spawn(forking);
+        thread.map_err(|error| RunError::Failed(format!("no thread: {error}")))?;
+    }
     forked.await.unwrap_or_else(|_| Err(RunError::Failed("the thread that forks is gone".into())))
 }
 
 fn forked_now(work: &Work, directory: &Path) -> Result<Forked, RunError> {
     let streams = streams(work, directory)?;
-    if let Some(account) = work.account.as_ref().filter(|account| !account.is_own()) {
+    if let Some(account) = other(work) {
         become_user(account).map_err(|errno| match errno {
             Errno::PERM => RunError::Denied { user: account.name.clone() },
             errno => RunError::Failed(format!("as user {}: {errno}", account.name)),
@@ -70,12 +79,33 @@ fn forked_now(work: &Work, directory: &Path) -> Result<Forked, RunError> {
         }
         Theirs::Pipes([stdin, stdout, stderr], ends) => {
             command.stdin(stdin).stdout(stdout).stderr(stderr);
+            if is_grouped(work) {
+                command.process_group(0);
+                return Ok((Box::new(command.spawn().map_err(refused)?), ends));
+            }
             let mut wrapped = CommandWrap::from(command);
             wrapped.wrap(ProcessSession);
             // The wrapper would block a thread of the pool while others of the group live.
             Ok((wrapped.spawn().map_err(refused)?.into_inner(), ends))
         }
     }
+}
+
+/// Whom it runs as, if that is not the node's own user.
+fn other(work: &Work) -> Option<&Account> {
+    work.account.as_ref().filter(|account| !account.is_own())
+}
+
+/// Whether a group of its own is enough: it ends with the node and runs with the node's rights, and there is no
+/// terminal of the node's that it could open.
+fn is_grouped(work: &Work) -> bool {
+    let ends_with_node = matches!(work.id.kind, Kind::Exec | Kind::Job);
+    ends_with_node && other(work).is_none() && has_no_terminal()
+}
+
+fn has_no_terminal() -> bool {
+    let opened = open("/dev/tty", OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty());
+    matches!(opened, Err(Errno::NXIO))
 }
 
 enum Theirs {

@@ -1,4 +1,4 @@
-//! The runner without a service manager: each run is a child of this node that leads a session and its group.
+//! The runner without a service manager: each run is a child of this node that leads a group, most also a session.
 //!
 //! What leaves that group (a daemon that makes a session of its own) is not held. Memory is limited by its
 //! data segment, processes by those of its user; a share of the processors cannot be held without cgroups.

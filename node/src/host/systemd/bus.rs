@@ -40,7 +40,8 @@ impl Bus {
             let bus = "org.freedesktop.DBus";
             connection.call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "GetId", &()).await.is_ok()
         };
-        ping(&self.calls).await && ping(&self.signals).await
+        let (calls, signals) = tokio::join!(ping(&self.calls), ping(&self.signals));
+        calls && signals
     }
 
     /// A method of the manager. `what` is the verb and the unit, for the refusal.

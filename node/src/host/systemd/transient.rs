@@ -321,8 +321,7 @@ impl Systemd {
         let unit = name.unit()?;
         let bus = self.bus().await?;
         // Before the look, so that nothing is missed in between.
-        let mut signals = bus.unit_signals(&unit).await?;
-        let mut removal = bus.removal(&unit).await?;
+        let (mut signals, mut removal) = tokio::try_join!(bus.unit_signals(&unit), bus.removal(&unit))?;
         let what = format!("wait for {unit}");
         loop {
             if let Some(ended) = ended(&bus, &unit).await? {
@@ -409,9 +408,10 @@ impl Systemd {
 
 async fn running(bus: &Bus, name: TransientName) -> Running {
     let unit = name.to_string();
+    let (main_pid, group) = tokio::join!(bus.own(&unit, "MainPID"), bus.own(&unit, "ControlGroup"));
     Running {
-        main_pid: bus.own(&unit, "MainPID").await.filter(|pid| *pid != 0),
-        control_group: bus.own(&unit, "ControlGroup").await.filter(|path: &String| !path.is_empty()),
+        main_pid: main_pid.filter(|pid| *pid != 0),
+        control_group: group.filter(|path: &String| !path.is_empty()),
         name,
     }
 }
@@ -420,7 +420,7 @@ async fn running(bus: &Bus, name: TransientName) -> Running {
 async fn ended(bus: &Bus, unit: &UnitName) -> Result<Option<Ended>, SystemdError> {
     let text = async |property| bus.property::<String>(unit.as_str(), UNIT, property).await;
     let (Some(load), Some(active), Some(sub)) =
-        (text("LoadState").await, text("ActiveState").await, text("SubState").await)
+        tokio::join!(text("LoadState"), text("ActiveState"), text("SubState"))
     else {
         // No answer is no end.
         return if bus.answers().await {

@@ -116,6 +116,26 @@ async fn a_command_goes_with_its_leash_and_a_program_does_not() {
 }
 
 #[tokio::test]
+async fn what_runs_leads_its_group_and_a_program_its_session() {
+    for kind in [Kind::Exec, Kind::Job, Kind::Program] {
+        let line = "read -r stat < /proc/$$/stat; set -- $stat; echo $$ $5 $6";
+        let (_runs, running) = start(shell(kind, line, PIPES)).await;
+        let mut told = output(running.ends);
+        let mut text = Vec::new();
+        while !text.ends_with(b"\n") {
+            text.push(timeout(SOON, told.read_u8()).await.unwrap().unwrap());
+        }
+        let text = String::from_utf8(text).unwrap();
+        let [own, group, session] = text.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{text}") };
+        assert_eq!(own, group, "{kind:?}");
+        if kind == Kind::Program {
+            assert_eq!(own, session, "it outlives this node");
+        }
+        running.leash.release().await;
+    }
+}
+
+#[tokio::test]
 async fn a_terminal_has_its_size_controls_its_session_and_takes_interrupts() {
     // As a node has it: whoever ignores SIGINT itself hands that on, and is itself started so by some shells.
     let _handled = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).unwrap();
@@ -126,8 +146,8 @@ async fn a_terminal_has_its_size_controls_its_session_and_takes_interrupts() {
     let Ends::Terminal(master) = running.ends else { panic!("no terminal") };
     let mut typed = fs::File::from(master.try_clone().unwrap());
     let master = terminal(master);
-    says(&master, "31 97").await;
-    says(&master, "/dev/pts/").await;
+    // Both may come at once.
+    assert!(says(&master, "/dev/pts/").await.starts_with("31 97"));
     typed.write_all(b"hello\n").unwrap();
     says(&master, "got hello").await;
     typed.write_all(b"\x03").unwrap();
