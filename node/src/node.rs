@@ -10,6 +10,7 @@ mod keeping;
 mod settings;
 mod shells;
 mod signing;
+mod transfer;
 mod witness;
 mod works;
 
@@ -56,6 +57,7 @@ use crate::services::revocation::RevocationService;
 use crate::store::{Store, StoreWriter};
 use crate::transport::{self, Inbound, Routes, Transport};
 use p2p_shared::services;
+use p2p_shared::tls::Credentials;
 
 use bootstrap::Bootstrap;
 use handlers::Handlers;
@@ -117,7 +119,7 @@ impl Node {
         let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
 
         let guards = Guards::new(&settings, &store, &runtimes);
-        let registry = Registry::new(Arc::new(guards.gate(&revocations)));
+        let registry = Registry::new(Arc::new(guards.gate(&revocations, credentials)));
         let systemd = Systemd::new();
         let Works { programs, job, exec, shell } =
             parts.works((&settings, &store), (&guards, &systemd), &runtimes.main).await?;
@@ -146,6 +148,7 @@ impl Node {
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
             file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
+            transfer: transfer::service(&settings, &guards.fuse, (&transport, &membership), &runtimes.main),
             program: ProgramService::new(programs, guards.fuse.clone()),
             job,
             exec,
@@ -255,8 +258,9 @@ impl Guards {
         }
     }
 
-    fn gate(&self, revocations: &Arc<Revocations>) -> NodeGate {
-        NodeGate::new(self.fuse.clone(), Arc::clone(revocations), self.audit.clone())
+    fn gate(&self, revocations: &Arc<Revocations>, credentials: &Credentials) -> NodeGate {
+        let gate = NodeGate::new(self.fuse.clone(), Arc::clone(revocations), self.audit.clone());
+        gate.with_grants(credentials.trust(), credentials.identity().id)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod call;
 pub mod can_i;
 pub mod console;
+pub mod cp;
 pub mod exec;
 pub mod failure;
 pub mod first_run;
@@ -138,6 +139,8 @@ pub enum MeshCommand {
     Exec(Box<exec::ExecArgs>),
     /// Open a terminal on a node, or attach to one again
     Shell(Box<shell::ShellArgs>),
+    /// Copy files and trees from and to nodes, and between them
+    Cp(cp::CpArgs),
     /// Send a signal to a process
     Kill(kill::KillArgs),
     /// Say what started a process
@@ -265,6 +268,7 @@ impl MeshCommand {
             Self::Units(args) => args.acts(),
             Self::Call(args) => args.request()?.acts(),
             Self::Exec(args) => args.acts()?,
+            Self::Cp(args) => args.acts()?,
             Self::Shell(args) => args.acts()?,
             Self::Reboot(args) => !args.pace.dry_run,
         })
@@ -291,6 +295,7 @@ impl MeshCommand {
             Self::Logs(args) => logs::run(session, args, streams).await,
             Self::Call(args) => call::run(session, args, streams).await,
             Self::CanI(args) => can_i::run(session, args, streams).await,
+            Self::Cp(args) => cp::run(session, args, streams).await,
             Self::Kill(args) => kill::run(session, args, streams).await,
             Self::Why(args) => why::run(session, args, streams).await,
             Self::Label(args) => label::run(session, args, streams).await,
