@@ -12,7 +12,7 @@ use p2p_shared::grant;
 use p2p_shared::id::NodeId;
 use p2p_shared::rpc::registry::{Arguments, CallContext, Decision, Gate, Outcome, Proven, Ticket};
 use p2p_shared::rpc::service::MethodSpec;
-use p2p_shared::tls::{PeerIdentity, PeerKind, Trust, clean_text};
+use p2p_shared::tls::{PeerIdentity, PeerKind, Trust, clean_text, verify_token};
 
 use crate::audit::Audit;
 use crate::audit::record::{Asked, Ended};
@@ -31,12 +31,12 @@ pub struct NodeGate {
     fuse: Fuse,
     revocations: Arc<Revocations>,
     audit: Audit,
-    grants: Option<Grants>,
+    proofs: Option<Proofs>,
 }
 
 /// By what grants are judged.
 #[derive(Clone, Debug)]
-struct Grants {
+struct Proofs {
     trust: Arc<Trust>,
     own: NodeId,
 }
@@ -44,19 +44,19 @@ struct Grants {
 impl NodeGate {
     /// A gate of these.
     pub const fn new(fuse: Fuse, revocations: Arc<Revocations>, audit: Audit) -> Self {
-        Self { fuse, revocations, audit, grants: None }
+        Self { fuse, revocations, audit, proofs: None }
     }
 
     /// The same, which believes grants of operators whom `trust` believes, if they are good at `own`.
     #[must_use]
-    pub fn with_grants(self, trust: Arc<Trust>, own: NodeId) -> Self {
-        Self { grants: Some(Grants { trust, own }), ..self }
+    pub fn with_proofs(self, trust: Arc<Trust>, own: NodeId) -> Self {
+        Self { proofs: Some(Proofs { trust, own }), ..self }
     }
 }
 
-impl Grants {
+impl Proofs {
     /// The operator whose grant another node came with.
-    fn judge(
+    fn grant(
         &self,
         method: &'static MethodSpec,
         caller: &Caller,
@@ -83,6 +83,20 @@ impl Grants {
     }
 }
 
+impl Proofs {
+    /// The operator whose token somebody passed on.
+    fn token(&self, method: &'static MethodSpec, token: &[u8]) -> Result<Proven, RpcError> {
+        let refused = |why: String| RpcError::unauthenticated(format!("{}: {why}", method.name));
+        let token = str::from_utf8(token).map_err(|error| refused(error.to_string()))?;
+        let holder =
+            verify_token(&self.trust, token, clock::wall()).map_err(|error| refused(error.to_string()))?;
+        let PeerIdentity { id, name, kind: PeerKind::Operator(role), .. } = holder.operator else {
+            return Err(refused("no operator signed it".into()));
+        };
+        Ok(Proven { caller: Caller::Operator { id, name, role }, until: holder.until })
+    }
+}
+
 impl Gate for NodeGate {
     fn prove(
         &self,
@@ -92,11 +106,14 @@ impl Gate for NodeGate {
         arguments: Arguments<'_>,
     ) -> Result<Proven, RpcError> {
         let unknown = || RpcError::unauthenticated("this node cannot verify that kind of proof");
-        let Proof::Grant(grant) = proof else { return Err(unknown()) };
-        let grants = self.grants.as_ref().ok_or_else(unknown)?;
-        let proven = grants.judge(method, &context.caller, grant, arguments)?;
+        let proofs = self.proofs.as_ref().ok_or_else(unknown)?;
+        let (kind, proven) = match proof {
+            Proof::Grant(grant) => ("grant", proofs.grant(method, &context.caller, grant, arguments)?),
+            Proof::Token(token) => ("token", proofs.token(method, token)?),
+            Proof::Connection | Proof::SignedRequest(_) => return Err(unknown()),
+        };
         let (holder, caller, request) = (&context.caller, &proven.caller, context.request_id);
-        tracing::info!(method = method.name, %holder, %caller, %request, "asked under a grant");
+        tracing::debug!(method = method.name, %holder, %caller, %request, "asked under a {kind}");
         Ok(proven)
     }
 

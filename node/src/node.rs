@@ -4,6 +4,7 @@
 //! and holds no handle to anything above it.
 
 mod bootstrap;
+mod face;
 mod handlers;
 mod jobs;
 mod keeping;
@@ -15,7 +16,7 @@ mod witness;
 mod works;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -84,6 +85,8 @@ pub struct Node {
     labels: LabelKeeper,
     sampler: Sampler,
     guards: Guards,
+    /// Its certificate, its database and where that lies.
+    own: (Arc<Credentials>, Store, PathBuf),
     ending: Ending,
 }
 
@@ -161,9 +164,10 @@ impl Node {
             membership: inbound_membership,
         });
         let findings = Findings { found, told, own };
+        let own = (Arc::clone(credentials), store.clone(), data.clone());
         parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
-        Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, ending })
+        Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, own, ending })
     }
 
     /// Where the mesh reaches it.
@@ -260,7 +264,7 @@ impl Guards {
 
     fn gate(&self, revocations: &Arc<Revocations>, credentials: &Credentials) -> NodeGate {
         let gate = NodeGate::new(self.fuse.clone(), Arc::clone(revocations), self.audit.clone());
-        gate.with_grants(credentials.trust(), credentials.identity().id)
+        gate.with_proofs(credentials.trust(), credentials.identity().id)
     }
 }
 

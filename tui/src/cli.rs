@@ -26,7 +26,8 @@ pub mod ps;
 pub mod reboot;
 pub mod session;
 pub mod shell;
-pub mod top;
+pub mod token;
+mod top;
 pub mod units;
 pub mod why;
 
@@ -88,6 +89,8 @@ pub enum Command {
     Mesh(MeshCommand),
     /// Put the bundle that `ca.sh bundle operator NAME` made in place
     Import(import::ImportArgs),
+    /// Print a token for the HTTP face, which every node takes for a short time
+    Token(token::TokenArgs),
     /// Print the completions of a shell
     Completions {
         /// Which shell
@@ -227,6 +230,7 @@ async fn dispatch(
     match command {
         Command::Completions { shell, program } => completions(*shell, program, streams),
         Command::Import(args) => import::run(args, &options.entrance, surroundings, streams),
+        Command::Token(args) => token::run(args, &options.entrance, surroundings, streams),
         Command::Manuals { directory } => write_manuals(directory),
         Command::Mesh(command) => {
             let is_readonly = options.readonly || surroundings.console_file()?.readonly;

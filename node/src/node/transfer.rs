@@ -12,7 +12,7 @@ use crate::services::transfer::TransferService;
 use crate::transport::Transport;
 
 /// The members, by name.
-struct Known(MembershipHandle);
+pub(super) struct Known(pub(super) MembershipHandle);
 
 impl Resolve for Known {
     async fn resolve(&self, name: &NodeName) -> Option<Target> {
