@@ -280,10 +280,14 @@ impl Auth {
     fn scraper(&self, token: &str, now: UnixMillis) -> Result<Identified, RpcError> {
         let digest = Digest::of(token);
         let users = self.0.users.now();
-        let mut tokens = users.users.iter().flat_map(|user| user.tokens.iter().map(move |token| (user, token)));
+        let mut tokens =
+            users.users.iter().flat_map(|user| user.tokens.iter().map(move |token| (user, token)));
         let found = tokens.find(|(_, long)| long.hash == digest && now < long.ends);
         let (user, long) = found.ok_or_else(refused)?;
-        Ok(Identified { caller: Caller::User { name: user.name.clone(), role: Role::Viewer }, until: long.ends })
+        Ok(Identified {
+            caller: Caller::User { name: user.name.clone(), role: Role::Viewer },
+            until: long.ends,
+        })
     }
 
     fn attempt(&self, names: &[String]) -> Result<(), RpcError> {
@@ -312,9 +316,8 @@ impl Auth {
             let changes = changes.map_err(|error| error.to_string())?;
             store.put_sessions(changes).map_err(|error| error.to_string())
         });
-        let failed = |error: String| {
-            RpcError::new(Code::Unavailable, format!("the session cannot be kept: {error}"))
-        };
+        let failed =
+            |error: String| RpcError::new(Code::Unavailable, format!("the session cannot be kept: {error}"));
         written.await.map_err(|error| failed(error.to_string()))?.map_err(failed)
     }
 }

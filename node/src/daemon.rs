@@ -55,7 +55,8 @@ impl Start for Daemon {
         let listener = http::bind(config.http_address, &config.certs, Limits::default())?;
         let settings = settings(&config, credentials);
         let node = Node::start(settings, runtimes.clone()).await?;
-        let parts = node.http_parts(config.auth_secret.as_ref().map(Secret::expose), config.token_lifetime)?;
+        let parts =
+            node.http_parts(config.auth_secret.as_ref().map(Secret::expose), config.token_lifetime)?;
         abilities::log(&Rights::own(&Roots::default()));
         let listening = Listening {
             name: node.name().clone(),

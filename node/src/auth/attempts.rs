@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn a_flood_of_names_is_bounded() {
         let mut attempts = Attempts::default();
-        let taken = (0..10_000).filter(|n| attempts.take(&names(&[&n.to_string()]), Millis(0)).is_ok()).count();
+        let taken =
+            (0..10_000).filter(|n| attempts.take(&names(&[&n.to_string()]), Millis(0)).is_ok()).count();
         assert_eq!((taken, attempts.full_at.len()), (NAMES_MAX, NAMES_MAX));
         assert_eq!(attempts.take(&names(&["late"]), Millis(12_001)), Ok(()), "the old ones mean nothing now");
     }

@@ -36,8 +36,7 @@ fn matches(password: &str, phc: &str) -> bool {
 }
 
 /// The hash of no password: what users who do not exist are compared with.
-static NOBODY: LazyLock<String> =
-    LazyLock::new(|| hash(&super::secret::new("")).unwrap_or_default());
+static NOBODY: LazyLock<String> = LazyLock::new(|| hash(&super::secret::new("")).unwrap_or_default());
 
 /// Compares passwords, so many at a time.
 #[derive(Clone, Debug)]
@@ -58,11 +57,7 @@ impl Passwords {
     ///
     /// # Errors
     /// `rate_limited` if too many wait already.
-    pub async fn is_right(
-        &self,
-        password: Zeroizing<String>,
-        phc: Option<String>,
-    ) -> Result<bool, RpcError> {
+    pub async fn is_right(&self, password: Zeroizing<String>, phc: Option<String>) -> Result<bool, RpcError> {
         let crowded =
             || RpcError::new(Code::RateLimited, "too many logins at this moment: try again in a few seconds");
         let _place = self.places.try_acquire().map_err(|_| crowded())?;

@@ -161,7 +161,10 @@ mod tests {
         let second = sessions.refresh(&first, NOW).unwrap();
         assert_eq!((second.id.as_str(), second.user.as_str()), (id.as_str(), "ann"));
         let third = sessions.refresh(&second.token, NOW).unwrap();
-        assert_eq!(sessions.refresh(&first, NOW).unwrap_err(), Unusable::Reused(Box::new((id.clone(), None))));
+        assert_eq!(
+            sessions.refresh(&first, NOW).unwrap_err(),
+            Unusable::Reused(Box::new((id.clone(), None)))
+        );
         assert_eq!(sessions.refresh(&third.token, NOW).unwrap_err(), Unusable::Unknown);
         assert!(sessions.get(&id, NOW).is_none());
     }
@@ -170,7 +173,9 @@ mod tests {
     fn a_guess_with_the_right_id_ends_nothing() {
         let mut sessions = Sessions::default();
         let (id, token, _) = sessions.begin("ann", NOW);
-        for guess in [new_token(&id), format!("p2pr_{id}_"), format!("p2pr_{id}"), String::new(), "p2pr__".into()] {
+        for guess in
+            [new_token(&id), format!("p2pr_{id}_"), format!("p2pr_{id}"), String::new(), "p2pr__".into()]
+        {
             assert_eq!(sessions.refresh(&guess, NOW).unwrap_err(), Unusable::Unknown, "{guess}");
         }
         assert!(sessions.refresh(&token, NOW).is_ok());

@@ -155,7 +155,9 @@ fn an_operators_token_is_good_until_the_key_is_revoked_also_when_it_was_seen_bef
     let operator = Credentials::load_operator(&issued.directory, clock::wall(), nobody).unwrap();
     let token = mint_token(&operator, clock::wall(), TOKEN_LIFE_MAX).unwrap();
     let identified = auth.identify(&token).unwrap();
-    assert!(matches!(&identified.caller, Caller::Operator { role: Role::Admin, name, .. } if name.as_str() == "olga"));
+    assert!(
+        matches!(&identified.caller, Caller::Operator { role: Role::Admin, name, .. } if name.as_str() == "olga")
+    );
     assert_eq!(auth.identify(&token).unwrap(), identified);
     let trust = world.node.trust();
     trust.replace_revoked([operator.identity().id].into_iter().collect());

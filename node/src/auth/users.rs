@@ -219,7 +219,13 @@ mod tests {
     use super::*;
 
     fn user(name: &str) -> User {
-        User { name: name.to_owned(), role: Role::Viewer, password: None, changed: UnixMillis(1), tokens: vec![] }
+        User {
+            name: name.to_owned(),
+            role: Role::Viewer,
+            password: None,
+            changed: UnixMillis(1),
+            tokens: vec![],
+        }
     }
 
     fn add(data: &Path, name: &str) {

@@ -15,10 +15,10 @@ use zeroize::Zeroizing;
 
 use super::audit::configured;
 use super::{CliError, output};
+use crate::auth::LONG_PREFIX;
 use crate::auth::password::{self, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 use crate::auth::secret::{self, Digest};
 use crate::auth::users::{LongToken, TOKENS_MAX, USERS_MAX, User, Users, UsersError, check_name};
-use crate::auth::LONG_PREFIX;
 use crate::clock;
 
 const EXPLANATION: &str = "\
@@ -189,7 +189,8 @@ fn remove(data: &Path, name: &str) -> anyhow::Result<()> {
 fn token(data: &Path, name: &str, (role, days): (Role, u64)) -> anyhow::Result<()> {
     checked(name)?;
     if role != Role::Viewer {
-        let message = "a long-lived token only reads: --role viewer; who may more logs in, or has a certificate";
+        let message =
+            "a long-lived token only reads: --role viewer; who may more logs in, or has a certificate";
         return Err(CliError::new(Exit::Usage, message).into());
     }
     let now = clock::wall();
@@ -213,7 +214,9 @@ fn token(data: &Path, name: &str, (role, days): (Role, u64)) -> anyhow::Result<(
         user.tokens.push(long);
         Ok(())
     })?;
-    super::complain(&format!("token {id} of {name} reads at this node for {days} days; it is shown only now"));
+    super::complain(&format!(
+        "token {id} of {name} reads at this node for {days} days; it is shown only now"
+    ));
     printed(&format!("{text}\n"))
 }
 
@@ -266,8 +269,9 @@ fn new_password(name: &str) -> anyhow::Result<String> {
         Zeroizing::new(line.trim_end_matches(['\n', '\r']).to_owned())
     };
     if password.chars().count() < PASSWORD_CHARS_MIN || password.len() > PASSWORD_BYTES_MAX {
-        let message =
-            format!("a password has at least {PASSWORD_CHARS_MIN} characters, and at most {PASSWORD_BYTES_MAX} bytes");
+        let message = format!(
+            "a password has at least {PASSWORD_CHARS_MIN} characters, and at most {PASSWORD_BYTES_MAX} bytes"
+        );
         return Err(CliError::new(Exit::Data, message).into());
     }
     password::hash(&password).map_err(failed)

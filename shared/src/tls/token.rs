@@ -114,11 +114,8 @@ pub fn verify_token(trust: &Trust, token: &str, now: UnixMillis) -> Result<Token
     }
     let header = jsonwebtoken::decode_header(token).map_err(malformed)?;
     let chain = header.x5c_der().map_err(malformed)?.unwrap_or_default();
-    let expected = Header {
-        typ: Some(TYPE.to_owned()),
-        x5c: header.x5c.clone(),
-        ..Header::new(Algorithm::EdDSA)
-    };
+    let expected =
+        Header { typ: Some(TYPE.to_owned()), x5c: header.x5c.clone(), ..Header::new(Algorithm::EdDSA) };
     if header != expected || chain.is_empty() || chain.len() > CHAIN_MAX {
         return Err(malformed("its header is not exactly alg, typ and x5c, as ours have them"));
     }
@@ -130,7 +127,8 @@ pub fn verify_token(trust: &Trust, token: &str, now: UnixMillis) -> Result<Token
         return Err(TokenError::NotAnOperator);
     }
     let key = DecodingKey::from_ed_der(&profile::public_key(&leaf)?);
-    let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation()).map_err(|_| TokenError::Signature)?.claims;
+    let claims =
+        jsonwebtoken::decode::<Claims>(token, &key, &validation()).map_err(|_| TokenError::Signature)?.claims;
     judge(&claims, &operator, now)
 }
 
@@ -213,7 +211,8 @@ mod tests {
     fn a_token_ends_and_does_not_begin_before_its_time() {
         let ca = TestCa::new();
         let token = mint_token(&operator(&ca), NOW, Millis::from_secs(60)).unwrap();
-        let at = |millis: i64| verify_token(&ca.trust(), &token, UnixMillis(NOW.0.saturating_add_signed(millis)));
+        let at =
+            |millis: i64| verify_token(&ca.trust(), &token, UnixMillis(NOW.0.saturating_add_signed(millis)));
         assert!(at(59_000 - 1_000).is_ok());
         assert!(matches!(at(60_000), Err(TokenError::Ended(_))));
         assert!(at(-29_000).is_ok(), "clocks differ a little");

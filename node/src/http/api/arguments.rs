@@ -130,8 +130,15 @@ mod tests {
     #[test]
     fn a_query_becomes_what_the_method_takes() {
         assert_eq!(query("process.list", ""), Ok(json!({})));
-        assert_eq!(query("process.list", "filter=cpu%3E50+and+name%3Dx"), Ok(json!({"filter": "cpu>50 and name=x"})));
-        assert_eq!(query("process.list", "filter=7"), Ok(json!({"filter": "7"})), "a text that looks like a number");
+        assert_eq!(
+            query("process.list", "filter=cpu%3E50+and+name%3Dx"),
+            Ok(json!({"filter": "cpu>50 and name=x"}))
+        );
+        assert_eq!(
+            query("process.list", "filter=7"),
+            Ok(json!({"filter": "7"})),
+            "a text that looks like a number"
+        );
         assert_eq!(
             query("process.inspect", "boot_id=b&pid=7&start_ticks=9"),
             Ok(json!({"boot_id": "b", "pid": 7, "start_ticks": 9}))

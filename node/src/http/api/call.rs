@@ -140,7 +140,8 @@ fn json(method: &'static MethodSpec) -> MethodRef<'static> {
 }
 
 fn request(bearer: &Bearer, asked: &Asked, io: Option<Io>) -> Result<Request, RpcError> {
-    let args = serde_json::to_vec(&asked.arguments).map_err(|error| RpcError::bad_request(error.to_string()))?;
+    let args =
+        serde_json::to_vec(&asked.arguments).map_err(|error| RpcError::bad_request(error.to_string()))?;
     let context = CallContext {
         caller: bearer.who.caller.clone(),
         caller_until: Some(bearer.who.until),

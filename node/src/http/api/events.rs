@@ -33,6 +33,7 @@ pub(super) fn respond(items: Items) -> Response {
 
 fn failed(error: &RpcError) -> Event {
     let status = error.code.http_status();
-    let document = json!({ "code": error.code, "status": status, "detail": error.message, "node": error.node });
+    let document =
+        json!({ "code": error.code, "status": status, "detail": error.message, "node": error.node });
     Event::default().event("error").data(document.to_string())
 }

@@ -4,8 +4,8 @@
 //! its permission, its policy and its record; a client that goes away ends the command.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
 use futures::StreamExt;
 use p2p_shared::error::RpcError;
 use p2p_shared::rpc::codec::{self, Encoding};
@@ -56,7 +56,9 @@ pub(super) async fn post(
     let Execute { command, timeout } = body(execute)?;
     let timeout = timeout.unwrap_or(TIMEOUT_DEFAULT_S);
     if !(1..=TIMEOUT_MAX_S).contains(&timeout) {
-        return Err(RpcError::bad_request(format!("timeout is 1 to {TIMEOUT_MAX_S} seconds, not {timeout}")).into());
+        return Err(
+            RpcError::bad_request(format!("timeout is 1 to {TIMEOUT_MAX_S} seconds, not {timeout}")).into()
+        );
     }
     let request = ExecRequest {
         command: CommandLine::Shell { line: command },
@@ -66,7 +68,8 @@ pub(super) async fn post(
         timeout_ms: Some(timeout * 1_000),
         output_bytes_max: Some(OUTPUT_BYTES_MAX),
     };
-    let arguments = serde_json::to_value(run::Args { request }).map_err(|error| RpcError::internal(error.to_string()))?;
+    let arguments =
+        serde_json::to_value(run::Args { request }).map_err(|error| RpcError::internal(error.to_string()))?;
     let asked = Asked { node: Where::Here, method: &run::METHOD, arguments };
     let mut items = api.watch(&bearer, asked).await?;
     let (mut out, mut err, mut executed) = (Vec::new(), Vec::new(), Executed::default());

@@ -123,7 +123,13 @@ pub(super) async fn post(
         let lines: Vec<u8> = names.into_iter().flat_map(|node| Line::Meant { node }.to_bytes()).collect();
         return Ok(lines_of(lines.into()));
     }
-    let asked = |node: &NodeName| Ok(Asked { node: api.place(node.as_str())?, method, arguments: Value::Object(order.arguments.clone()) });
+    let asked = |node: &NodeName| {
+        Ok(Asked {
+            node: api.place(node.as_str())?,
+            method,
+            arguments: Value::Object(order.arguments.clone()),
+        })
+    };
     let all = names.iter().map(asked).collect::<Result<Vec<_>, RpcError>>()?;
     let (lines, received) = mpsc::channel(names.len() + 1);
     let run: BoxFuture<'static, _> = Box::pin(run(api, bearer, (names, all), plan, lines));

@@ -82,7 +82,8 @@ fn problem() -> Value {
 
 /// What may come instead of the answer, by status.
 fn problems(statuses: &[(u16, &str)]) -> Map<String, Value> {
-    let content = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
+    let content =
+        json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
     statuses
         .iter()
         .map(|(status, why)| (status.to_string(), json!({ "description": why, "content": content })))
@@ -137,7 +138,8 @@ fn operation(method: &MethodSpec) -> Value {
         }),
     };
     if method.verb == Verb::Post {
-        operation.insert("requestBody".into(), json!({ "content": { "application/json": { "schema": args } } }));
+        operation
+            .insert("requestBody".into(), json!({ "content": { "application/json": { "schema": args } } }));
     } else {
         let required = args.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
         let properties = args.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -170,7 +172,8 @@ fn described(method: &MethodSpec, id: &str) -> Map<String, Value> {
 
 fn fleet_operation(method: &MethodSpec) -> Value {
     let mut operation = described(method, &format!("fleet.{}", method.name));
-    let body = json!({ "required": true, "content": { "application/json": { "schema": schema::<Order>() } } });
+    let body =
+        json!({ "required": true, "content": { "application/json": { "schema": schema::<Order>() } } });
     operation.insert("requestBody".into(), body);
     let good = json!({
         "description": "Lines of JSON: one a target as it ends, with `node`, `outcome`, and `result` or `error`; \
@@ -184,7 +187,8 @@ fn fleet_operation(method: &MethodSpec) -> Value {
 fn own_paths() -> Map<String, Value> {
     let json_of = |schema: Value| json!({ "application/json": { "schema": schema } });
     let body_of = |schema: Value| json!({ "required": true, "content": json_of(schema) });
-    let good = |what: &str, schema: Value| responses(json!({ "description": what, "content": json_of(schema) }));
+    let good =
+        |what: &str, schema: Value| responses(json!({ "description": what, "content": json_of(schema) }));
     let tokens = good("Tokens.", schema::<Tokens>());
     let mut ended = problems(&OF_EVERY_CALL);
     ended.insert("204".to_owned(), json!({ "description": "The session has ended, if there was one." }));
