@@ -12,6 +12,7 @@ mod manuals;
 mod output;
 mod passphrase;
 mod run;
+mod user;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -56,6 +57,8 @@ pub enum Command {
     Ca(ca::CaArgs),
     /// Puts the bundle that `ca.sh bundle node NAME` made in place.
     Import(import::ImportArgs),
+    /// Says who may log in to this node's HTTP face.
+    User(user::UserArgs),
     /// Looks at the audit record: who did what on this machine.
     Audit(audit::AuditArgs),
     /// Checks, shows or explains the configuration.
@@ -90,6 +93,7 @@ fn dispatch<S: Start>(cli: Cli, start: S) -> Exit {
         Command::Run(args) => run::run(args, start),
         Command::Ca(args) => ended(ca::run(args)),
         Command::Import(args) => ended(import::run(&args)),
+        Command::User(args) => ended(user::run(args)),
         Command::Audit(args) => ended(audit::run(args)),
         Command::Config(args) => config::run(args),
         Command::Doctor(args) => doctor::run(args),

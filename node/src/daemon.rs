@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use p2p_shared::config::Secret;
 use p2p_shared::error::Exit;
 use p2p_shared::services::node::{Label, MemberState, NodeInfo, NodeStats};
 use p2p_shared::tls::{Credentials, REVOKED_BYTES_MAX, REVOKED_FILE};
@@ -54,6 +55,8 @@ impl Start for Daemon {
         let listener = http::bind(config.http_address, &config.certs, Limits::default())?;
         let settings = settings(&config, credentials);
         let node = Node::start(settings, runtimes.clone()).await?;
+        let parts =
+            node.http_parts(config.auth_secret.as_ref().map(Secret::expose), config.token_lifetime)?;
         abilities::log(&Rights::own(&Roots::default()));
         let listening = Listening {
             name: node.name().clone(),
@@ -66,7 +69,7 @@ impl Start for Daemon {
         // Set once: the only start of this portrait is this one.
         let _ = portrait.http.set(listener.address());
         let tasks = TaskTracker::new();
-        let router = http::router(Arc::new(PortraitStatus(portrait)), hosts(&node, &config));
+        let router = http::router(Arc::new(PortraitStatus(portrait)), hosts(&node, &config), parts);
         let face = listener.serve(router, &tasks)?;
         Ok(Running { node, face, listening, certs: config.certs, tasks, main: runtimes.main })
     }

@@ -6,14 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2p_shared::access::Role;
+use p2p_shared::access::{Caller, Proof, Role};
 use p2p_shared::error::{Code, RpcError};
-use p2p_shared::rpc::registry::{Arguments, CallContext, Decision, Gate, Outcome, Ticket};
+use p2p_shared::grant;
+use p2p_shared::id::NodeId;
+use p2p_shared::rpc::registry::{Arguments, CallContext, Decision, Gate, Outcome, Proven, Ticket};
 use p2p_shared::rpc::service::MethodSpec;
-use p2p_shared::tls::clean_text;
+use p2p_shared::tls::{PeerIdentity, PeerKind, Trust, clean_text, verify_token};
 
 use crate::audit::Audit;
 use crate::audit::record::{Asked, Ended};
+use crate::clock;
 use crate::membership::revoked::Revocations;
 use crate::policy::Fuse;
 
@@ -28,16 +31,92 @@ pub struct NodeGate {
     fuse: Fuse,
     revocations: Arc<Revocations>,
     audit: Audit,
+    proofs: Option<Proofs>,
+}
+
+/// By what grants are judged.
+#[derive(Clone, Debug)]
+struct Proofs {
+    trust: Arc<Trust>,
+    own: NodeId,
 }
 
 impl NodeGate {
     /// A gate of these.
     pub const fn new(fuse: Fuse, revocations: Arc<Revocations>, audit: Audit) -> Self {
-        Self { fuse, revocations, audit }
+        Self { fuse, revocations, audit, proofs: None }
+    }
+
+    /// The same, which believes grants of operators whom `trust` believes, if they are good at `own`.
+    #[must_use]
+    pub fn with_proofs(self, trust: Arc<Trust>, own: NodeId) -> Self {
+        Self { proofs: Some(Proofs { trust, own }), ..self }
+    }
+}
+
+impl Proofs {
+    /// The operator whose grant another node came with.
+    fn grant(
+        &self,
+        method: &'static MethodSpec,
+        caller: &Caller,
+        grant: &[u8],
+        arguments: Arguments<'_>,
+    ) -> Result<Proven, RpcError> {
+        let refused = |why: String| RpcError::unauthenticated(format!("{}: {why}", method.name));
+        let Caller::Node { id, .. } = caller else {
+            return Err(refused("a grant is for a node that asks".into()));
+        };
+        let arguments = (method.describe)(arguments.bytes, arguments.encoding)?;
+        let asked = grant::Asked {
+            holder: *id,
+            target: self.own,
+            method: method.name,
+            arguments: &arguments,
+            now: clock::wall(),
+        };
+        let signer = grant::verify(&self.trust, grant, &asked).map_err(|error| refused(error.to_string()))?;
+        let PeerIdentity { id, name, kind: PeerKind::Operator(role), not_after, .. } = signer else {
+            return Err(refused("no operator granted it".into()));
+        };
+        Ok(Proven { caller: Caller::Operator { id, name, role }, until: not_after })
+    }
+}
+
+impl Proofs {
+    /// The operator whose token somebody passed on.
+    fn token(&self, method: &'static MethodSpec, token: &[u8]) -> Result<Proven, RpcError> {
+        let refused = |why: String| RpcError::unauthenticated(format!("{}: {why}", method.name));
+        let token = str::from_utf8(token).map_err(|error| refused(error.to_string()))?;
+        let holder =
+            verify_token(&self.trust, token, clock::wall()).map_err(|error| refused(error.to_string()))?;
+        let PeerIdentity { id, name, kind: PeerKind::Operator(role), .. } = holder.operator else {
+            return Err(refused("no operator signed it".into()));
+        };
+        Ok(Proven { caller: Caller::Operator { id, name, role }, until: holder.until })
     }
 }
 
 impl Gate for NodeGate {
+    fn prove(
+        &self,
+        method: &'static MethodSpec,
+        context: &CallContext,
+        proof: &Proof,
+        arguments: Arguments<'_>,
+    ) -> Result<Proven, RpcError> {
+        let unknown = || RpcError::unauthenticated("this node cannot verify that kind of proof");
+        let proofs = self.proofs.as_ref().ok_or_else(unknown)?;
+        let (kind, proven) = match proof {
+            Proof::Grant(grant) => ("grant", proofs.grant(method, &context.caller, grant, arguments)?),
+            Proof::Token(token) => ("token", proofs.token(method, token)?),
+            Proof::Connection | Proof::SignedRequest(_) => return Err(unknown()),
+        };
+        let (holder, caller, request) = (&context.caller, &proven.caller, context.request_id);
+        tracing::debug!(method = method.name, %holder, %caller, %request, "asked under a {kind}");
+        Ok(proven)
+    }
+
     fn before<'a>(
         &'a self,
         method: &'static MethodSpec,

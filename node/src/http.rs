@@ -2,9 +2,10 @@
 //!
 //! Requests enter from anybody who can reach the port; what the node says of itself enters through
 //! [`Status`]. Answers leave as JSON, failures as RFC 9457 problems. On any address that is not loopback it
-//! speaks TLS 1.3 alone. It knows no mesh, no store and no service.
+//! speaks TLS 1.3 alone. It knows no store, and services only by their definitions.
 
 mod admission;
+mod api;
 mod body;
 mod guard;
 mod hosts;
@@ -29,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::program::StartError;
 
 pub use admission::{Admission, Limits};
+pub use api::Parts;
 pub use hosts::Hosts;
 pub use problem::Problem;
 pub use status::Status;
@@ -63,8 +65,8 @@ pub struct Face {
 }
 
 /// The routes that every node has, behind the guard.
-pub fn router(status: Arc<dyn Status>, hosts: Hosts) -> Router {
-    guard::around(status::routes(status), hosts)
+pub fn router(status: Arc<dyn Status>, hosts: Hosts, parts: Parts) -> Router {
+    guard::around(status::routes(status).merge(api::routes(parts)), hosts)
 }
 
 /// Binds `address`; on any but a loopback address with `http.crt` and `http.key` of `certs`.

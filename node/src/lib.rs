@@ -3,6 +3,7 @@
 //! See README for the map. Only `host` touches the operating system, only `transport` a socket of the mesh.
 
 pub mod audit;
+pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -4,17 +4,19 @@
 //! and holds no handle to anything above it.
 
 mod bootstrap;
+mod face;
 mod handlers;
 mod jobs;
 mod keeping;
 mod settings;
 mod shells;
 mod signing;
+mod transfer;
 mod witness;
 mod works;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -56,6 +58,7 @@ use crate::services::revocation::RevocationService;
 use crate::store::{Store, StoreWriter};
 use crate::transport::{self, Inbound, Routes, Transport};
 use p2p_shared::services;
+use p2p_shared::tls::Credentials;
 
 use bootstrap::Bootstrap;
 use handlers::Handlers;
@@ -82,6 +85,8 @@ pub struct Node {
     labels: LabelKeeper,
     sampler: Sampler,
     guards: Guards,
+    /// Its certificate, its database and where that lies.
+    own: (Arc<Credentials>, Store, PathBuf),
     ending: Ending,
 }
 
@@ -117,7 +122,7 @@ impl Node {
         let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
 
         let guards = Guards::new(&settings, &store, &runtimes);
-        let registry = Registry::new(Arc::new(guards.gate(&revocations)));
+        let registry = Registry::new(Arc::new(guards.gate(&revocations, credentials)));
         let systemd = Systemd::new();
         let Works { programs, job, exec, shell } =
             parts.works((&settings, &store), (&guards, &systemd), &runtimes.main).await?;
@@ -146,6 +151,7 @@ impl Node {
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
             file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
+            transfer: transfer::service(&settings, &guards.fuse, (&transport, &membership), &runtimes.main),
             program: ProgramService::new(programs, guards.fuse.clone()),
             job,
             exec,
@@ -158,9 +164,10 @@ impl Node {
             membership: inbound_membership,
         });
         let findings = Findings { found, told, own };
+        let own = (Arc::clone(credentials), store.clone(), data.clone());
         parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
-        Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, ending })
+        Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, own, ending })
     }
 
     /// Where the mesh reaches it.
@@ -255,8 +262,9 @@ impl Guards {
         }
     }
 
-    fn gate(&self, revocations: &Arc<Revocations>) -> NodeGate {
-        NodeGate::new(self.fuse.clone(), Arc::clone(revocations), self.audit.clone())
+    fn gate(&self, revocations: &Arc<Revocations>, credentials: &Credentials) -> NodeGate {
+        let gate = NodeGate::new(self.fuse.clone(), Arc::clone(revocations), self.audit.clone());
+        gate.with_proofs(credentials.trust(), credentials.identity().id)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod program;
 pub mod revocation;
 mod routing;
 pub mod shell;
+pub mod transfer;
 pub mod unit;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What two processes of P2P Admin must agree on: identities, the wire, the service contracts.
 //!
 //! Data enters as bytes from a peer (`rpc::frame`, `rpc::codec`, `tls`) and leaves as typed values, or
-//! the other way round. Nothing here touches the operating system's processes, files of a host, or a
-//! terminal: that is the node's and the console's.
+//! the other way round. Nothing here touches the operating system's processes or a terminal: that is the
+//! node's and the console's. Of files only `transfer` knows, whose two sides are a node or a console alike.
 #![warn(missing_docs)]
 
 pub mod access;
@@ -11,6 +11,7 @@ pub mod counters;
 pub mod error;
 pub mod fanout;
 pub mod glob;
+pub mod grant;
 pub mod id;
 pub mod mesh;
 pub mod rng;
@@ -19,4 +20,5 @@ pub mod selector;
 pub mod services;
 pub mod time;
 pub mod tls;
+pub mod transfer;
 pub mod witness;

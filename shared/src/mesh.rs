@@ -13,4 +13,4 @@ mod pool;
 pub mod runtime;
 pub mod stream;
 
-pub use pool::{Dial, Mesh, NodeHandle, Resolve, Target};
+pub use pool::{Dial, Mesh, NodeHandle, Resolve, Target, new_request_id};

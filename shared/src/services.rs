@@ -20,6 +20,7 @@ pub mod process;
 pub mod program;
 pub mod revocation;
 pub mod shell;
+pub mod transfer;
 pub mod unit;
 
 macro_rules! services {
@@ -39,7 +40,9 @@ macro_rules! services {
     };
 }
 
-services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file);
+services!(
+    node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, transfer
+);
 
 impl<C: Call> Services for C {}
 

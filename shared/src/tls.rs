@@ -15,6 +15,7 @@ mod key;
 mod profile;
 mod refusal;
 mod revoked;
+mod token;
 mod trust;
 mod verifier;
 
@@ -38,5 +39,6 @@ pub use refusal::{Refusal, RefusalReason, TEXT_BYTES_MAX, clean_text};
 pub use revoked::{
     REVOKED_BYTES_MAX, REVOKED_KEYS_MAX, RevokedError, RevokedKey, RevokedList, RevokedReason, SignedRevoked,
 };
+pub use token::{TOKEN_BYTES_MAX, TOKEN_LIFE_MAX, TokenError, TokenHolder, mint_token, verify_token};
 pub use trust::{Signed, Trust, TrustError};
 pub use verifier::Verifier;

@@ -16,6 +16,7 @@ mod files;
 mod golden;
 mod heads;
 mod hostile;
+mod http;
 mod import;
 mod jobs;
 mod layers;

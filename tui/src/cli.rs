@@ -7,6 +7,7 @@ pub mod audit;
 pub mod call;
 pub mod can_i;
 pub mod console;
+pub mod cp;
 pub mod exec;
 pub mod failure;
 pub mod first_run;
@@ -25,7 +26,8 @@ pub mod ps;
 pub mod reboot;
 pub mod session;
 pub mod shell;
-pub mod top;
+pub mod token;
+mod top;
 pub mod units;
 pub mod why;
 
@@ -87,6 +89,8 @@ pub enum Command {
     Mesh(MeshCommand),
     /// Put the bundle that `ca.sh bundle operator NAME` made in place
     Import(import::ImportArgs),
+    /// Print a token for the HTTP face, which every node takes for a short time
+    Token(token::TokenArgs),
     /// Print the completions of a shell
     Completions {
         /// Which shell
@@ -138,6 +142,8 @@ pub enum MeshCommand {
     Exec(Box<exec::ExecArgs>),
     /// Open a terminal on a node, or attach to one again
     Shell(Box<shell::ShellArgs>),
+    /// Copy files and trees from and to nodes, and between them
+    Cp(cp::CpArgs),
     /// Send a signal to a process
     Kill(kill::KillArgs),
     /// Say what started a process
@@ -224,6 +230,7 @@ async fn dispatch(
     match command {
         Command::Completions { shell, program } => completions(*shell, program, streams),
         Command::Import(args) => import::run(args, &options.entrance, surroundings, streams),
+        Command::Token(args) => token::run(args, &options.entrance, surroundings, streams),
         Command::Manuals { directory } => write_manuals(directory),
         Command::Mesh(command) => {
             let is_readonly = options.readonly || surroundings.console_file()?.readonly;
@@ -265,6 +272,7 @@ impl MeshCommand {
             Self::Units(args) => args.acts(),
             Self::Call(args) => args.request()?.acts(),
             Self::Exec(args) => args.acts()?,
+            Self::Cp(args) => args.acts()?,
             Self::Shell(args) => args.acts()?,
             Self::Reboot(args) => !args.pace.dry_run,
         })
@@ -291,6 +299,7 @@ impl MeshCommand {
             Self::Logs(args) => logs::run(session, args, streams).await,
             Self::Call(args) => call::run(session, args, streams).await,
             Self::CanI(args) => can_i::run(session, args, streams).await,
+            Self::Cp(args) => cp::run(session, args, streams).await,
             Self::Kill(args) => kill::run(session, args, streams).await,
             Self::Why(args) => why::run(session, args, streams).await,
             Self::Label(args) => label::run(session, args, streams).await,

@@ -14,6 +14,7 @@ pub mod feed;
 pub mod settings;
 mod shell;
 pub mod tail;
+pub mod transfer;
 pub mod way;
 
 use std::collections::HashMap;

@@ -119,7 +119,7 @@ fn print(place: &Path, whole: &Whole, head: Option<&Head>, compared: usize) -> a
 }
 
 /// Where the node of this configuration keeps its data.
-fn configured(config: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+pub(super) fn configured(config: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let given = Given { config, env_file: None, flags: Vec::<Flag>::new() };
     // On a machine where the service is installed its node is meant, as for doctor.
     if let Some(data) = Plan::new(&given, &program::facts(), Unit::read().installed.as_ref()).data {

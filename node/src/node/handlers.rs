@@ -16,6 +16,7 @@ use crate::services::process::ProcessService;
 use crate::services::program::ProgramService;
 use crate::services::revocation::RevocationService;
 use crate::services::shell::ShellService;
+use crate::services::transfer::TransferService;
 use crate::services::unit::UnitService;
 
 /// What answers calls, beside what needs the sampler alone.
@@ -28,6 +29,7 @@ pub(super) struct Handlers {
     pub(super) exec: ExecService,
     pub(super) shell: ShellService,
     pub(super) file: FileService,
+    pub(super) transfer: TransferService,
 }
 
 impl Handlers {
@@ -45,5 +47,6 @@ impl Handlers {
             .mount(services::shell::mount(self.shell))
             .mount(services::job::mount(self.job))
             .mount(services::file::mount(self.file))
+            .mount(services::transfer::mount(self.transfer))
     }
 }

@@ -10,6 +10,7 @@ use p2p_shared::error::Exit;
 use p2p_shared::services::node::Label;
 use p2p_shared::tls::Credentials;
 
+use crate::auth::AuthError;
 use crate::host::error::HostError;
 use crate::host::machine;
 use crate::policy::Policy;
@@ -97,6 +98,9 @@ pub enum StartError {
     /// The own facts could not be signed; the log says why.
     #[error("cannot sign what this node says of itself; the log says why")]
     Sign,
+    /// Callers of the HTTP face cannot be told apart.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// A task of the start failed.
     #[error("the start was broken off: {0}")]
     Task(String),
@@ -117,7 +121,8 @@ impl StartError {
         match self {
             Self::Store(error) => error.exit(),
             Self::Bind { .. } => Exit::Unavailable,
-            Self::Host(_) | Self::Sign | Self::Task(_) => Exit::Internal,
+            Self::Auth(AuthError::Store(error)) => error.exit(),
+            Self::Auth(AuthError::Key(_)) | Self::Host(_) | Self::Sign | Self::Task(_) => Exit::Internal,
         }
     }
 }

@@ -10,6 +10,7 @@ mod heads;
 mod jobs;
 mod programs;
 pub mod records;
+mod sessions;
 mod shells;
 mod writer;
 
@@ -37,6 +38,7 @@ const CONTACTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("contacts")
 /// Supervised programs, by name.
 const PROGRAMS: TableDefinition<&str, &[u8]> = TableDefinition::new("programs");
 /// Shells that run, by id.
+const SESSIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("sessions");
 const SHELLS: TableDefinition<&str, &[u8]> = TableDefinition::new("shells");
 /// Jobs, by id.
 const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
@@ -92,6 +94,7 @@ impl Store {
             transaction.open_table(MEMBERS)?;
             transaction.open_table(CONTACTS)?;
             transaction.open_table(PROGRAMS)?;
+            transaction.open_table(SESSIONS)?;
             transaction.open_table(SHELLS)?;
             transaction.open_table(JOBS)?;
             transaction.open_table(HEADS)?;

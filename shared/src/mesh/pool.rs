@@ -115,7 +115,13 @@ impl Mesh {
     pub fn node(&self, name: &NodeName) -> NodeHandle {
         let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = slots.entry(name.clone()).or_insert_with(|| Arc::new(Slot::new(name)));
-        NodeHandle { pool: Arc::clone(&self.0), name: name.clone(), slot: Arc::clone(slot), deadline: None }
+        NodeHandle {
+            pool: Arc::clone(&self.0),
+            name: name.clone(),
+            slot: Arc::clone(slot),
+            deadline: None,
+            proof: Proof::Connection,
+        }
     }
 
     /// Forgets failures and connections of a name that left the fleet.
@@ -145,6 +151,7 @@ pub struct NodeHandle {
     name: NodeName,
     slot: Arc<Slot>,
     deadline: Option<Duration>,
+    proof: Proof,
 }
 
 impl fmt::Debug for NodeHandle {
@@ -163,6 +170,12 @@ impl NodeHandle {
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline: Some(deadline), ..self }
+    }
+
+    /// The same node, whose calls rest on `proof` besides the connection.
+    #[must_use]
+    pub fn with_proof(self, proof: Proof) -> Self {
+        Self { proof, ..self }
     }
 
     /// The connection, dialled if there is none.
@@ -208,7 +221,7 @@ impl NodeHandle {
             deadline: if method.verb.streams() { self.deadline } else { Some(self.wait()) },
             encoding,
             trace_id: None,
-            proof: Proof::Connection,
+            proof: self.proof.clone(),
         };
         let head = head.to_bytes();
         let frames = [(FrameKind::Head, head.as_slice()), (FrameKind::Args, args.as_ref())];

@@ -72,8 +72,32 @@ impl CallContext {
     }
 }
 
+/// Whose word a call rests on, if it is not that of who is connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// Who.
+    pub caller: Caller,
+    /// When that authority ends by itself.
+    pub until: UnixMillis,
+}
+
 /// What stands between a permitted call and its handler: revocation, local policy, replay, audit.
 pub trait Gate: Send + Sync + 'static {
+    /// Judges what a call rests on besides its connection, before anything else is judged: who is proven is who
+    /// asks from then on.
+    ///
+    /// # Errors
+    /// If this node cannot verify that kind of proof, or the proof is none.
+    fn prove(
+        &self,
+        _method: &'static MethodSpec,
+        _context: &CallContext,
+        _proof: &Proof,
+        _arguments: Arguments<'_>,
+    ) -> Result<Proven, RpcError> {
+        Err(RpcError::unauthenticated("this node cannot verify that kind of proof"))
+    }
+
     /// Runs after the role was checked and before the handler; an error stops the call.
     fn before<'a>(
         &'a self,
@@ -204,8 +228,9 @@ impl Registry {
     /// gate or the handler says.
     pub async fn call(&self, request: Request) -> Result<Bytes, RpcError> {
         self.counters.calls.increment();
-        let Request { method: name, context, proof, payload } = request;
+        let Request { method: name, mut context, proof, payload } = request;
         let entry = self.methods.get(name.as_str());
+        let proven = entry.map_or(Ok(()), |entry| self.prove(entry.spec, &mut context, &proof, &payload));
         let mut ending = Ending {
             registry: self,
             method: entry.map(|entry| entry.spec),
@@ -218,21 +243,38 @@ impl Registry {
         };
         let result = match entry {
             None => Err(RpcError::unsupported(format!("there is no method {name:?} on this node"))),
-            Some(entry) => self.gated(entry, &mut ending, &proof, payload).await,
+            Some(entry) => self.gated(entry, &mut ending, proven, payload).await,
         };
         ending.tell(result.as_ref().err());
         result
+    }
+
+    /// Puts who is proven in the place of who is connected.
+    fn prove(
+        &self,
+        method: &'static MethodSpec,
+        context: &mut CallContext,
+        proof: &Proof,
+        payload: &Payload,
+    ) -> Result<(), RpcError> {
+        if *proof == Proof::Connection {
+            return Ok(());
+        }
+        let arguments = Arguments { bytes: &payload.args, encoding: payload.encoding };
+        let proven = self.gate.prove(method, context, proof, arguments)?;
+        (context.caller, context.caller_until) = (proven.caller, Some(proven.until));
+        Ok(())
     }
 
     async fn gated(
         &self,
         entry: &Entry,
         ending: &mut Ending<'_>,
-        proof: &Proof,
+        proven: Result<(), RpcError>,
         payload: Payload,
     ) -> Result<Bytes, RpcError> {
         let (spec, context) = (entry.spec, ending.context);
-        let passed = match verified(proof).and_then(|()| permitted(spec, &context.caller)) {
+        let passed = match proven.and_then(|()| permitted(spec, &context.caller)) {
             Err(error) => Err(error),
             Ok(()) => {
                 let arguments = Arguments { bytes: &payload.args, encoding: payload.encoding };
@@ -295,13 +337,6 @@ impl Drop for Ending<'_> {
         if !self.told {
             self.tell(Some(&RpcError::cancelled("the caller went away before it ended")));
         }
-    }
-}
-
-fn verified(proof: &Proof) -> Result<(), RpcError> {
-    match proof {
-        Proof::Connection => Ok(()),
-        _ => Err(RpcError::unauthenticated("this node cannot verify that kind of proof")),
     }
 }
 

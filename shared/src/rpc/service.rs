@@ -85,6 +85,12 @@ pub struct MethodSpec {
     pub describe: fn(&[u8], Encoding) -> Result<Bytes, RpcError>,
 }
 
+impl std::fmt::Debug for MethodSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("MethodSpec").field(&self.name).finish()
+    }
+}
+
 /// The JSON schemas (draft 2020-12, everything inlined) of a method.
 #[derive(Clone, Debug)]
 pub struct MethodSchemas {

@@ -184,6 +184,15 @@ impl Credentials {
         self.key.sign(domain, bytes)
     }
 
+    pub(super) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
+    /// The key as PKCS#8, for what signs tokens; `None` if it cannot be written so.
+    pub(super) fn token_key(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.key.to_pkcs8()
+    }
+
     pub(super) fn resolver(&self) -> Arc<SingleCertAndKey> {
         let certified = CertifiedKey::new(self.chain.clone(), self.key.for_tls());
         Arc::new(SingleCertAndKey::from(certified))

@@ -155,6 +155,10 @@ impl MeshKey {
         raw
     }
 
+    pub(super) fn to_pkcs8(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.pair.to_pkcs8().ok().map(|document| Zeroizing::new(document.as_ref().to_vec()))
+    }
+
     pub(super) fn for_tls(&self) -> Arc<dyn SigningKey> {
         Arc::clone(&self.tls)
     }

@@ -13,7 +13,7 @@ use p2p_shared::mesh::NodeHandle;
 use p2p_shared::services::Services;
 use p2p_shared::services::node::{FleetDelta, Member, MemberState};
 use p2p_shared::time::UnixMillis;
-use p2p_shared::tls::Trust;
+use p2p_shared::tls::{Credentials, Trust};
 use tokio_util::task::TaskTracker;
 
 use super::Entrance;
@@ -38,6 +38,7 @@ pub fn now() -> UnixMillis {
 #[derive(Debug)]
 pub struct Session {
     way: Way,
+    credentials: Arc<Credentials>,
     trust: Arc<Trust>,
     entry: NodeName,
     members: Vec<Member>,
@@ -64,10 +65,10 @@ impl Session {
         let way = Way::new(&credentials, None, TaskTracker::new()).map_err(|error| {
             CliError::new(Exit::Unavailable, format!("cannot open a UDP socket: {error}"))
         })?;
-        Self::enter(way, credentials.trust(), &given).await
+        Self::enter(way, Arc::new(credentials), &given).await
     }
 
-    async fn enter(way: Way, trust: Arc<Trust>, given: &[NodeAddress]) -> Result<Self, CliError> {
+    async fn enter(way: Way, credentials: Arc<Credentials>, given: &[NodeAddress]) -> Result<Self, CliError> {
         let entry = match way.enter(given).await {
             Ok(link) => link.peer().name.clone(),
             Err(error) => {
@@ -89,7 +90,8 @@ impl Session {
             changed: members.clone(),
             forgotten: Vec::new(),
         });
-        Ok(Self { way, trust, entry, members })
+        let trust = credentials.trust();
+        Ok(Self { way, credentials, trust, entry, members })
     }
 
     /// Every member, by name, of one name the likeliest to answer first.
@@ -100,6 +102,11 @@ impl Session {
     /// Whom this operator believes.
     pub fn trust(&self) -> &Trust {
         &self.trust
+    }
+
+    /// With what this operator signs.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// The node by which this came in.

@@ -119,7 +119,7 @@ impl Jail {
     ///
     /// # Errors
     /// [`FileError::Reserved`].
-    pub(super) fn judge_directory(&self, directory: &OwnedFd, path: &FilePath) -> Result<(), FileError> {
+    pub fn judge_directory(&self, directory: &OwnedFd, path: &FilePath) -> Result<(), FileError> {
         self.reserved.judge_directory(directory, path)
     }
 
@@ -202,6 +202,14 @@ impl Place {
     pub fn stat(&self) -> Result<rustix::fs::Statx, Errno> {
         let (flags, mask) = (AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, row::MASK);
         rustix::fs::statx(&self.parent, self.name(), flags, mask)
+    }
+
+    /// What kind of thing stands there.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn kind(&self) -> Result<p2p_shared::services::file::FileKind, Errno> {
+        Ok(row::kind(&self.stat()?))
     }
 
     /// A descriptor of what stands there that neither reads nor writes (`O_PATH`).

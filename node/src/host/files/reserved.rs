@@ -109,6 +109,11 @@ impl Reserved {
     }
 }
 
+/// Whether an opened directory is one of the kernel's, whose files are no files to be taken along.
+pub fn is_kernels(directory: &OwnedFd) -> bool {
+    rustix::fs::fstatfs(directory).is_ok_and(|system| KERNEL.contains(&system.f_type))
+}
+
 /// A second name of a file that is not its directory's owner's, in a directory where others write, may be a
 /// trap: somebody made it so that an administrator's change or look hits another file.
 fn check_links(place: &Place) -> Result<(), FileError> {

@@ -1,0 +1,354 @@
+//! Who a request of the HTTP face comes from.
+//!
+//! A name with a password, or a token, enters; a caller leaves, or a refusal that does not say which of the two
+//! was wrong. Three kinds of token: one of a user's session at this node, a long-lived one of a scraper of this
+//! node, and an operator's, signed by the operator's own key. Nothing here decides what a caller may do.
+
+pub mod access;
+mod attempts;
+pub mod password;
+pub mod secret;
+pub mod sessions;
+pub mod users;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use p2p_shared::access::{Caller, Role};
+use p2p_shared::error::{Code, RpcError};
+use p2p_shared::time::{Millis, UnixMillis};
+use p2p_shared::tls::{Credentials, PeerKind, TokenHolder, Trust, verify_token};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use self::access::{AccessKey, Claims, KeyError};
+use self::attempts::Attempts;
+use self::password::Passwords;
+use self::secret::Digest;
+use self::sessions::{Change, Session, Sessions, Unusable};
+use self::users::{User, UserFile};
+use crate::clock;
+use crate::store::{Store, StoreError};
+
+/// What a scraper's token begins with.
+pub const LONG_PREFIX: &str = "p2pt_";
+/// Under which name a secret that was made here is kept.
+const SECRET_KEY: &str = "auth-secret";
+/// Verified tokens that are remembered: a signature costs about as much as a request.
+const VERIFIED_MAX: usize = 4_096;
+
+/// Why nobody can be let in at all.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// What was kept cannot be read, or the new secret cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A defect.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// What a login is given.
+#[derive(Debug)]
+pub struct Grant {
+    /// Good for a while.
+    pub access_token: String,
+    /// For how long.
+    pub life: Millis,
+    /// Good once, for the next ones.
+    pub refresh_token: String,
+}
+
+/// Who asks, and until when that is so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identified {
+    /// Who.
+    pub caller: Caller,
+    /// When the token ends.
+    pub until: UnixMillis,
+}
+
+/// The one place that knows users, sessions and tokens. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Auth(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    users: UserFile,
+    passwords: Passwords,
+    key: AccessKey,
+    trust: Arc<Trust>,
+    store: Store,
+    zero: Instant,
+    // Each is held for one look-up or change in memory, never across a wait.
+    sessions: Mutex<Sessions>,
+    attempts: Mutex<Attempts>,
+    verified: Mutex<HashMap<Digest, Verified>>,
+    // Held while a change is on its way to the disk, so that changes come one after the other.
+    keeping: tokio::sync::Mutex<()>,
+}
+
+/// A token whose signature is right.
+#[derive(Clone, Debug)]
+enum Verified {
+    Session(Claims),
+    Operator(TokenHolder),
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn refused() -> RpcError {
+    RpcError::unauthenticated("the token is not good here, or no longer: log in again")
+}
+
+impl Auth {
+    /// Takes up the sessions that were kept. `secret` is the one that is configured; without it one is made, once.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    pub fn open(
+        data: &Path,
+        (credentials, store): (&Credentials, &Store),
+        secret: Option<&[u8]>,
+        life: Millis,
+    ) -> Result<Self, AuthError> {
+        let own = match secret {
+            Some(secret) => Zeroizing::new(secret.to_vec()),
+            None => made_here(store)?,
+        };
+        let identity = credentials.identity();
+        let issuer = format!("spiffe://{}/node/{}", identity.mesh, identity.name);
+        Ok(Self(Arc::new(Inner {
+            users: UserFile::new(data),
+            passwords: Passwords::default(),
+            key: AccessKey::new(&own, &issuer, life)?,
+            trust: credentials.trust(),
+            sessions: Mutex::new(Sessions::new(kept(store)?)),
+            store: store.clone(),
+            zero: Instant::now(),
+            attempts: Mutex::default(),
+            verified: Mutex::default(),
+            keeping: tokio::sync::Mutex::default(),
+        })))
+    }
+
+    /// A session for whoever knows the password.
+    ///
+    /// # Errors
+    /// `unauthenticated`, the same for a wrong password and for a user who does not exist; `rate_limited` after
+    /// too many attempts of that address or at that user.
+    pub async fn login(
+        &self,
+        name: &str,
+        password: Zeroizing<String>,
+        from: IpAddr,
+    ) -> Result<Grant, RpcError> {
+        let wrong = || RpcError::unauthenticated("the user or the password is wrong");
+        if name.len() > users::NAME_BYTES_MAX || password.len() > password::PASSWORD_BYTES_MAX {
+            return Err(wrong());
+        }
+        let by_user = format!("user {name}");
+        self.attempt(&[format!("address {from}"), by_user.clone()])?;
+        let user = self.0.users.now().get(name).cloned();
+        let phc = user.as_ref().and_then(|user| user.password.clone());
+        let right = self.0.passwords.is_right(password, phc).await?;
+        let Some(user) = user.filter(|_| right) else {
+            tracing::warn!(user = %p2p_shared::tls::clean_text(name.as_bytes()), %from, "a login was refused");
+            return Err(wrong());
+        };
+        lock(&self.0.attempts).forgive(&by_user);
+        let now = clock::wall();
+        let keeping = self.0.keeping.lock().await;
+        let (session, refresh_token, changes) = lock(&self.0.sessions).begin(&user.name, now);
+        self.keep(changes).await?;
+        drop(keeping);
+        tracing::info!(user = user.name, %from, "logged in");
+        self.grant(&user, &session, refresh_token, now)
+    }
+
+    /// The next tokens of a session.
+    ///
+    /// # Errors
+    /// `unauthenticated` if the token is not good; if it was used before, its session has ended.
+    pub async fn refresh(&self, token: &str, from: IpAddr) -> Result<Grant, RpcError> {
+        let now = clock::wall();
+        let keeping = self.0.keeping.lock().await;
+        let refreshed = lock(&self.0.sessions).refresh(token, now);
+        let refreshed = match refreshed {
+            Ok(refreshed) => refreshed,
+            Err(Unusable::Unknown) => {
+                self.attempt(&[format!("address {from}")])?;
+                return Err(refused());
+            }
+            Err(Unusable::Reused(change)) => {
+                tracing::warn!(%from, "a refresh token was used twice: its session has ended");
+                self.keep(vec![*change]).await?;
+                return Err(refused());
+            }
+        };
+        let user = self.0.users.now().get(&refreshed.user).cloned();
+        let begun = lock(&self.0.sessions).get(&refreshed.id, now).map(|session| session.begun);
+        let Some(user) = user.filter(|user| begun.is_some_and(|begun| begun >= user.changed)) else {
+            let ended = lock(&self.0.sessions).end(&refreshed.id);
+            self.keep(ended.into_iter().collect()).await?;
+            return Err(refused());
+        };
+        self.keep(vec![refreshed.change]).await?;
+        drop(keeping);
+        self.grant(&user, &refreshed.id, refreshed.token, now)
+    }
+
+    /// Ends the session of a refresh token, or of an access token. One that is unknown ends nothing.
+    ///
+    /// # Errors
+    /// If that cannot be kept.
+    pub async fn logout(&self, token: &str) -> Result<(), RpcError> {
+        let keeping = self.0.keeping.lock().await;
+        let session = lock(&self.0.sessions).of_token(token).map(str::to_owned);
+        let session = session.or_else(|| self.0.key.read(token, clock::wall()).map(|claims| claims.sid));
+        let change = session.and_then(|session| lock(&self.0.sessions).end(&session));
+        let kept = self.keep(change.into_iter().collect()).await;
+        drop(keeping);
+        kept
+    }
+
+    /// Who a token is of.
+    ///
+    /// # Errors
+    /// `unauthenticated`, and nothing more, if it is not good.
+    pub fn identify(&self, token: &str) -> Result<Identified, RpcError> {
+        let now = clock::wall();
+        if token.starts_with(LONG_PREFIX) {
+            return self.scraper(token, now);
+        }
+        match self.verified(token, now)? {
+            Verified::Session(claims) => self.session(&claims, now),
+            Verified::Operator(holder) => self.operator(&holder, now),
+        }
+    }
+
+    fn verified(&self, token: &str, now: UnixMillis) -> Result<Verified, RpcError> {
+        if token.len() > p2p_shared::tls::TOKEN_BYTES_MAX {
+            return Err(refused());
+        }
+        let digest = Digest::of(token);
+        if let Some(verified) = lock(&self.0.verified).get(&digest) {
+            return Ok(verified.clone());
+        }
+        let verified = match self.0.key.read(token, now) {
+            Some(claims) => Verified::Session(claims),
+            None => Verified::Operator(verify_token(&self.0.trust, token, now).map_err(|error| {
+                tracing::debug!(%error, "a token was refused");
+                refused()
+            })?),
+        };
+        let mut remembered = lock(&self.0.verified);
+        if remembered.len() >= VERIFIED_MAX {
+            remembered.clear();
+        }
+        remembered.insert(digest, verified.clone());
+        Ok(verified)
+    }
+
+    /// Asked anew at each request: the user, the role and the session may have changed since.
+    fn session(&self, claims: &Claims, now: UnixMillis) -> Result<Identified, RpcError> {
+        let until = claims.until();
+        let users = self.0.users.now();
+        let user = users.get(&claims.sub).ok_or_else(refused)?;
+        let sessions = lock(&self.0.sessions);
+        let session = sessions.get(&claims.sid, now).ok_or_else(refused)?;
+        if until <= now || session.user != user.name || session.begun < user.changed {
+            return Err(refused());
+        }
+        Ok(Identified { caller: Caller::User { name: user.name.clone(), role: user.role }, until })
+    }
+
+    fn operator(&self, holder: &TokenHolder, now: UnixMillis) -> Result<Identified, RpcError> {
+        let TokenHolder { operator, until, .. } = holder;
+        let PeerKind::Operator(role) = operator.kind else { return Err(refused()) };
+        if *until <= now || operator.not_after <= now || self.0.trust.is_revoked(&operator.id) {
+            return Err(refused());
+        }
+        let caller = Caller::Operator { id: operator.id, name: operator.name.clone(), role };
+        Ok(Identified { caller, until: *until })
+    }
+
+    fn scraper(&self, token: &str, now: UnixMillis) -> Result<Identified, RpcError> {
+        let digest = Digest::of(token);
+        let users = self.0.users.now();
+        let mut tokens =
+            users.users.iter().flat_map(|user| user.tokens.iter().map(move |token| (user, token)));
+        let found = tokens.find(|(_, long)| long.hash == digest && now < long.ends);
+        let (user, long) = found.ok_or_else(refused)?;
+        Ok(Identified {
+            caller: Caller::User { name: user.name.clone(), role: Role::Viewer },
+            until: long.ends,
+        })
+    }
+
+    fn attempt(&self, names: &[String]) -> Result<(), RpcError> {
+        let now = Millis::from(self.0.zero.elapsed());
+        lock(&self.0.attempts).take(names, now).map_err(|wait| {
+            let seconds = wait.0.div_ceil(1_000);
+            RpcError::new(Code::RateLimited, format!("too many attempts: try again in {seconds} s"))
+        })
+    }
+
+    fn grant(&self, user: &User, session: &str, refresh: String, now: UnixMillis) -> Result<Grant, RpcError> {
+        let minted = self.0.key.mint(&user.name, session, now);
+        let access_token = minted.map_err(|error| RpcError::internal(error.to_string()))?;
+        Ok(Grant { access_token, life: self.0.key.life(), refresh_token: refresh })
+    }
+
+    async fn keep(&self, changes: Vec<Change>) -> Result<(), RpcError> {
+        let store = self.0.store.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let changes: Result<Vec<_>, _> = changes
+                .into_iter()
+                .map(|(id, session)| {
+                    session.map(|session| store_bytes(&session)).transpose().map(|bytes| (id, bytes))
+                })
+                .collect();
+            let changes = changes.map_err(|error| error.to_string())?;
+            store.put_sessions(changes).map_err(|error| error.to_string())
+        });
+        let failed =
+            |error: String| RpcError::new(Code::Unavailable, format!("the session cannot be kept: {error}"));
+        written.await.map_err(|error| failed(error.to_string()))?.map_err(failed)
+    }
+}
+
+/// How sessions are written.
+const LAYOUT: u8 = 1;
+
+fn store_bytes(session: &Session) -> Result<Vec<u8>, p2p_shared::rpc::codec::CodecError> {
+    crate::store::records::to_bytes(LAYOUT, session)
+}
+
+fn kept(store: &Store) -> Result<Vec<(String, Session)>, StoreError> {
+    let readable = |(id, bytes): (String, Vec<u8>)| match crate::store::records::from_bytes(LAYOUT, &bytes) {
+        Ok(session) => Some((id, session)),
+        Err(error) => {
+            tracing::warn!(%error, "a session that was kept cannot be read: it is over");
+            None
+        }
+    };
+    Ok(store.sessions()?.into_iter().filter_map(readable).collect())
+}
+
+/// The secret that this node made for itself, at its first start or now.
+fn made_here(store: &Store) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    if let Some(kept) = store.meta(SECRET_KEY)? {
+        return Ok(Zeroizing::new(kept));
+    }
+    let secret = secret::random::<32>();
+    store.put_meta(SECRET_KEY, &secret)?;
+    Ok(Zeroizing::new(secret.to_vec()))
+}
+
+#[cfg(test)]
+mod tests;

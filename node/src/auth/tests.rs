@@ -1,0 +1,166 @@
+use std::net::Ipv4Addr;
+
+use p2p_shared::tls::{Credentials, TOKEN_LIFE_MAX, mint_token};
+use tempfile::TempDir;
+
+use super::users::{LongToken, Users, UsersError};
+use super::*;
+use crate::pki::{Authority, NewCa, NodeRequest, OperatorRequest, Sealing};
+
+const FROM: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const PASSWORD: &str = "correct horse battery";
+
+struct World {
+    ca: TempDir,
+    data: TempDir,
+    authority: Authority,
+    node: Credentials,
+    store: Store,
+}
+
+impl World {
+    fn new() -> Self {
+        let (ca, data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let new = NewCa { mesh: "home".parse().unwrap(), days: 30 };
+        let authority = Authority::init(ca.path(), &new, &Sealing::Plain, clock::wall()).unwrap();
+        let request = NodeRequest { name: "web-1".parse().unwrap(), addresses: Vec::new(), days: 10 };
+        let issued = authority.issue_node(&request, clock::wall()).unwrap();
+        let node = Credentials::load_node(&issued.directory, clock::wall()).unwrap();
+        let store = Store::open(data.path()).unwrap();
+        let world = Self { ca, data, authority, node, store };
+        world.user("ann", Role::Operator);
+        world
+    }
+
+    fn auth(&self) -> Auth {
+        let parts = (&self.node, &self.store);
+        Auth::open(self.data.path(), parts, None, Millis::from_secs(600)).unwrap()
+    }
+
+    /// Sets a user with [`PASSWORD`].
+    fn user(&self, name: &str, role: Role) {
+        let user = User {
+            name: name.to_owned(),
+            role,
+            password: Some(password::hash(PASSWORD).unwrap()),
+            changed: clock::wall(),
+            tokens: Vec::new(),
+        };
+        self.change(|users| {
+            users.users.retain(|user| user.name != name);
+            users.users.push(user);
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Users)) {
+        Users::change(self.data.path(), |users| {
+            change(users);
+            Ok::<(), UsersError>(())
+        })
+        .unwrap();
+    }
+}
+
+async fn login(auth: &Auth, name: &str, password: &str) -> Result<Grant, RpcError> {
+    auth.login(name, Zeroizing::new(password.to_owned()), FROM).await
+}
+
+#[tokio::test]
+async fn a_login_gives_tokens_that_name_the_user_with_the_role_of_now() {
+    let world = World::new();
+    let auth = world.auth();
+    let grant = login(&auth, "ann", PASSWORD).await.unwrap();
+    let identified = auth.identify(&grant.access_token).unwrap();
+    assert_eq!(identified.caller, Caller::User { name: "ann".into(), role: Role::Operator });
+    world.change(|users| users.get_mut("ann").unwrap().role = Role::Viewer);
+    let identified = auth.identify(&grant.access_token).unwrap();
+    assert_eq!(identified.caller, Caller::User { name: "ann".into(), role: Role::Viewer });
+    world.change(|users| users.users.clear());
+    assert_eq!(auth.identify(&grant.access_token).unwrap_err().code, Code::Unauthenticated);
+    assert_eq!(auth.refresh(&grant.refresh_token, FROM).await.unwrap_err().code, Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_a_stranger_are_told_the_same_and_only_so_often() {
+    let world = World::new();
+    let auth = world.auth();
+    let wrong = login(&auth, "ann", "wrong").await.unwrap_err();
+    let stranger = login(&auth, "zoe", PASSWORD).await.unwrap_err();
+    assert_eq!((wrong.code, &wrong.message), (stranger.code, &stranger.message));
+    let mut last = wrong;
+    for _ in 0..4 {
+        last = login(&auth, "ann", "wrong").await.unwrap_err();
+    }
+    assert_eq!(last.code, Code::RateLimited);
+    let right = login(&auth, "ann", PASSWORD).await.unwrap_err();
+    assert_eq!(right.code, Code::RateLimited, "nobody learns by this which guess was right");
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_good_once_over_a_restart_and_a_second_use_ends_the_session() {
+    let world = World::new();
+    let first = login(&world.auth(), "ann", PASSWORD).await.unwrap();
+    let auth = world.auth();
+    assert!(auth.identify(&first.access_token).is_ok(), "the key was kept, and the session");
+    let second = auth.refresh(&first.refresh_token, FROM).await.unwrap();
+    assert!(auth.identify(&second.access_token).is_ok());
+    let auth = world.auth();
+    assert_eq!(auth.refresh(&first.refresh_token, FROM).await.unwrap_err().code, Code::Unauthenticated);
+    for token in [&first.access_token, &second.access_token] {
+        assert_eq!(auth.identify(token).unwrap_err().code, Code::Unauthenticated);
+    }
+    assert!(auth.refresh(&second.refresh_token, FROM).await.is_err());
+    assert!(world.auth().identify(&second.access_token).is_err(), "nor after a restart");
+}
+
+#[tokio::test]
+async fn logging_out_and_a_new_password_end_a_session() {
+    let world = World::new();
+    let auth = world.auth();
+    let one = login(&auth, "ann", PASSWORD).await.unwrap();
+    let two = login(&auth, "ann", PASSWORD).await.unwrap();
+    auth.logout(&one.refresh_token).await.unwrap();
+    assert!(auth.identify(&one.access_token).is_err());
+    assert!(auth.identify(&two.access_token).is_ok());
+    auth.logout("nonsense").await.unwrap();
+    let later = UnixMillis(clock::wall().0 + 1);
+    world.change(|users| users.get_mut("ann").unwrap().changed = later);
+    assert!(auth.identify(&two.access_token).is_err());
+    assert!(auth.refresh(&two.refresh_token, FROM).await.is_err());
+}
+
+#[test]
+fn a_scrapers_token_reads_until_it_ends_or_is_removed() {
+    let world = World::new();
+    let auth = world.auth();
+    let token = secret::new(LONG_PREFIX);
+    let ends = clock::wall().plus(Millis::from_secs(60));
+    let long = LongToken { id: "a".into(), hash: Digest::of(&token), made: clock::wall(), ends };
+    world.change(|users| users.get_mut("ann").unwrap().tokens.push(long));
+    let identified = auth.identify(&token).unwrap();
+    let caller = Caller::User { name: "ann".into(), role: Role::Viewer };
+    assert_eq!(identified, Identified { caller, until: ends });
+    assert!(auth.identify(&format!("{token}0")).is_err());
+    world.change(|users| users.get_mut("ann").unwrap().tokens[0].ends = clock::wall());
+    assert!(auth.identify(&token).is_err());
+}
+
+#[test]
+fn an_operators_token_is_good_until_the_key_is_revoked_also_when_it_was_seen_before() {
+    let world = World::new();
+    let auth = world.auth();
+    let request = OperatorRequest { name: "olga".parse().unwrap(), role: Role::Admin, days: 5 };
+    let issued = world.authority.issue_operator(&request, &Sealing::Plain, clock::wall()).unwrap();
+    let nobody = |_: &Path| unreachable!("the key is plain");
+    let operator = Credentials::load_operator(&issued.directory, clock::wall(), nobody).unwrap();
+    let token = mint_token(&operator, clock::wall(), TOKEN_LIFE_MAX).unwrap();
+    let identified = auth.identify(&token).unwrap();
+    assert!(
+        matches!(&identified.caller, Caller::Operator { role: Role::Admin, name, .. } if name.as_str() == "olga")
+    );
+    assert_eq!(auth.identify(&token).unwrap(), identified);
+    let trust = world.node.trust();
+    trust.replace_revoked([operator.identity().id].into_iter().collect());
+    assert_eq!(auth.identify(&token).unwrap_err().code, Code::Unauthenticated);
+    assert!(world.ca.path().is_dir());
+}

@@ -1,0 +1,60 @@
+//! Every method of every service over HTTP, made from the service definitions: no service is named here.
+//!
+//! Requests enter behind the guard; their caller is established from the token, and the call goes to this node's
+//! registry, or under the operator's own token to the node that is meant. Answers leave as JSON, watches as
+//! server-sent events. A password user's word counts at this node alone, and nothing here lends it another.
+
+mod arguments;
+mod auth;
+mod bearer;
+mod call;
+mod events;
+mod execute;
+mod fleet;
+mod json_rpc;
+mod methods;
+mod openapi;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use p2p_shared::id::NodeName;
+use p2p_shared::mesh::Mesh;
+use p2p_shared::rpc::registry::Registry;
+
+use crate::auth::Auth;
+use crate::membership::handle::MembershipHandle;
+
+/// What the routes need.
+#[derive(Debug)]
+pub struct Parts {
+    /// The methods of this node.
+    pub registry: Arc<Registry>,
+    /// Who callers are.
+    pub auth: Auth,
+    /// The other nodes.
+    pub mesh: Mesh,
+    /// Who they are.
+    pub members: MembershipHandle,
+    /// The name of this node.
+    pub own: NodeName,
+}
+
+/// The same for every route. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Api(Arc<Parts>);
+
+/// The routes.
+pub(super) fn routes(parts: Parts) -> Router {
+    Router::new()
+        .route("/api/v1/auth/token", post(auth::token))
+        .route("/api/v1/auth/refresh", post(auth::refresh))
+        .route("/api/v1/auth/logout", post(auth::logout))
+        .route("/api/v1/nodes/{node}/{service}/{method}", get(methods::get).post(methods::post))
+        .route("/api/v1/fleet/{service}/{method}", post(fleet::post))
+        .route("/api/v1/execute", post(execute::post))
+        .route("/rpc", post(json_rpc::post))
+        .route("/openapi.json", get(openapi::get))
+        .with_state(Api(Arc::new(parts)))
+}

@@ -1,0 +1,164 @@
+//! Arguments of a call, out of a query or a body.
+//!
+//! Texts enter and JSON leaves that the method can read: what is a number or a truth value for the schema becomes
+//! one. A text that is none stays as it is, and the method says what is wrong with it. Pure.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use p2p_shared::error::RpcError;
+use p2p_shared::rpc::service::MethodSpec;
+use serde_json::{Map, Value};
+
+/// The kinds of the arguments of the methods that were asked by a query so far, by the method's name.
+static KINDS: LazyLock<Mutex<HashMap<&'static str, HashMap<String, Kind>>>> = LazyLock::new(Mutex::default);
+
+/// What becomes of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It stays one.
+    Text,
+    /// It is JSON: a number, a truth value, or something with parts.
+    Json,
+}
+
+/// The arguments in a query.
+///
+/// # Errors
+/// If a name is there twice, or is none of the method's.
+pub(super) fn of_query(method: &'static MethodSpec, query: &str) -> Result<Value, RpcError> {
+    let kinds = kinds(method);
+    let mut arguments = Map::new();
+    for (name, text) in form_urlencoded(query)? {
+        let kind = *kinds.get(&name).ok_or_else(|| {
+            let known = method.arguments.join(", ");
+            RpcError::bad_request(format!("{} takes no argument {name:?}; it takes: {known}", method.name))
+        })?;
+        let value = match kind {
+            Kind::Text => Value::String(text),
+            Kind::Json => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        };
+        if arguments.insert(name.clone(), value).is_some() {
+            return Err(RpcError::bad_request(format!("the argument {name:?} is there twice")));
+        }
+    }
+    Ok(Value::Object(arguments))
+}
+
+/// The arguments in a body: an object; an empty body for none.
+///
+/// # Errors
+/// If it is no JSON object.
+pub(super) fn of_body(body: &[u8]) -> Result<Value, RpcError> {
+    if body.is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| RpcError::bad_request(format!("the body: {error}")))?;
+    match value {
+        Value::Object(_) => Ok(value),
+        _ => Err(RpcError::bad_request("the body is no object with the arguments by their names")),
+    }
+}
+
+fn kinds(method: &'static MethodSpec) -> HashMap<String, Kind> {
+    let mut known = KINDS.lock().unwrap_or_else(PoisonError::into_inner);
+    known
+        .entry(method.name)
+        .or_insert_with(|| {
+            let schema = (method.schemas)().args;
+            let properties = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+            properties.into_iter().map(|(name, schema)| (name, kind(&schema))).collect()
+        })
+        .clone()
+}
+
+fn kind(schema: &Value) -> Kind {
+    let is_text = |kind: &Value| kind == "string";
+    let texts = match schema.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(is_text),
+        Some(kind) => is_text(kind),
+        None => schema
+            .get("anyOf")
+            .or_else(|| schema.get("oneOf"))
+            .and_then(Value::as_array)
+            .is_some_and(|any| any.iter().any(|schema| kind(schema) == Kind::Text)),
+    };
+    if texts { Kind::Text } else { Kind::Json }
+}
+
+/// Names and texts, as forms write them.
+fn form_urlencoded(query: &str) -> Result<Vec<(String, String)>, RpcError> {
+    let parts = query.split('&').filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (name, text) = part.split_once('=').unwrap_or((part, ""));
+            Ok((decoded(name)?, decoded(text)?))
+        })
+        .collect()
+}
+
+fn decoded(text: &str) -> Result<String, RpcError> {
+    let broken = || RpcError::bad_request("the query is not percent-encoded UTF-8");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
+                let (high, low) = (digit().ok_or_else(broken)?, digit().ok_or_else(broken)?);
+                (high * 16 + low) as u8
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| broken())
+}
+
+#[cfg(test)]
+mod tests {
+    use p2p_shared::services;
+    use serde_json::json;
+
+    use super::*;
+
+    fn query(method: &str, query: &str) -> Result<Value, RpcError> {
+        of_query(services::method(method).unwrap(), query)
+    }
+
+    #[test]
+    fn a_query_becomes_what_the_method_takes() {
+        assert_eq!(query("process.list", ""), Ok(json!({})));
+        assert_eq!(
+            query("process.list", "filter=cpu%3E50+and+name%3Dx"),
+            Ok(json!({"filter": "cpu>50 and name=x"}))
+        );
+        assert_eq!(
+            query("process.list", "filter=7"),
+            Ok(json!({"filter": "7"})),
+            "a text that looks like a number"
+        );
+        assert_eq!(
+            query("process.inspect", "boot_id=b&pid=7&start_ticks=9"),
+            Ok(json!({"boot_id": "b", "pid": 7, "start_ticks": 9}))
+        );
+        assert_eq!(query("process.inspect", "pid=seven"), Ok(json!({"pid": "seven"})), "the method will say");
+    }
+
+    #[test]
+    fn what_is_no_query_of_the_method_is_refused() {
+        for broken in ["filtre=x", "filter=a&filter=b", "filter=%", "filter=%4", "filter=%zz", "filter=%ff"] {
+            assert!(query("process.list", broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_an_object_or_nothing() {
+        assert_eq!(of_body(b""), Ok(json!({})));
+        assert_eq!(of_body(b"{\"a\": 1}"), Ok(json!({"a": 1})));
+        for body in [&b"[]"[..], b"7", b"null", b"{", b"\xff", &[b'['; 100_000]] {
+            assert!(of_body(body).is_err());
+        }
+    }
+}

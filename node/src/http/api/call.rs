@@ -1,0 +1,156 @@
+//! One call: to this node's registry, or to another node over the mesh.
+//!
+//! Who asks, a method and JSON enter; JSON leaves, or items of JSON. To another node goes the operator's token,
+//! unchanged, and that node judges it: this one adds no authority of its own (rule zero).
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::{Stream, unfold};
+use p2p_shared::access::Proof;
+use p2p_shared::error::RpcError;
+use p2p_shared::id::NodeName;
+use p2p_shared::mesh::{NodeHandle, new_request_id};
+use p2p_shared::rpc::client::{Call, ItemSource, MethodRef};
+use p2p_shared::rpc::codec::Encoding;
+use p2p_shared::rpc::registry::{CallContext, Face, Request};
+use p2p_shared::rpc::service::{Io, MethodSpec, Payload};
+use p2p_shared::services;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::Api;
+use super::bearer::Bearer;
+
+/// Items that wait in one direction of one call.
+const ITEMS_QUEUE: usize = 16;
+
+/// What is called, and where.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) node: Where,
+    pub(super) method: &'static MethodSpec,
+    pub(super) arguments: Value,
+}
+
+/// At which node.
+#[derive(Clone, Debug)]
+pub(super) enum Where {
+    Here,
+    There(NodeName),
+}
+
+/// Items of a call that streams.
+pub(super) type Items = Pin<Box<dyn Stream<Item = Result<Bytes, RpcError>> + Send>>;
+
+/// The method of a name.
+pub(super) fn method(name: &str) -> Result<&'static MethodSpec, RpcError> {
+    services::method(name).ok_or_else(|| RpcError::not_found(format!("there is no method {name:?}")))
+}
+
+impl Api {
+    /// Which node a name means: `self` and this node's own name are this node.
+    pub(super) fn place(&self, name: &str) -> Result<Where, RpcError> {
+        if name == "self" || name == self.0.own.as_str() {
+            return Ok(Where::Here);
+        }
+        let name: NodeName = name
+            .parse()
+            .map_err(|error| RpcError::not_found(format!("no node is called {name:?}: {error}")))?;
+        let members = self.0.members.members();
+        if members.iter().any(|member| member.name == name) {
+            return Ok(Where::There(name));
+        }
+        Err(RpcError::not_found(format!("no node is called {name}")))
+    }
+
+    /// The answer of a method that does not stream.
+    pub(super) async fn call(&self, bearer: &Bearer, asked: Asked) -> Result<Bytes, RpcError> {
+        match &asked.node {
+            Where::Here => self.0.registry.call(request(bearer, &asked, None)?).await,
+            Where::There(node) => {
+                let node = self.reach(bearer, node)?;
+                Ok(node.exchange(json(asked.method), &asked.arguments).await?.bytes)
+            }
+        }
+    }
+
+    /// The items of a method that streams out. Dropping them ends the call.
+    pub(super) async fn watch(&self, bearer: &Bearer, asked: Asked) -> Result<Items, RpcError> {
+        if let Where::There(node) = &asked.node {
+            let node = self.reach(bearer, node)?;
+            let opened = node.open(json(asked.method), &asked.arguments).await?;
+            return Ok(Box::pin(unfold(Some(opened.source), async |source| {
+                let mut source = source?;
+                match source.next_item().await.transpose()? {
+                    Ok(item) => Some((Ok(item), Some(source))),
+                    Err(error) => Some((Err(error), None)),
+                }
+            })));
+        }
+        let (output, items) = mpsc::channel(ITEMS_QUEUE);
+        let (_, input) = mpsc::channel(1);
+        let request = request(bearer, &asked, Some(Io { output, input }))?;
+        let registry = self.0.registry.clone();
+        let call: BoxFuture<'static, _> = Box::pin(async move { registry.call(request).await });
+        Ok(streamed(items, call))
+    }
+
+    fn reach(&self, bearer: &Bearer, node: &NodeName) -> Result<NodeHandle, RpcError> {
+        let token = bearer.portable().ok_or_else(|| {
+            RpcError::forbidden(format!(
+                "denied: {} is good at {} alone: another node takes an operator's token, see `p2p-tui token`",
+                bearer.who.caller, self.0.own
+            ))
+        })?;
+        Ok(self.0.mesh.node(node).with_proof(Proof::Token(token)))
+    }
+}
+
+/// What `call` sends into `items` while it runs. Dropping the stream drops the call.
+pub(super) fn streamed(
+    items: mpsc::Receiver<Bytes>,
+    call: BoxFuture<'static, Result<Bytes, RpcError>>,
+) -> Items {
+    Box::pin(unfold((items, Some(call)), next_of_own))
+}
+
+type Own = (mpsc::Receiver<Bytes>, Option<BoxFuture<'static, Result<Bytes, RpcError>>>);
+
+/// The next item of a call here, until the call has ended and everything it sent was taken.
+async fn next_of_own((mut items, mut call): Own) -> Option<(Result<Bytes, RpcError>, Own)> {
+    loop {
+        let Some(running) = &mut call else {
+            return items.recv().await.map(|item| (Ok(item), (items, None)));
+        };
+        tokio::select! {
+            biased;
+            Some(item) = items.recv() => return Some((Ok(item), (items, call))),
+            ended = running => match ended {
+                Ok(_) => call = None,
+                Err(error) => return Some((Err(error), (mpsc::channel(1).1, None))),
+            },
+        }
+    }
+}
+
+fn json(method: &'static MethodSpec) -> MethodRef<'static> {
+    MethodRef { encoding: Some(Encoding::Json), ..method.into() }
+}
+
+fn request(bearer: &Bearer, asked: &Asked, io: Option<Io>) -> Result<Request, RpcError> {
+    let args =
+        serde_json::to_vec(&asked.arguments).map_err(|error| RpcError::bad_request(error.to_string()))?;
+    let context = CallContext {
+        caller: bearer.who.caller.clone(),
+        caller_until: Some(bearer.who.until),
+        face: Face::Http,
+        address: Some(bearer.from),
+        request_id: new_request_id(),
+        trace_id: None,
+        deadline: CallContext::deadline(Some(asked.method), None),
+    };
+    let payload = Payload { args: args.into(), encoding: Encoding::Json, io };
+    Ok(Request { method: asked.method.name.to_owned(), context, proof: Proof::Connection, payload })
+}

@@ -1,0 +1,194 @@
+//! `POST /rpc`: the same methods by JSON-RPC 2.0, with batches and notifications.
+//!
+//! A member `node` beside `method` says where; without it the call is for this node. What the owner called the
+//! methods first (`system.process.start_process`) answers too. Errors carry the stable code in `data`.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use futures::stream::iter;
+use p2p_shared::error::{Code, RpcError};
+use p2p_shared::rpc::service::MethodSpec;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::Api;
+use super::bearer::Bearer;
+use super::call::{Asked, method};
+use super::methods::answer;
+use crate::http::Problem;
+
+/// Most calls of one batch.
+const BATCH_MAX: usize = 100;
+/// Calls of one batch that go on at the same time.
+const SIDE_BY_SIDE: usize = 8;
+
+/// The owner's first names for methods, and what they are called now.
+const FIRST_NAMES: [(&str, &str); 4] = [
+    ("system.process.list_processes", "process.list"),
+    ("system.process.start_process", "program.start"),
+    ("system.process.stop_process", "program.stop"),
+    ("system.monitor.get_status", "monitor.snapshot"),
+];
+
+/// One call.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Call {
+    jsonrpc: String,
+    method: String,
+    #[serde(default)]
+    params: Option<Value>,
+    /// Absent in a notification, which is not answered; `null` is an id.
+    #[serde(default, deserialize_with = "present")]
+    id: Option<Value>,
+    #[serde(default)]
+    node: Option<String>,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// One answer.
+#[derive(Serialize)]
+struct Answer {
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+    id: Value,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    code: i32,
+    message: String,
+    data: Value,
+}
+
+impl Answer {
+    fn failed(id: Value, code: i32, error: &RpcError) -> Self {
+        let data = json!({ "code": error.code, "node": error.node });
+        let error = Failure { code, message: error.message.clone(), data };
+        Self { jsonrpc: "2.0", result: None, error: Some(error), id }
+    }
+}
+
+pub(super) async fn post(
+    State(api): State<Api>,
+    bearer: Bearer,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let parsed: Value = match serde_json::from_slice(&body) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let error = RpcError::bad_request(format!("no JSON: {error}"));
+            return Ok(said(&Answer::failed(Value::Null, -32_700, &error)));
+        }
+    };
+    let Value::Array(calls) = parsed else {
+        return Ok(one(&api, &bearer, parsed).await.map_or_else(nothing, |answer| said(&answer)));
+    };
+    if calls.is_empty() || calls.len() > BATCH_MAX {
+        let error = RpcError::bad_request(format!("a batch has 1 to {BATCH_MAX} calls"));
+        return Ok(said(&Answer::failed(Value::Null, -32_600, &error)));
+    }
+    let (api, bearer) = (&api, &bearer);
+    let answers = iter(calls).map(async |call| one(api, bearer, call).await).buffered(SIDE_BY_SIDE);
+    let answers: Vec<Answer> = answers.filter_map(std::future::ready).collect().await;
+    Ok(if answers.is_empty() { nothing() } else { said(&answers) })
+}
+
+fn said(answers: &impl Serialize) -> Response {
+    answer(serde_json::to_vec(answers).unwrap_or_default().into())
+}
+
+fn nothing() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+/// The answer of one call; `None` for a notification.
+async fn one(api: &Api, bearer: &Bearer, call: Value) -> Option<Answer> {
+    let Call { jsonrpc, method: name, params, id, node } = match Call::deserialize(&call) {
+        Ok(call) => call,
+        Err(error) => {
+            let id = call.get("id").cloned().unwrap_or_default();
+            let error = RpcError::bad_request(format!("no call: {error}"));
+            return Some(Answer::failed(id, -32_600, &error));
+        }
+    };
+    let is_id = |id: &Value| matches!(id, Value::Null | Value::Number(_) | Value::String(_));
+    if jsonrpc != "2.0" || !id.as_ref().is_none_or(is_id) {
+        let error = RpcError::bad_request("jsonrpc is \"2.0\", and an id is a text, a number or null");
+        return Some(Answer::failed(Value::Null, -32_600, &error));
+    }
+    let ended = called(api, bearer, (&name, params), node.as_deref().unwrap_or("self")).await;
+    let id = id?;
+    Some(match ended {
+        Ok(result) => Answer { jsonrpc: "2.0", result: Some(result), error: None, id },
+        Err((code, error)) => Answer::failed(id, code, &error),
+    })
+}
+
+async fn called(
+    api: &Api,
+    bearer: &Bearer,
+    (name, params): (&str, Option<Value>),
+    node: &str,
+) -> Result<Box<RawValue>, (i32, RpcError)> {
+    let name = FIRST_NAMES.iter().find(|(first, _)| *first == name).map_or(name, |(_, now)| now);
+    let spec = method(name).map_err(|error| (-32_601, error))?;
+    if spec.verb.streams() {
+        let why = format!("{name} streams: ask GET /api/v1/nodes/{node}/{}", name.replace('.', "/"));
+        return Err((-32_601, RpcError::new(Code::Unsupported, why)));
+    }
+    let arguments = named(spec, params).map_err(|error| (-32_602, error))?;
+    let asked = async {
+        let node = api.place(node)?;
+        let json = api.call(bearer, Asked { node, method: spec, arguments }).await?;
+        serde_json::from_slice(&json).map_err(|error| RpcError::internal(error.to_string()))
+    };
+    asked.await.map_err(|error: RpcError| (number(error.code), error))
+}
+
+/// Arguments by their names, also of those that came in order.
+fn named(method: &MethodSpec, params: Option<Value>) -> Result<Value, RpcError> {
+    match params {
+        None => Ok(Value::Object(Map::new())),
+        Some(Value::Object(named)) => Ok(Value::Object(named)),
+        Some(Value::Array(values)) if values.len() <= method.arguments.len() => {
+            let names = method.arguments.iter().map(|name| (*name).to_owned());
+            Ok(Value::Object(names.zip(values).collect()))
+        }
+        Some(Value::Array(values)) => {
+            let (most, given) = (method.arguments.len(), values.len());
+            Err(RpcError::bad_request(format!("{} takes {most} arguments, not {given}", method.name)))
+        }
+        Some(_) => Err(RpcError::bad_request("params is an object or an array")),
+    }
+}
+
+/// The numbers that JSON-RPC gives, and from its range for servers those of our codes.
+const fn number(code: Code) -> i32 {
+    match code {
+        Code::BadRequest => -32_602,
+        Code::Internal | Code::Unknown => -32_603,
+        Code::Unauthenticated => -32_001,
+        Code::Forbidden => -32_003,
+        Code::NotFound => -32_004,
+        Code::Conflict => -32_009,
+        Code::TooLarge => -32_013,
+        Code::RateLimited => -32_029,
+        Code::Cancelled => -32_049,
+        Code::Unsupported => -32_051,
+        Code::Unavailable => -32_053,
+        Code::Deadline => -32_054,
+    }
+}

@@ -1,0 +1,73 @@
+//! `/api/v1/nodes/{node}/{service}/{method}`: every method at every node.
+//!
+//! A `get` and a `watch` are asked by GET with a query, a `post` by POST with a body. What streams both ways needs
+//! a WebSocket, or one of the routes that wrap it.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use p2p_shared::rpc::service::{MethodSpec, Verb};
+
+use super::bearer::Bearer;
+use super::call::{Asked, method};
+use super::{Api, arguments, events};
+use crate::http::Problem;
+
+pub(super) type Place = Path<(String, String, String)>;
+
+pub(super) async fn get(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Path((node, service, name)): Place,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let method = method(&format!("{service}.{name}"))?;
+    let node = api.place(&node)?;
+    match method.verb {
+        Verb::Get | Verb::Watch => {}
+        Verb::Post => return Ok(not_so(method, "POST")),
+        Verb::Duplex => return Ok(not_so(method, "")),
+    }
+    let arguments = arguments::of_query(method, query.as_deref().unwrap_or_default())?;
+    let asked = Asked { node, method, arguments };
+    if method.verb == Verb::Watch {
+        return Ok(events::respond(api.watch(&bearer, asked).await?));
+    }
+    Ok(answer(api.call(&bearer, asked).await?))
+}
+
+pub(super) async fn post(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Path((node, service, name)): Place,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let method = method(&format!("{service}.{name}"))?;
+    let node = api.place(&node)?;
+    match method.verb {
+        Verb::Post => {}
+        Verb::Get | Verb::Watch => return Ok(not_so(method, "GET, HEAD")),
+        Verb::Duplex => return Ok(not_so(method, "")),
+    }
+    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let arguments = arguments::of_body(&body)?;
+    Ok(answer(api.call(&bearer, Asked { node, method, arguments }).await?))
+}
+
+/// The result of a call, which is JSON already.
+pub(super) fn answer(json: Bytes) -> Response {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
+}
+
+/// The method is there, and is asked in another way.
+fn not_so(method: &MethodSpec, allowed: &'static str) -> Response {
+    let detail = match method.verb {
+        Verb::Duplex => format!("{} streams both ways: it is not to be had by a plain request", method.name),
+        verb => format!("{} is a {}: ask it by {allowed}", method.name, verb.as_str()),
+    };
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+    ([(ALLOW, HeaderValue::from_static(allowed))], problem).into_response()
+}

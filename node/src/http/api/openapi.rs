@@ -1,0 +1,224 @@
+//! `GET /openapi.json`: what this face answers, as OpenAPI 3.1, made from the service definitions.
+//!
+//! The definitions enter; one document leaves, the same for every node of a version. It is written once.
+
+use std::sync::LazyLock;
+
+use axum::response::Response;
+use bytes::Bytes;
+use p2p_shared::error::Code;
+use p2p_shared::rpc::service::{MethodSpec, ServiceSpec, Verb};
+use p2p_shared::services;
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::auth::{Login, Refresh, Tokens};
+use super::execute::{Execute, Executed};
+use super::fleet::Order;
+use super::methods::answer;
+
+/// The document.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
+
+pub(super) async fn get() -> Response {
+    answer(DOCUMENT.clone())
+}
+
+/// The whole document.
+pub fn document() -> Value {
+    let mut paths = own_paths();
+    for method in services::methods().filter(|method| method.verb != Verb::Duplex) {
+        let path = format!("/api/v1/nodes/{{node}}/{}", method.name.replace('.', "/"));
+        let verb = if method.verb == Verb::Post { "post" } else { "get" };
+        paths.insert(path, json!({ verb: operation(method) }));
+        if !method.verb.streams() {
+            let path = format!("/api/v1/fleet/{}", method.name.replace('.', "/"));
+            paths.insert(path, json!({ "post": fleet_operation(method) }));
+        }
+    }
+    let tag = |service: &&ServiceSpec| json!({ "name": service.name, "description": service.doc.trim() });
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "P2P Admin",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Every node serves this for the whole mesh: `self`, or any other node by its name with \
+                an operator's token (`p2p-tui token`). Errors are problems (RFC 9457) with a stable `code`.",
+            "license": { "name": "MIT", "identifier": "MIT" },
+        },
+        "security": [{ "bearer": [] }],
+        "tags": services::ALL.iter().map(tag).collect::<Vec<_>>(),
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
+            "schemas": { "Problem": problem() },
+        },
+    })
+}
+
+fn schema<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    SchemaGenerator::new(settings).into_root_schema_for::<T>().to_value()
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "required": ["type", "title", "status", "detail", "code", "request_id"],
+        "properties": {
+            "type": { "type": "string" },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string" },
+            "code": schema::<Code>(),
+            "request_id": { "type": "string", "format": "uuid" },
+            "node": { "type": "string", "description": "The node that answered so, if it is not this one." },
+        },
+    })
+}
+
+/// What may come instead of the answer, by status.
+fn problems(statuses: &[(u16, &str)]) -> Map<String, Value> {
+    let content =
+        json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
+    statuses
+        .iter()
+        .map(|(status, why)| (status.to_string(), json!({ "description": why, "content": content })))
+        .collect()
+}
+
+const OF_EVERY_CALL: [(u16, &str); 14] = [
+    (400, "The request is malformed, or an argument is out of range."),
+    (401, "There is no token, or it is not good."),
+    (403, "Known, and not allowed: by role, or by the local policy of the node."),
+    (404, "What was named is not there."),
+    (405, "The method is asked in another way."),
+    (408, "The body did not come in time."),
+    (409, "It is no longer what the caller saw."),
+    (413, "Too large."),
+    (421, "The Host header names no name of this node."),
+    (429, "Too often."),
+    (500, "A defect."),
+    (501, "This node cannot do that."),
+    (503, "The node that is meant cannot be reached, or cannot serve now."),
+    (504, "It did not end in time; it may still have happened."),
+];
+
+fn responses(good: Value) -> Value {
+    let mut responses = problems(&OF_EVERY_CALL);
+    responses.insert("200".to_owned(), good);
+    Value::Object(responses)
+}
+
+fn node_parameter() -> Value {
+    json!({
+        "name": "node", "in": "path", "required": true, "example": "self",
+        "description": "`self`, or the name of a node.",
+        "schema": { "type": "string" },
+    })
+}
+
+fn operation(method: &MethodSpec) -> Value {
+    let schemas = (method.schemas)();
+    let args = schemas.args.to_value();
+    let mut parameters = vec![node_parameter()];
+    let mut operation = described(method, method.name);
+    let good = match method.verb {
+        Verb::Watch => json!({
+            "description": "Server-sent events: `item` with one of these, `error` with a problem, `end`.",
+            "content": { "text/event-stream": { "schema": { "type": "string" } } },
+            "x-item": schemas.output.to_value(),
+        }),
+        _ => json!({
+            "description": "The answer.",
+            "content": { "application/json": { "schema": schemas.output.to_value() } },
+        }),
+    };
+    if method.verb == Verb::Post {
+        operation
+            .insert("requestBody".into(), json!({ "content": { "application/json": { "schema": args } } }));
+    } else {
+        let required = args.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+        let properties = args.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        parameters.extend(properties.into_iter().map(|(name, schema)| {
+            let needed = required.contains(&Value::String(name.clone()));
+            json!({ "name": name, "in": "query", "required": needed, "schema": schema })
+        }));
+    }
+    operation.insert("parameters".into(), parameters.into());
+    operation.insert("responses".into(), responses(good));
+    Value::Object(operation)
+}
+
+fn described(method: &MethodSpec, id: &str) -> Map<String, Value> {
+    let permission = method.permission;
+    let doc = method.doc.trim().replace("\n ", "\n");
+    let summary = doc.split_once(". ").map_or(doc.as_str(), |(first, _)| first).replace('\n', " ");
+    let Value::Object(operation) = json!({
+        "operationId": id,
+        "tags": [method.service.name],
+        "summary": summary,
+        "description": format!("{doc}\n\nNeeds the permission `{permission}`, which role {} has.", permission.role()),
+        "x-permission": permission.as_str(),
+        "x-role": permission.role(),
+    }) else {
+        return Map::new();
+    };
+    operation
+}
+
+fn fleet_operation(method: &MethodSpec) -> Value {
+    let mut operation = described(method, &format!("fleet.{}", method.name));
+    let body =
+        json!({ "required": true, "content": { "application/json": { "schema": schema::<Order>() } } });
+    operation.insert("requestBody".into(), body);
+    let good = json!({
+        "description": "Lines of JSON: one a target as it ends, with `node`, `outcome`, and `result` or `error`; \
+            then `counts`, which add up to the number of targets.",
+        "content": { "application/jsonl": { "schema": { "type": "string" } } },
+    });
+    operation.insert("responses".into(), responses(good));
+    Value::Object(operation)
+}
+
+fn own_paths() -> Map<String, Value> {
+    let json_of = |schema: Value| json!({ "application/json": { "schema": schema } });
+    let body_of = |schema: Value| json!({ "required": true, "content": json_of(schema) });
+    let good =
+        |what: &str, schema: Value| responses(json!({ "description": what, "content": json_of(schema) }));
+    let tokens = good("Tokens.", schema::<Tokens>());
+    let mut ended = problems(&OF_EVERY_CALL);
+    ended.insert("204".to_owned(), json!({ "description": "The session has ended, if there was one." }));
+    let Value::Object(paths) = json!({
+        "/api/v1/auth/token": { "post": {
+            "operationId": "auth.token", "summary": "Tokens for a user's name and password", "security": [],
+            "requestBody": body_of(schema::<Login>()), "responses": tokens,
+        }},
+        "/api/v1/auth/refresh": { "post": {
+            "operationId": "auth.refresh", "summary": "The next tokens of a session", "security": [],
+            "requestBody": body_of(schema::<Refresh>()), "responses": tokens,
+        }},
+        "/api/v1/auth/logout": { "post": {
+            "operationId": "auth.logout", "summary": "Ends a session", "security": [{}, { "bearer": [] }],
+            "requestBody": { "required": false, "content": json_of(schema::<Refresh>()) }, "responses": ended,
+        }},
+        "/api/v1/execute": { "post": {
+            "operationId": "execute", "summary": "Runs one shell line at this node",
+            "description": "As the method `exec.run` does: needs the permission `exec`, which role admin has.",
+            "x-permission": "exec", "x-role": "admin",
+            "requestBody": body_of(schema::<Execute>()), "responses": good("What came of it.", schema::<Executed>()),
+        }},
+        "/rpc": { "post": {
+            "operationId": "rpc", "summary": "Every method by JSON-RPC 2.0",
+            "description": "Batches and notifications; a member `node` says which node is meant.",
+            "requestBody": body_of(json!({ "type": ["object", "array"] })),
+            "responses": good("The answer, or the answers of a batch.", json!({ "type": ["object", "array"] })),
+        }},
+    }) else {
+        return Map::new();
+    };
+    paths
+}

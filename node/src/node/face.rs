@@ -1,0 +1,30 @@
+//! What the HTTP face needs of the node: its methods, who callers are, and the way to the other nodes.
+
+use std::time::Duration;
+
+use p2p_shared::mesh::Mesh;
+use p2p_shared::time::Millis;
+
+use super::transfer::Known;
+use super::{Node, StartError};
+use crate::auth::Auth;
+use crate::http::Parts;
+
+impl Node {
+    /// The parts of a face whose tokens follow from `secret`, if there is one, and live for `life`.
+    ///
+    /// # Errors
+    /// If the sessions that were kept cannot be read.
+    pub fn http_parts(&self, secret: Option<&str>, life: Duration) -> Result<Parts, StartError> {
+        let (credentials, store, data) = &self.own;
+        let parts = (credentials.as_ref(), store);
+        let auth = Auth::open(data, parts, secret.map(str::as_bytes), Millis::from(life))?;
+        Ok(Parts {
+            registry: self.registry(),
+            auth,
+            mesh: Mesh::new(Known(self.membership.clone()), self.transport.clone()),
+            members: self.membership.clone(),
+            own: self.name().clone(),
+        })
+    }
+}

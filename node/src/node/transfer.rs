@@ -1,0 +1,38 @@
+//! Transfers, wired: where other nodes are, and how to get there.
+
+use p2p_shared::id::NodeName;
+use p2p_shared::mesh::{Mesh, Resolve, Target};
+use p2p_shared::services::node::MemberState;
+use tokio::runtime::Handle;
+
+use super::Settings;
+use crate::membership::handle::MembershipHandle;
+use crate::policy::Fuse;
+use crate::services::transfer::TransferService;
+use crate::transport::Transport;
+
+/// The members, by name.
+pub(super) struct Known(pub(super) MembershipHandle);
+
+impl Resolve for Known {
+    async fn resolve(&self, name: &NodeName) -> Option<Target> {
+        let members = self.0.members();
+        let named = members.iter().filter(|member| member.name == *name);
+        // Of one name there may be a key that was replaced.
+        let likeliest = named.max_by_key(|member| (member.state == MemberState::Alive, member.started))?;
+        let addresses = likeliest.addresses.clone();
+        Some(Target { name: Some(name.clone()), id: Some(likeliest.id), addresses })
+    }
+}
+
+/// The service, which reaches other nodes by the transport of this one.
+pub(super) fn service(
+    settings: &Settings,
+    fuse: &Fuse,
+    (transport, membership): (&Transport, &MembershipHandle),
+    main: &Handle,
+) -> TransferService {
+    let mesh = Mesh::new(Known(membership.clone()), transport.clone());
+    let reach = (mesh, settings.credentials.trust());
+    TransferService::new((fuse.clone(), &settings.data), reach, main.clone())
+}
