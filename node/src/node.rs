@@ -7,6 +7,7 @@ mod bootstrap;
 mod handlers;
 mod jobs;
 mod keeping;
+mod network;
 mod settings;
 mod shells;
 mod signing;
@@ -146,6 +147,7 @@ impl Node {
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
             file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
+            network: parts.network(&guards.fuse, &sampler, &runtimes.main),
             program: ProgramService::new(programs, guards.fuse.clone()),
             job,
             exec,
