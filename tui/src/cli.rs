@@ -16,6 +16,7 @@ pub mod kill;
 pub mod label;
 pub mod logs;
 pub mod manuals;
+pub mod network;
 pub mod nodes;
 pub mod open;
 pub mod output;
@@ -130,6 +131,8 @@ pub enum MeshCommand {
     /// Read the journals of nodes, merged in the order of time
     #[command(visible_alias = "journal")]
     Logs(logs::LogsArgs),
+    /// Look at the networks of nodes, and probe from them: interfaces, sockets, ping, trace, scan
+    Network(network::NetworkArgs),
     /// Call any method of any service
     Call(call::CallArgs),
     /// Ask whether nodes would let you do something, without doing it
@@ -263,6 +266,7 @@ impl MeshCommand {
             Self::Programs(args) => args.acts(),
             Self::Jobs(args) => args.acts(),
             Self::Units(args) => args.acts(),
+            Self::Network(args) => args.acts(),
             Self::Call(args) => args.request()?.acts(),
             Self::Exec(args) => args.acts()?,
             Self::Shell(args) => args.acts()?,
@@ -289,6 +293,7 @@ impl MeshCommand {
             Self::Audit(args) => audit::run(session, args, streams).await,
             Self::Units(args) => units::run(session, args, streams).await,
             Self::Logs(args) => logs::run(session, args, streams).await,
+            Self::Network(args) => network::run(session, args, streams).await,
             Self::Call(args) => call::run(session, args, streams).await,
             Self::CanI(args) => can_i::run(session, args, streams).await,
             Self::Kill(args) => kill::run(session, args, streams).await,
