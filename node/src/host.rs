@@ -18,6 +18,7 @@ pub mod files;
 pub mod journal;
 pub mod machine;
 pub mod moment;
+pub mod network;
 pub mod occupant;
 pub mod processes;
 pub mod programs;
@@ -43,7 +44,7 @@ pub struct Roots {
     pub proc: PathBuf,
     /// sysfs.
     pub sys: PathBuf,
-    /// System configuration; only `passwd` and `group` are read.
+    /// System configuration; only `passwd`, `group` and `services` are read.
     pub etc: PathBuf,
 }
 

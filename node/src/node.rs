@@ -8,6 +8,7 @@ mod face;
 mod handlers;
 mod jobs;
 mod keeping;
+mod network;
 mod settings;
 mod shells;
 mod signing;
@@ -152,6 +153,7 @@ impl Node {
             audit: AuditService::new(settings.data.clone(), store.clone()),
             file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
             transfer: transfer::service(&settings, &guards.fuse, (&transport, &membership), &runtimes.main),
+            network: parts.network(&guards.fuse, &sampler, &runtimes.main),
             program: ProgramService::new(programs, guards.fuse.clone()),
             job,
             exec,

@@ -10,6 +10,7 @@ mod settings;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use p2p_shared::error::RpcError;
 use p2p_shared::rpc::service::MethodSpec;
 use p2p_shared::services;
 
+use crate::host::network::cidr::Network;
 use crate::shells::limits::ShellLimits;
 
 pub use pattern::{CommandPattern, MethodPattern};
@@ -29,7 +31,7 @@ pub const ROOT: u32 = 0;
 /// Its name beside `node.toml`.
 pub const FILE: &str = "policy.toml";
 
-/// What may be done here. The one without a file, the default, stops nothing.
+/// What may be done here. The one without a file, the default, stops nothing but scans of other hosts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     path: PathBuf,
@@ -40,7 +42,7 @@ pub struct Policy {
     run_as: Option<Vec<String>>,
     shells: ShellLimits,
     file_roots: Option<Vec<PathBuf>>,
-    scan_targets: Option<Vec<String>>,
+    scan_targets: Option<Vec<Network>>,
 }
 
 impl Policy {
@@ -98,13 +100,27 @@ impl Policy {
         self.file_roots.as_deref()
     }
 
-    /// Networks that calls may scan, as written; `None`: no limit but the caller's permission.
-    pub fn scan_targets(&self) -> Option<&[String]> {
-        self.scan_targets.as_deref()
+    /// Whether ports of `address` may be scanned from here: in one of the networks that the policy names, or, where
+    /// it names none, this machine itself, whose addresses are `own`.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub fn scan(&self, address: IpAddr, own: &[IpAddr]) -> Result<(), RpcError> {
+        match &self.scan_targets {
+            Some(allowed) if allowed.iter().any(|network| network.has(address)) => Ok(()),
+            Some(_) => Err(self.denied(&format!("{address} is in none of the scan_targets of this node"))),
+            None if address.to_canonical().is_loopback() || own.contains(&address.to_canonical()) => Ok(()),
+            None => Err(self.denied(&format!(
+                "without scan_targets this node scans itself alone, and {address} is another host: let \
+                 scan_targets in its {FILE} name the network"
+            ))),
+        }
     }
 
     fn denied(&self, what: &str) -> RpcError {
-        RpcError::forbidden(format!("denied: local policy: {what} ({})", self.path.display()))
+        let path = self.path.display();
+        let place = if self.path.as_os_str().is_empty() { String::new() } else { format!(" ({path})") };
+        RpcError::forbidden(format!("denied: local policy: {what}{place}"))
     }
 
     fn stops(allow: Option<&[MethodPattern]>, deny: &[MethodPattern]) -> BTreeSet<&'static str> {

@@ -10,6 +10,7 @@ mod followed;
 pub mod job;
 pub mod journal;
 pub mod monitor;
+pub mod network;
 pub mod node;
 pub mod permit;
 pub mod process;

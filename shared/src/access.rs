@@ -50,11 +50,17 @@ pub enum Permission {
     FileRead,
     /// Change, make and remove files.
     FileWrite,
+    /// Read the tables of the network: interfaces, routes, neighbours, sockets.
+    NetworkRead,
+    /// Send look-ups and probes: names, ping, trace, throughput.
+    NetworkProbe,
+    /// Scan ports, as far as the local policy allows.
+    NetworkScan,
 }
 
 impl Permission {
     /// Every permission, in the order of the table in README.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::NodeRead,
         Self::MonitorRead,
         Self::ProcessRead,
@@ -63,15 +69,18 @@ impl Permission {
         Self::JournalRead,
         Self::JobRead,
         Self::FileStat,
+        Self::NetworkRead,
         Self::ProcessControl,
         Self::ProgramControl,
         Self::UnitControl,
         Self::JobControl,
+        Self::NetworkProbe,
         Self::NodeLabel,
         Self::Exec,
         Self::Shell,
         Self::FileRead,
         Self::FileWrite,
+        Self::NetworkScan,
         Self::AuditRead,
     ];
 
@@ -85,16 +94,20 @@ impl Permission {
             | Self::UnitRead
             | Self::JournalRead
             | Self::JobRead
-            | Self::FileStat => Role::Viewer,
-            Self::ProcessControl | Self::ProgramControl | Self::UnitControl | Self::JobControl => {
-                Role::Operator
-            }
+            | Self::FileStat
+            | Self::NetworkRead => Role::Viewer,
+            Self::ProcessControl
+            | Self::ProgramControl
+            | Self::UnitControl
+            | Self::JobControl
+            | Self::NetworkProbe => Role::Operator,
             Self::NodeLabel
             | Self::Exec
             | Self::Shell
             | Self::AuditRead
             | Self::FileRead
-            | Self::FileWrite => Role::Admin,
+            | Self::FileWrite
+            | Self::NetworkScan => Role::Admin,
         }
     }
 
@@ -119,6 +132,9 @@ impl Permission {
             Self::FileStat => "file_stat",
             Self::FileRead => "file_read",
             Self::FileWrite => "file_write",
+            Self::NetworkRead => "network_read",
+            Self::NetworkProbe => "network_probe",
+            Self::NetworkScan => "network_scan",
         }
     }
 }

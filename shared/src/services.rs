@@ -15,6 +15,7 @@ pub mod file;
 pub mod job;
 pub mod journal;
 pub mod monitor;
+pub mod network;
 pub mod node;
 pub mod process;
 pub mod program;
@@ -43,6 +44,7 @@ macro_rules! services {
 services!(
     node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, transfer
 );
+services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, network);
 
 impl<C: Call> Services for C {}
 

@@ -8,6 +8,7 @@ mod fleet;
 mod host;
 mod install;
 mod mesh;
+mod network;
 mod packages;
 mod readme;
 mod run;
@@ -25,7 +26,7 @@ const FULL: &str = "P2P_FULL";
 type Test = fn() -> anyhow::Result<()>;
 
 /// The tests, in the order in which they run: one at a time, as they all use the machine's network.
-const TESTS: [(&str, Test); 18] = [
+const TESTS: [(&str, Test); 19] = [
     ("five_hosts_are_set_up_by_the_commands_of_the_readme", fleet::the_readme),
     ("a_host_that_reboots_freezes_or_is_cut_off_comes_back", fleet::comes_back),
     ("with_every_bootstrap_address_dead_a_node_remembers", fleet::remembers),
@@ -43,6 +44,7 @@ const TESTS: [(&str, Test); 18] = [
     ("a_disk_that_fills_during_an_upgrade_breaks_nothing", install::full_disk),
     ("removal_stops_and_purge_deletes", install::removal),
     ("a_package_without_a_certificate_says_what_to_do", install::without_certificate),
+    ("in_three_namespaces_a_trace_shows_both_hops_and_a_scan_the_open_port", network::three_in_a_line),
     ("compose_brings_three_nodes_that_see_each_other", docker::compose),
 ];
 
@@ -52,6 +54,9 @@ const LONG: (&str, Test) = ("limits_are_enforced_by_the_kernel_and_the_node_live
 fn main() {
     if let Some(scene) = std::env::var_os(units::INSIDE) {
         return units::inside(&scene.to_string_lossy());
+    }
+    if let Some(what) = std::env::var_os(network::INSIDE) {
+        return network::inside(&what.to_string_lossy());
     }
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);

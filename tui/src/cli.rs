@@ -17,6 +17,7 @@ pub mod kill;
 pub mod label;
 pub mod logs;
 pub mod manuals;
+pub mod network;
 pub mod nodes;
 pub mod open;
 pub mod output;
@@ -134,6 +135,8 @@ pub enum MeshCommand {
     /// Read the journals of nodes, merged in the order of time
     #[command(visible_alias = "journal")]
     Logs(logs::LogsArgs),
+    /// Look at the networks of nodes, and probe from them: interfaces, sockets, ping, trace, scan
+    Network(network::NetworkArgs),
     /// Call any method of any service
     Call(call::CallArgs),
     /// Ask whether nodes would let you do something, without doing it
@@ -270,6 +273,7 @@ impl MeshCommand {
             Self::Programs(args) => args.acts(),
             Self::Jobs(args) => args.acts(),
             Self::Units(args) => args.acts(),
+            Self::Network(args) => args.acts(),
             Self::Call(args) => args.request()?.acts(),
             Self::Exec(args) => args.acts()?,
             Self::Cp(args) => args.acts()?,
@@ -297,6 +301,7 @@ impl MeshCommand {
             Self::Audit(args) => audit::run(session, args, streams).await,
             Self::Units(args) => units::run(session, args, streams).await,
             Self::Logs(args) => logs::run(session, args, streams).await,
+            Self::Network(args) => network::run(session, args, streams).await,
             Self::Call(args) => call::run(session, args, streams).await,
             Self::CanI(args) => can_i::run(session, args, streams).await,
             Self::Cp(args) => cp::run(session, args, streams).await,

@@ -3,6 +3,7 @@
 //! A port or a file enters, a process with its program leaves. Another user's descriptors are hidden from all
 //! but root: then there is a holder without a name.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 
@@ -73,13 +74,29 @@ pub fn of_connection(roots: &Roots, protocol: Protocol, local: SocketAddr, remot
 
 /// Processes with one of these sockets among their descriptors.
 fn holders(roots: &Roots, inodes: Vec<u64>) -> impl Iterator<Item = u32> {
-    let entries = if inodes.is_empty() { None } else { fs::read_dir(&roots.proc).ok() };
-    let entries = entries.into_iter().flatten().flatten();
+    let held = (!inodes.is_empty()).then(|| held(roots));
+    let found = held.into_iter().flatten();
+    found.filter(move |(_, held)| held.iter().any(|inode| inodes.contains(inode))).map(|(pid, _)| pid)
+}
+
+/// A process that holds each socket, by the socket's inode; of several the oldest. Blocks.
+pub fn of_sockets(roots: &Roots) -> HashMap<u64, u32> {
+    let mut owners = HashMap::new();
+    for (pid, inodes) in held(roots) {
+        for inode in inodes {
+            owners.entry(inode).and_modify(|owner: &mut u32| *owner = pid.min(*owner)).or_insert(pid);
+        }
+    }
+    owners
+}
+
+/// Each process with the inodes of its sockets.
+fn held(roots: &Roots) -> impl Iterator<Item = (u32, Vec<u64>)> {
+    let entries = fs::read_dir(&roots.proc).into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| u32::try_from(number(entry.file_name().as_encoded_bytes())?).ok());
-    pids.filter(move |pid| {
-        let Ok(dir) = open_dir(CWD, roots.proc.join(pid.to_string())) else { return false };
-        let open = files::open_files(&dir).unwrap_or_default();
-        open.iter().filter_map(files::socket_inode).any(|inode| inodes.contains(&inode))
+    pids.filter_map(|pid| {
+        let dir = open_dir(CWD, roots.proc.join(pid.to_string())).ok()?;
+        Some((pid, files::socket_inodes(&dir)))
     })
 }
 

@@ -11,6 +11,7 @@ use crate::services::file::FileService;
 use crate::services::job::JobService;
 use crate::services::journal::JournalService;
 use crate::services::monitor::MonitorService;
+use crate::services::network::NetworkService;
 use crate::services::node::NodeService;
 use crate::services::process::ProcessService;
 use crate::services::program::ProgramService;
@@ -30,6 +31,7 @@ pub(super) struct Handlers {
     pub(super) shell: ShellService,
     pub(super) file: FileService,
     pub(super) transfer: TransferService,
+    pub(super) network: NetworkService,
 }
 
 impl Handlers {
@@ -48,5 +50,6 @@ impl Handlers {
             .mount(services::job::mount(self.job))
             .mount(services::file::mount(self.file))
             .mount(services::transfer::mount(self.transfer))
+            .mount(services::network::mount(self.network))
     }
 }

@@ -11,6 +11,7 @@ use p2p_shared::access::Role;
 use p2p_shared::config::{self as layers, Document, Problem, Sources};
 use serde::Serialize;
 
+use crate::host::network::cidr::Network;
 use crate::shells::limits::ShellLimits;
 
 use super::{CommandPattern, MethodPattern, Policy, ROOT};
@@ -56,7 +57,8 @@ struct Settings {
     /// Directories that files may be read and written under. Without it: all.
     file_roots: Option<Vec<PathBuf>>,
 
-    /// Networks that may be scanned from here, as "ADDRESS/BITS". Without it: any.
+    /// Networks whose ports may be scanned from here, as "ADDRESS/BITS". Without it: this machine itself alone; an
+    /// empty list allows no scan at all.
     scan_targets: Option<Vec<String>>,
 }
 
@@ -100,8 +102,12 @@ impl Policy {
         for root in settings.file_roots.iter().flatten().filter(|root| !root.is_absolute()) {
             problems.push(at("file_roots", format!("{root:?} is no absolute path")));
         }
-        for network in settings.scan_targets.iter().flatten().filter(|network| !is_network(network)) {
-            problems.push(at("scan_targets", format!("{network:?} is no network such as \"10.0.0.0/8\"")));
+        let mut networks = Vec::new();
+        for text in settings.scan_targets.iter().flatten() {
+            match text.parse::<Network>() {
+                Ok(network) => networks.push(network),
+                Err(error) => problems.push(at("scan_targets", format!("{text:?} {error}"))),
+            }
         }
         let minutes = [
             ("shell_idle_minutes", settings.shell_idle_minutes),
@@ -126,16 +132,9 @@ impl Policy {
                 total_minutes: settings.shell_total_minutes,
             },
             file_roots: settings.file_roots,
-            scan_targets: settings.scan_targets,
+            scan_targets: settings.scan_targets.is_some().then_some(networks),
         })
     }
-}
-
-fn is_network(text: &str) -> bool {
-    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-    let Ok(address) = address.parse::<std::net::IpAddr>() else { return false };
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    bits.is_none_or(|bits| bits.parse::<u8>().is_ok_and(|bits| bits <= most))
 }
 
 /// What another than `owner` could have written is no policy. Stricter than for `node.toml`: not even the user

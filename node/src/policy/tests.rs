@@ -133,6 +133,26 @@ fn a_fuse_takes_another_policy_for_all_its_clones() {
 }
 
 #[test]
+fn scans_reach_this_machine_or_what_the_list_names() {
+    let own = ["192.0.2.7".parse().unwrap()];
+    let may = |policy: &Policy, address: &str| policy.scan(address.parse().unwrap(), &own);
+    let silent = parsed("").unwrap();
+    for address in ["127.0.0.1", "127.9.9.9", "::1", "192.0.2.7", "::ffff:192.0.2.7"] {
+        assert!(may(&silent, address).is_ok(), "{address}");
+    }
+    let refused = may(&silent, "192.0.2.8").unwrap_err();
+    assert_eq!(refused.code, Code::Forbidden);
+    assert!(refused.message.starts_with("denied: local policy: without scan_targets"), "{refused:?}");
+    assert!(may(&Policy::default(), "169.254.169.254").is_err());
+    let listed = parsed("scan_targets = [\"10.0.0.0/8\", \"2001:db8::/32\"]").unwrap();
+    assert!(may(&listed, "10.9.9.9").is_ok() && may(&listed, "2001:db8::1").is_ok());
+    for address in ["127.0.0.1", "192.0.2.7", "11.0.0.1", "::1"] {
+        assert!(may(&listed, address).is_err(), "{address}");
+    }
+    assert!(may(&parsed("scan_targets = []").unwrap(), "127.0.0.1").is_err());
+}
+
+#[test]
 fn the_template_stops_nothing() {
     assert!(!parsed(&template()).unwrap().stopped.iter().any(|_| true));
     for key in ["role_max", "allow", "deny", "commands", "run_as", "file_roots", "scan_targets"] {

@@ -10,10 +10,11 @@ use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::rpc::registry::{CallContext, permitted};
 use p2p_shared::rpc::service::MethodSpec;
 use p2p_shared::services::node::Permit;
-use p2p_shared::services::{exec, program};
+use p2p_shared::services::{exec, network, program};
 use serde::de::DeserializeOwned;
 
 use super::exec::judge_request as judge_command;
+use super::network::judge_request as judge_scan;
 use super::program::ProgramService;
 use crate::gate::vouch;
 use crate::membership::revoked::Revocations;
@@ -74,6 +75,7 @@ impl Permits {
                 let program::restart::Args { name } = read(text)?;
                 self.programs.judge_start(context, name, None).await
             }
+            "network.scan" => judge_scan(&self.fuse, &read::<network::scan::Args>(text)?.request),
             _ => Ok(()),
         }
     }

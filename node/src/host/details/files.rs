@@ -11,6 +11,8 @@ use crate::host::stat::number;
 use crate::host::text;
 
 const FILES_MAX: usize = 1_024;
+/// A process may have a million descriptors.
+const SOCKETS_MAX: usize = 1 << 20;
 
 /// By number; `None` if the node may not read them.
 pub(in crate::host) fn open_files(dir: &OwnedFd) -> Option<Vec<OpenFile>> {
@@ -30,5 +32,24 @@ pub(in crate::host) fn open_files(dir: &OwnedFd) -> Option<Vec<OpenFile>> {
 
 /// The inode of `socket:[123]`.
 pub(in crate::host) fn socket_inode(file: &OpenFile) -> Option<u64> {
-    number(file.target.strip_prefix("socket:[")?.strip_suffix(']')?.as_bytes())
+    inode_of(file.target.as_bytes())
+}
+
+/// The inodes of all its open sockets; none if the node may not read them.
+pub(in crate::host) fn socket_inodes(dir: &OwnedFd) -> Vec<u64> {
+    let Ok(links) = open_dir(dir, "fd") else { return Vec::new() };
+    let Ok(list) = Dir::read_from(&links) else { return Vec::new() };
+    let mut buffer = Vec::new();
+    let read = |entry: rustix::io::Result<rustix::fs::DirEntry>| {
+        let entry = entry.ok()?;
+        let target = readlinkat(&links, entry.file_name(), std::mem::take(&mut buffer)).ok()?;
+        let inode = inode_of(target.as_bytes());
+        buffer = target.into_bytes();
+        inode
+    };
+    list.filter_map(read).take(SOCKETS_MAX).collect()
+}
+
+fn inode_of(target: &[u8]) -> Option<u64> {
+    number(target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?)
 }

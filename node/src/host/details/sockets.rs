@@ -44,33 +44,46 @@ pub(super) fn of_files(dir: &OwnedFd, files: &[OpenFile]) -> Vec<ProcessSocket> 
     found
 }
 
-/// Inodes of the sockets in a table that are bound to `port`; of TCP those that listen.
-pub(in crate::host) fn bound_to(dir: &OwnedFd, table: &str, port: u16) -> Vec<u64> {
-    let Ok(file) = open(dir, format!("net/{table}")) else { return Vec::new() };
+/// A socket of TCP or UDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::host) struct Inet {
+    pub(in crate::host) inode: u64,
+    pub(in crate::host) uid: u32,
+    pub(in crate::host) local: SocketAddr,
+    /// `None` if it is not connected.
+    pub(in crate::host) remote: Option<SocketAddr>,
+    /// Empty of UDP.
+    pub(in crate::host) state: &'static str,
+}
+
+/// Every socket of a table.
+pub(in crate::host) fn table(dir: &OwnedFd, table: &str) -> impl Iterator<Item = Inet> + use<> {
     let is_tcp = table.starts_with("tcp");
-    let lines = BufReader::new(File::from(file).take(TABLE_BYTES_MAX)).split(b'\n').map_while(Result::ok);
-    let bound = lines.filter_map(|line| parse_inet(&line, is_tcp)).filter(|entry| {
-        let at = entry.local.parse::<SocketAddr>();
-        at.is_ok_and(|at| at.port() == port) && (!is_tcp || entry.state == "listen")
-    });
-    bound.map(|entry| entry.inode).collect()
+    let file = open(dir, format!("net/{table}")).ok().map(File::from);
+    let lines = file
+        .into_iter()
+        .flat_map(|file| BufReader::new(file.take(TABLE_BYTES_MAX)).split(b'\n').map_while(Result::ok));
+    lines.filter_map(move |line| parse_inet(&line, is_tcp))
+}
+
+/// Inodes of the sockets in a table that are bound to `port`; of TCP those that listen.
+pub(in crate::host) fn bound_to(dir: &OwnedFd, name: &str, port: u16) -> Vec<u64> {
+    let is_tcp = name.starts_with("tcp");
+    let is_bound = |socket: &Inet| socket.local.port() == port && (!is_tcp || socket.state == "listen");
+    table(dir, name).filter(is_bound).map(|socket| socket.inode).collect()
 }
 
 /// The inode of the socket in a table that connects these two addresses.
 pub(in crate::host) fn connected(
     dir: &OwnedFd,
-    table: &str,
+    name: &str,
     local: SocketAddr,
     remote: SocketAddr,
 ) -> Option<u64> {
-    let file = open(dir, format!("net/{table}")).ok()?;
-    let lines = BufReader::new(File::from(file).take(TABLE_BYTES_MAX)).split(b'\n').map_while(Result::ok);
-    let same =
-        |text: &str, address: SocketAddr| text.parse().is_ok_and(|found| plain(found) == plain(address));
-    let fits = |entry: &Entry| {
-        entry.remote.as_deref().is_some_and(|text| same(text, remote)) && same(&entry.local, local)
-    };
-    lines.filter_map(|line| parse_inet(&line, table.starts_with("tcp"))).find(fits).map(|entry| entry.inode)
+    let same = |found: SocketAddr, address: SocketAddr| plain(found) == plain(address);
+    let fits =
+        |socket: &Inet| socket.remote.is_some_and(|far| same(far, remote)) && same(socket.local, local);
+    table(dir, name).find(fits).map(|socket| socket.inode)
 }
 
 /// An address of IPv4 in the clothes of IPv6 is one of IPv4.
@@ -85,7 +98,7 @@ fn look_up(dir: &OwnedFd, protocol: &str, wanted: &HashMap<u64, Vec<u32>>, found
     while table.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         let entry = match protocol {
             "unix" => parse_unix(&line),
-            _ => parse_inet(&line, protocol.starts_with("tcp")),
+            _ => parse_inet(&line, protocol.starts_with("tcp")).map(Entry::from),
         };
         let descriptors = entry.as_ref().and_then(|entry| wanted.get(&entry.inode));
         if let (Some(entry), Some(descriptors)) = (entry, descriptors) {
@@ -105,17 +118,25 @@ fn socket(descriptor: u32, protocol: &str, entry: &Entry) -> ProcessSocket {
     }
 }
 
+impl From<Inet> for Entry {
+    fn from(socket: Inet) -> Self {
+        let Inet { inode, local, remote, state, .. } = socket;
+        Self { inode, local: local.to_string(), remote: remote.map(|remote| remote.to_string()), state }
+    }
+}
+
 /// `sl local rem st tx:rx tr:when retrnsmt uid timeout inode ...`
-fn parse_inet(line: &[u8], tcp: bool) -> Option<Entry> {
+fn parse_inet(line: &[u8], tcp: bool) -> Option<Inet> {
     let mut fields = str::from_utf8(line).ok()?.split_ascii_whitespace();
     let (local, remote) = (address(fields.nth(1)?)?, address(fields.next()?)?);
     let state = u8::from_str_radix(fields.next()?, 16).ok()?;
-    let inode = fields.nth(5)?.parse().ok()?;
+    let (uid, inode) = (fields.nth(3)?.parse().ok()?, fields.nth(1)?.parse().ok()?);
     let connected = remote.port() != 0 || !remote.ip().is_unspecified();
-    Some(Entry {
+    Some(Inet {
         inode,
-        local: local.to_string(),
-        remote: connected.then(|| remote.to_string()),
+        uid,
+        local,
+        remote: connected.then_some(remote),
         state: if tcp { tcp_state(state) } else { "" },
     })
 }
@@ -187,10 +208,11 @@ mod tests {
     #[test]
     fn inet_lines_give_addresses_and_states() {
         let listen = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100";
-        let expected = Entry { inode: 4_711, local: "127.0.0.1:8080".into(), remote: None, state: "listen" };
+        let local = "127.0.0.1:8080".parse().unwrap();
+        let expected = Inet { inode: 4_711, uid: 0, local, remote: None, state: "listen" };
         assert_eq!(parse_inet(listen.as_bytes(), true), Some(expected));
         let open = "  12: 00000000000000000000000001000000:0016 0000000000000000FFFF00000100007F:C350 01 0:0 00:0 0 0 0 9 1";
-        let found = parse_inet(open.as_bytes(), true).unwrap();
+        let found = Entry::from(parse_inet(open.as_bytes(), true).unwrap());
         assert_eq!((found.local.as_str(), found.state), ("[::1]:22", "established"));
         assert_eq!(found.remote.as_deref(), Some("[::ffff:127.0.0.1]:50000"));
         assert_eq!(parse_inet(open.as_bytes(), false).unwrap().state, "");
