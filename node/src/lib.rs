@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod dht;
 pub mod doctor;
 pub mod gate;
+pub mod history;
 pub mod host;
 pub mod http;
 pub mod jobs;

@@ -6,6 +6,7 @@
 mod bootstrap;
 mod handlers;
 mod jobs;
+mod chronicle;
 mod keeping;
 mod settings;
 mod shells;
@@ -143,6 +144,7 @@ impl Node {
                 labels: labels.clone(),
                 permits: Permits::new(&guards.fuse, &revocations, &programs),
             },
+            monitor: MonitorService::new(&sampler, parts.history(data, &sampler, registry.counters())),
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
             file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
@@ -275,6 +277,29 @@ fn bound(settings: &Settings, runtimes: &Runtimes) -> Result<Transport, StartErr
     let listen = transport::Settings { listen: settings.listen, peers_max: settings.peers_max };
     Transport::bind(&listen, &settings.credentials, runtimes.mesh.clone())
         .map_err(|source| StartError::Bind { address: settings.listen, source })
+/// What answers calls, beside what needs the sampler alone.
+struct Handlers {
+    node: NodeService,
+    monitor: MonitorService,
+    revocation: RevocationService,
+    audit: AuditService,
+    program: ProgramService,
+    exec: ExecService,
+}
+
+impl Handlers {
+    fn mount(self, registry: Registry, sampler: &Sampler) -> Registry {
+        registry
+            .mount(services::node::mount(self.node))
+            .mount(services::process::mount(ProcessService::new(sampler.clone())))
+            .mount(services::monitor::mount(self.monitor))
+            .mount(services::revocation::mount(self.revocation))
+            .mount(services::audit::mount(self.audit))
+            .mount(services::unit::mount(UnitService::new(Systemd::new())))
+            .mount(services::journal::mount(JournalService))
+            .mount(services::program::mount(self.program))
+            .mount(services::exec::mount(self.exec))
+    }
 }
 
 /// What every task is given.

@@ -34,6 +34,7 @@ const RULES: &[Rule] = &[
             "node/src/membership/core",
             "node/src/supervise/core",
             "node/src/jobs/core",
+            "node/src/history/core",
         ],
         except: &[],
         never: &[

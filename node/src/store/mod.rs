@@ -8,6 +8,7 @@ mod checkup;
 mod error;
 mod heads;
 mod jobs;
+mod history;
 mod programs;
 pub mod records;
 mod shells;
@@ -22,6 +23,7 @@ use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 pub use error::StoreError;
+pub use history::{HistoryStore, KeepMinute, KeptHistory};
 pub use writer::{StoreWriter, Write};
 
 /// The file in the data directory.
