@@ -10,6 +10,7 @@ pub mod console;
 pub mod exec;
 pub mod failure;
 pub mod first_run;
+pub mod history;
 pub mod import;
 pub mod jobs;
 pub mod kill;
@@ -123,6 +124,8 @@ pub enum MeshCommand {
         #[command(flatten)]
         list: ListArgs,
     },
+    /// Show what became of the figures of nodes, and which processes were busy
+    History(history::HistoryArgs),
     /// Show who did what on nodes, newest first
     Audit(audit::AuditArgs),
     /// List what systemd runs on nodes, and control it
@@ -258,6 +261,13 @@ impl MeshCommand {
         Ok(match self {
             Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } | Self::Why(_) | Self::Logs(_) => false,
             Self::Audit(args) => args.acts(),
+            Self::Nodes(_)
+            | Self::Ps(_)
+            | Self::Top { .. }
+            | Self::History(_)
+            | Self::Why(_)
+            | Self::Audit(_)
+            | Self::Logs(_) => false,
             Self::CanI(args) => can_i::check(args).map(|()| false)?,
             Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
             Self::Programs(args) => args.acts(),
@@ -286,6 +296,7 @@ impl MeshCommand {
             Self::Programs(args) => programs::run(session, args, streams).await,
             Self::Jobs(args) => jobs::run(session, args, streams).await,
             Self::Top { list, .. } => top::run(session, list, streams).await,
+            Self::History(args) => history::run(session, args, streams).await,
             Self::Audit(args) => audit::run(session, args, streams).await,
             Self::Units(args) => units::run(session, args, streams).await,
             Self::Logs(args) => logs::run(session, args, streams).await,
