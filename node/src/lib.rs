@@ -2,6 +2,7 @@
 //!
 //! See README for the map. Only `host` touches the operating system, only `transport` a socket of the mesh.
 
+pub mod alerts;
 pub mod audit;
 pub mod cli;
 pub mod clock;

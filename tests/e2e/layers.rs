@@ -35,6 +35,7 @@ const RULES: &[Rule] = &[
             "node/src/supervise/core",
             "node/src/jobs/core",
             "node/src/history/core",
+            "node/src/alerts/core",
         ],
         except: &[],
         never: &[
