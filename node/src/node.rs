@@ -4,9 +4,9 @@
 //! and holds no handle to anything above it.
 
 mod bootstrap;
+mod chronicle;
 mod handlers;
 mod jobs;
-mod chronicle;
 mod keeping;
 mod settings;
 mod shells;
@@ -50,6 +50,7 @@ use crate::portrait::Portrait;
 use crate::program::Runtimes;
 use crate::services::audit::AuditService;
 use crate::services::file::FileService;
+use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
 use crate::services::permit::Permits;
 use crate::services::program::ProgramService;
@@ -277,29 +278,6 @@ fn bound(settings: &Settings, runtimes: &Runtimes) -> Result<Transport, StartErr
     let listen = transport::Settings { listen: settings.listen, peers_max: settings.peers_max };
     Transport::bind(&listen, &settings.credentials, runtimes.mesh.clone())
         .map_err(|source| StartError::Bind { address: settings.listen, source })
-/// What answers calls, beside what needs the sampler alone.
-struct Handlers {
-    node: NodeService,
-    monitor: MonitorService,
-    revocation: RevocationService,
-    audit: AuditService,
-    program: ProgramService,
-    exec: ExecService,
-}
-
-impl Handlers {
-    fn mount(self, registry: Registry, sampler: &Sampler) -> Registry {
-        registry
-            .mount(services::node::mount(self.node))
-            .mount(services::process::mount(ProcessService::new(sampler.clone())))
-            .mount(services::monitor::mount(self.monitor))
-            .mount(services::revocation::mount(self.revocation))
-            .mount(services::audit::mount(self.audit))
-            .mount(services::unit::mount(UnitService::new(Systemd::new())))
-            .mount(services::journal::mount(JournalService))
-            .mount(services::program::mount(self.program))
-            .mount(services::exec::mount(self.exec))
-    }
 }
 
 /// What every task is given.

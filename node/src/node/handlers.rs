@@ -21,6 +21,7 @@ use crate::services::unit::UnitService;
 /// What answers calls, beside what needs the sampler alone.
 pub(super) struct Handlers {
     pub(super) node: NodeService,
+    pub(super) monitor: MonitorService,
     pub(super) revocation: RevocationService,
     pub(super) audit: AuditService,
     pub(super) program: ProgramService,
@@ -35,7 +36,7 @@ impl Handlers {
         registry
             .mount(services::node::mount(self.node))
             .mount(services::process::mount(ProcessService::new(sampler.clone())))
-            .mount(services::monitor::mount(MonitorService::new(sampler)))
+            .mount(services::monitor::mount(self.monitor))
             .mount(services::revocation::mount(self.revocation))
             .mount(services::audit::mount(self.audit))
             .mount(services::unit::mount(UnitService::new(systemd)))

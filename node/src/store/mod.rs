@@ -7,8 +7,8 @@
 mod checkup;
 mod error;
 mod heads;
-mod jobs;
 mod history;
+mod jobs;
 mod programs;
 pub mod records;
 mod shells;
