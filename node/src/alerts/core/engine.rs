@@ -8,12 +8,14 @@
 //! Every change is an [`Output`]; nothing is told twice. Time is the monotonic clock; the wall clock is only
 //! written down.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use p2p_shared::time::{Millis, UnixMillis};
 
-use super::rule::{Labels, Limits, Rule, Severity};
-use super::silence::{Running, SILENCES_MAX, Silence, SilenceError, SilenceId};
+use super::alert::{Acknowledged, Alert, Figure, Kept, NAME_LABEL, State};
+use super::rule::{Labels, Limits, Rule, Telling};
+use super::silence::{Running, SILENCE_MAX, SILENCES_MAX, Silence, SilenceError, SilenceId};
+use super::words;
 
 /// Between samples of a figure lies no more, or it was not there in between.
 pub const GAP_MAX: Millis = Millis(30_000);
@@ -21,11 +23,9 @@ pub const GAP_MAX: Millis = Millis(30_000);
 pub const MISSING_MAX: Millis = Millis(300_000);
 /// A resolved alert is shown for so long.
 pub const RESOLVED_KEPT: Millis = Millis(900_000);
-/// Most alerts that are not inactive; beyond, new ones are counted and not kept.
+/// Most alerts that are not inactive; beyond, those that are resolved make room, and where there are none new
+/// ones are counted and not kept.
 pub const ALERTS_MAX: usize = 1_000;
-/// The label that holds the rule's name.
-pub const NAME_LABEL: &str = "alertname";
-
 /// Both clocks, as the driver read them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Now {
@@ -33,58 +33,6 @@ pub struct Now {
     pub monotonic: Millis,
     /// For people.
     pub wall: UnixMillis,
-}
-
-/// One figure now.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Figure {
-    /// Its name.
-    pub metric: String,
-    /// Its labels.
-    pub labels: Labels,
-    /// Its value; what is not finite is not there.
-    pub value: f64,
-}
-
-/// What an alert is doing. One that is inactive is not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The figure is on the wrong side, not yet for long enough.
-    Pending,
-    /// It was for long enough.
-    Firing,
-    /// It fired, and is well again or missing.
-    Resolved,
-}
-
-/// One alert.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Alert {
-    /// The rule's name.
-    pub rule: String,
-    /// Labels of the figure and of the rule, and `alertname`.
-    pub labels: Labels,
-    /// How grave it is.
-    pub severity: Severity,
-    /// What it is doing.
-    pub state: State,
-    /// Since when it does that, by the wall clock of that time.
-    pub since: UnixMillis,
-    /// The last value that was seen.
-    pub value: f64,
-    /// Who has seen it, while it fires.
-    pub acknowledged: Option<Acknowledged>,
-    /// The silence that keeps it from being told.
-    pub silenced: Option<SilenceId>,
-}
-
-/// Who looks after an alert.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Acknowledged {
-    /// Who.
-    pub by: String,
-    /// What was said.
-    pub note: String,
 }
 
 /// What happened, in its order.
@@ -121,38 +69,60 @@ pub struct Alerts {
     next_silence: u64,
     outputs: VecDeque<Output>,
     refused: u64,
+    revision: u64,
 }
 
 impl Alerts {
-    /// Replaces the rules. Alerts of rules that are still there go on; those of others that fire are resolved.
+    /// Replaces the rules. Alerts of rules that still look at the same figures under the same labels go on; those
+    /// of others that fire are resolved.
     pub fn set_rules(&mut self, now: Now, rules: Vec<Rule>) {
-        self.rules = rules;
-        let names: Vec<&str> = self.rules.iter().map(|rule| rule.name.as_str()).collect();
-        let gone = |entry: &Entry| !names.contains(&entry.alert.rule.as_str());
+        let before = std::mem::replace(&mut self.rules, rules);
+        // Of what an earlier run left only the name is known.
+        let stays = |name: &str| match before.iter().find(|rule| rule.name == name) {
+            Some(before) => self.rules.iter().any(|rule| rule.is_of(before)),
+            None => self.rules.iter().any(|rule| rule.name == name),
+        };
+        let gone = |entry: &Entry| !stays(&entry.alert.rule);
         self.alerts.retain(|_, entry| !gone(entry) || entry.alert.state != State::Pending);
         let gone: Vec<Key> =
             self.alerts.iter().filter(|(_, entry)| gone(entry)).map(|(key, _)| key.clone()).collect();
         gone.iter().for_each(|key| self.resolve(key, now));
+        self.revision += 1;
     }
 
-    /// Takes alerts up that fired when an earlier run ended. They are not told again; whether they still hold,
-    /// the next samples say.
-    pub fn restore(&mut self, now: Now, alerts: impl IntoIterator<Item = (Alert, Limits)>) {
-        for (alert, limits) in alerts.into_iter().filter(|(alert, _)| alert.state == State::Firing) {
+    /// The rules in force.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Takes up what an earlier run left, before the rules are set. Alerts that were told are not told again;
+    /// whether they still hold, the next samples say.
+    pub fn restore(&mut self, now: Now, alerts: Vec<Kept>, silences: Vec<(SilenceId, Silence)>) {
+        for (id, silence) in silences.into_iter().take(SILENCES_MAX) {
+            let whole = silence.ends.since(silence.starts);
+            let ends = now.monotonic + silence.ends.since(now.wall).min(whole);
+            self.next_silence = self.next_silence.max(id.0 + 1);
+            self.silences.push(Running { id, silence, ends });
+        }
+        for Kept { alert, limits, told } in alerts.into_iter().take(ALERTS_MAX) {
             let key = (alert.rule.clone(), alert.labels.clone());
-            let entry = Entry { alert, since: now.monotonic, seen: now.monotonic, limits, told: true };
+            let entry = Entry { alert, since: now.monotonic, seen: now.monotonic, limits, told };
             self.alerts.insert(key, entry);
         }
+        self.assign_silences();
     }
 
     /// Takes the figures of one moment.
     pub fn handle(&mut self, now: Now, figures: &[Figure]) {
         self.on_time(now);
+        let mut by_name: HashMap<&str, Vec<&Figure>> = HashMap::new();
+        for figure in figures.iter().filter(|figure| figure.value.is_finite()) {
+            by_name.entry(&figure.metric).or_default().push(figure);
+        }
         let rules = std::mem::take(&mut self.rules);
         for rule in &rules {
-            let about =
-                |figure: &&Figure| figure.value.is_finite() && rule.is_about(&figure.metric, &figure.labels);
-            for figure in figures.iter().filter(about) {
+            let named = by_name.get(rule.expression.metric.as_str()).into_iter().flatten();
+            for figure in named.filter(|figure| rule.is_about(&figure.metric, &figure.labels)) {
                 self.on_figure(now, rule, figure);
             }
         }
@@ -163,11 +133,13 @@ impl Alerts {
     pub fn on_time(&mut self, now: Now) {
         self.end_silences(now);
         let late = |entry: &Entry, most: Millis| now.monotonic.since(entry.seen) > most;
+        let before = self.alerts.len();
         self.alerts.retain(|_, entry| match entry.alert.state {
             State::Pending => !late(entry, GAP_MAX),
             State::Firing => true,
             State::Resolved => now.monotonic.since(entry.since) <= RESOLVED_KEPT,
         });
+        self.revision += u64::from(self.alerts.len() != before);
         let missing = |entry: &Entry| entry.alert.state == State::Firing && late(entry, MISSING_MAX);
         let missing: Vec<Key> =
             self.alerts.iter().filter(|(_, entry)| missing(entry)).map(|(key, _)| key.clone()).collect();
@@ -197,9 +169,14 @@ impl Alerts {
     }
 
     /// Alerts that fire, as [`Self::restore`] takes them.
-    pub fn firing(&self) -> impl Iterator<Item = (Alert, Limits)> {
+    pub fn firing(&self) -> impl Iterator<Item = Kept> {
         let firing = self.alerts.values().filter(|entry| entry.alert.state == State::Firing);
-        firing.map(|entry| (entry.alert.clone(), entry.limits))
+        firing.map(|entry| Kept { alert: entry.alert.clone(), limits: entry.limits, told: entry.told })
+    }
+
+    /// Counts the changes of states, silences and acknowledgements: values alone are none.
+    pub const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// How many alerts were not kept, because there are too many.
@@ -210,7 +187,7 @@ impl Alerts {
     /// Silences what fits.
     ///
     /// # Errors
-    /// [`SilenceError`] if it silences everything, says no reason, is over, or there are too many.
+    /// [`SilenceError`] if it silences everything, says no reason, is over or too long, or there are too many.
     pub fn silence(&mut self, now: Now, silence: Silence) -> Result<SilenceId, SilenceError> {
         if silence.matchers.is_empty() {
             return Err(SilenceError::Everything);
@@ -221,6 +198,9 @@ impl Alerts {
         let span = silence.ends.since(now.wall);
         if span == Millis::ZERO {
             return Err(SilenceError::Over);
+        }
+        if span > SILENCE_MAX {
+            return Err(SilenceError::TooLong);
         }
         if self.silences.len() >= SILENCES_MAX {
             return Err(SilenceError::TooMany);
@@ -248,8 +228,10 @@ impl Alerts {
     /// Notes who looks after an alert; whether it fires.
     pub fn acknowledge(&mut self, rule: &str, labels: &Labels, who: Acknowledged) -> bool {
         let entry = self.alerts.get_mut(&(rule.to_owned(), labels.clone()));
-        let firing = entry.filter(|entry| entry.alert.state == State::Firing);
-        firing.map(|entry| entry.alert.acknowledged = Some(who)).is_some()
+        let Some(entry) = entry.filter(|entry| entry.alert.state == State::Firing) else { return false };
+        entry.alert.acknowledged = Some(who);
+        self.revision += 1;
+        true
     }
 
     fn on_figure(&mut self, now: Now, rule: &Rule, figure: &Figure) {
@@ -258,53 +240,77 @@ impl Alerts {
         let key = (rule.name.clone(), labels_of(rule, figure));
         let Some(entry) = self.alerts.get_mut(&key) else {
             if is_wrong {
-                self.begin(key, now, (limits, severity), figure.value);
+                self.begin(now, rule, figure);
             }
             return;
         };
         entry.seen = now.monotonic;
         entry.limits = limits;
-        entry.alert.value = figure.value;
         entry.alert.severity = severity;
+        entry.alert.telling = rule.telling;
+        if entry.alert.value != figure.value && entry.alert.state != State::Resolved {
+            entry.alert.value = figure.value;
+            entry.alert.summary = words::summary(rule, &entry.alert.labels, figure.value);
+        }
         let is_well = !rule.expression.op.holds(figure.value, limits.until.unwrap_or(limits.threshold));
         match entry.alert.state {
-            State::Pending if !is_wrong => drop(self.alerts.remove(&key)),
+            State::Pending if !is_wrong => {
+                self.alerts.remove(&key);
+                self.revision += 1;
+            }
             State::Pending if now.monotonic.since(entry.since) >= limits.hold => self.fire(&key, now),
             State::Firing if is_well => self.resolve(&key, now),
             State::Resolved if is_wrong => {
                 self.alerts.remove(&key);
-                self.begin(key, now, (limits, severity), figure.value);
+                self.begin(now, rule, figure);
             }
             State::Pending | State::Firing | State::Resolved => {}
         }
     }
 
-    fn begin(&mut self, key: Key, now: Now, (limits, severity): (Limits, Severity), value: f64) {
-        if self.alerts.len() >= ALERTS_MAX {
+    fn begin(&mut self, now: Now, rule: &Rule, figure: &Figure) {
+        if self.alerts.len() >= ALERTS_MAX && !self.make_room() {
             self.refused += 1;
             return;
         }
+        let (limits, severity) = rule.limits(&figure.labels);
+        let labels = labels_of(rule, figure);
         let alert = Alert {
-            rule: key.0.clone(),
-            labels: key.1.clone(),
+            rule: rule.name.clone(),
+            metric: figure.metric.clone(),
+            summary: words::summary(rule, &labels, figure.value),
+            labels,
             severity,
             state: State::Pending,
             since: now.wall,
-            value,
+            fired: UnixMillis::default(),
+            value: figure.value,
             acknowledged: None,
             silenced: None,
+            telling: rule.telling,
         };
+        let key = (alert.rule.clone(), alert.labels.clone());
         let entry = Entry { alert, since: now.monotonic, seen: now.monotonic, limits, told: false };
         self.alerts.insert(key.clone(), entry);
+        self.revision += 1;
         if limits.hold == Millis::ZERO {
             self.fire(&key, now);
         }
     }
 
+    /// Forgets the alert that was resolved first; whether there was one.
+    fn make_room(&mut self) -> bool {
+        let resolved = self.alerts.iter().filter(|(_, entry)| entry.alert.state == State::Resolved);
+        let first = resolved.min_by_key(|(_, entry)| entry.since).map(|(key, _)| key.clone());
+        first.is_some_and(|key| self.alerts.remove(&key).is_some())
+    }
+
     fn fire(&mut self, key: &Key, now: Now) {
         let Some(entry) = self.alerts.get_mut(key) else { return };
         entry.enter(State::Firing, now);
-        self.assign_silences();
+        entry.alert.fired = now.wall;
+        entry.assign(&self.silences, &mut self.outputs);
+        self.revision += 1;
     }
 
     fn resolve(&mut self, key: &Key, now: Now) {
@@ -314,6 +320,7 @@ impl Alerts {
         entry.enter(State::Resolved, now);
         entry.alert.acknowledged = None;
         entry.alert.silenced = None;
+        self.revision += 1;
         if std::mem::take(&mut entry.told) {
             self.outputs.push_back(Output::Resolves(entry.alert.clone()));
         }
@@ -331,12 +338,9 @@ impl Alerts {
 
     /// Looks for the silence of every firing alert, and tells those that have none and were not told.
     fn assign_silences(&mut self) {
+        self.revision += 1;
         for entry in self.alerts.values_mut().filter(|entry| entry.alert.state == State::Firing) {
-            let silence = self.silences.iter().find(|running| running.silence.fits(&entry.alert.labels));
-            entry.alert.silenced = silence.map(|running| running.id);
-            if silence.is_none() && !std::mem::replace(&mut entry.told, true) {
-                self.outputs.push_back(Output::Fires(entry.alert.clone()));
-            }
+            entry.assign(&self.silences, &mut self.outputs);
         }
     }
 }
@@ -346,6 +350,16 @@ impl Entry {
         self.alert.state = state;
         self.alert.since = now.wall;
         self.since = now.monotonic;
+    }
+
+    /// Looks for its silence, and tells it if it has none and was not told.
+    fn assign(&mut self, silences: &[Running], outputs: &mut VecDeque<Output>) {
+        let silence = silences.iter().find(|running| running.silence.fits(&self.alert.labels));
+        self.alert.silenced = silence.map(|running| running.id);
+        let is_wanted = silence.is_none() && self.alert.telling == Telling::Told;
+        if is_wanted && !std::mem::replace(&mut self.told, true) {
+            outputs.push_back(Output::Fires(self.alert.clone()));
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use p2p_shared::time::Millis;
 use regex::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
 
 /// Largest compiled expression of a matcher.
 const REGEX_BYTES_MAX: usize = 64 << 10;
@@ -25,10 +26,24 @@ pub struct Rule {
     pub labels: Labels,
     /// What is different for some figures; the first that fits counts.
     pub overrides: Vec<Override>,
+    /// What is said of an alert, with `{LABEL}` and `{value}` in it; empty for the expression itself.
+    pub summary: String,
+    /// Whether its alerts leave the node.
+    pub telling: Telling,
+}
+
+/// Whether alerts leave the node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Telling {
+    /// They are told to whoever the node tells alerts.
+    #[default]
+    Told,
+    /// They are shown, and nobody is told.
+    Shown,
 }
 
 /// How grave an alert is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Severity {
     /// Good to know.
     Info,
@@ -52,7 +67,7 @@ pub struct Expression {
 }
 
 /// With what a figure is compared, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// An alert begins when the figure is on the wrong side of this.
     pub threshold: f64,
@@ -220,11 +235,39 @@ impl Rule {
             && self.expression.matchers.iter().all(|matcher| matcher.fits(labels))
     }
 
+    /// Whether an alert of it would be one of `other` too: the figures and the labels are the same.
+    pub fn is_of(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.labels == other.labels
+            && self.expression.metric == other.expression.metric
+            && self.expression.matchers == other.expression.matchers
+            && self.expression.op == other.expression.op
+    }
+
     /// The limits and the severity for a figure with these labels.
     pub fn limits(&self, labels: &Labels) -> (Limits, Severity) {
         let fits = |other: &&Override| other.matchers.iter().all(|matcher| matcher.fits(labels));
         let other = self.overrides.iter().find(fits);
         other.map_or((self.expression.limits, self.severity), |other| (other.limits, other.severity))
+    }
+}
+
+impl Severity {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl std::str::FromStr for Severity {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Info, Self::Warning, Self::Critical].into_iter().find(|one| one.as_str() == text).ok_or(())
     }
 }
 
@@ -252,14 +295,21 @@ impl fmt::Display for How {
     }
 }
 
+impl fmt::Display for Matcher {
+    /// As it is written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        write!(f, "{}{}\"{value}\"", self.label, self.how)
+    }
+}
+
 impl fmt::Display for Expression {
     /// As it is written; reading it gives the same expression.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.metric)?;
         for (index, matcher) in self.matchers.iter().enumerate() {
             let before = if index == 0 { "{" } else { ", " };
-            let value = matcher.value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            write!(f, "{before}{}{}\"{value}\"", matcher.label, matcher.how)?;
+            write!(f, "{before}{matcher}")?;
         }
         if !self.matchers.is_empty() {
             f.write_str("}")?;

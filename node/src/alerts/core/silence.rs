@@ -1,17 +1,22 @@
 //! Silences: alerts that fit are not told, until an end.
 //!
 //! The end that an operator names is a time of the wall clock. It is turned into a span when the silence
-//! begins, and again when the node starts: a clock that jumps neither ends a silence nor keeps it.
+//! begins, and again when the node starts: a clock that jumps neither ends a silence nor keeps it. After a
+//! restart under a clock that is far behind, it lasts no longer than it was to last at all.
 
 use p2p_shared::time::{Millis, UnixMillis};
 
+use serde::{Deserialize, Serialize};
+
 use super::rule::{Labels, Matcher};
 
+/// Longest silence: what is never to be told is a rule too many.
+pub const SILENCE_MAX: Millis = Millis(366 * 86_400_000);
 /// Most silences.
 pub const SILENCES_MAX: usize = 256;
 
 /// Number of a silence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SilenceId(pub u64);
 
 /// What an operator asked for.
@@ -23,6 +28,8 @@ pub struct Silence {
     pub reason: String,
     /// Who.
     pub by: String,
+    /// When it began.
+    pub starts: UnixMillis,
     /// When it ends.
     pub ends: UnixMillis,
 }
@@ -54,6 +61,9 @@ pub enum SilenceError {
     /// It is over already.
     #[error("the end of the silence is past")]
     Over,
+    /// It would be forgotten.
+    #[error("a silence ends within a year; what is never to be told is better switched off in the rules")]
+    TooLong,
     /// There are too many.
     #[error("there are {SILENCES_MAX} silences already; end one first")]
     TooMany,

@@ -20,7 +20,7 @@ pub const TEXT_BYTES_MAX: usize = 4_096;
 /// Most matchers of one.
 const MATCHERS_MAX: usize = 32;
 /// Longest time that an expression has to hold: 30 days.
-const HOLD_MAX: Millis = Millis(30 * 86_400_000);
+pub(super) const HOLD_MAX: Millis = Millis(30 * 86_400_000);
 
 type Input<'a> = LocatingSlice<&'a str>;
 
@@ -31,6 +31,8 @@ pub struct Mistake {
     pub line: usize,
     /// At which character of it, from 1.
     pub column: usize,
+    /// At which byte of the whole text, from 0.
+    pub offset: usize,
     /// What is wrong.
     pub message: String,
 }
@@ -42,11 +44,11 @@ impl fmt::Display for Mistake {
 }
 
 impl Mistake {
-    fn at(text: &str, offset: usize, message: impl Into<String>) -> Self {
+    pub(super) fn at(text: &str, offset: usize, message: impl Into<String>) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let column = before[line_start..].chars().count() + 1;
-        Self { line: before.matches('\n').count() + 1, column, message: message.into() }
+        Self { line: before.matches('\n').count() + 1, column, offset, message: message.into() }
     }
 }
 
@@ -63,6 +65,39 @@ pub fn parse(text: &str) -> Result<Expression, Mistake> {
     written.into_expression(text)
 }
 
+/// Reads matchers, with or without braces around them.
+///
+/// # Errors
+/// [`Mistake`] says where and what is wrong; no matcher at all is one.
+pub fn parse_matchers(text: &str) -> Result<Vec<Matcher>, Mistake> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(Mistake::at(text, 0, format!("matchers have at most {TEXT_BYTES_MAX} bytes")));
+    }
+    let bare = separated(1.., matcher, (multispace0, ",", multispace0));
+    let mut all = delimited(multispace0, alt((matchers, bare)), multispace0);
+    let parsed = all.parse(LocatingSlice::new(text));
+    let written = parsed.map_err(|error| Mistake::at(text, error.offset(), words(error.inner())))?;
+    if written.is_empty() {
+        return Err(Mistake::at(text, 0, "expected the name of a label"));
+    }
+    compiled(text, written)
+}
+
+/// Reads a span such as `90s` or `5m`.
+pub fn parse_span(text: &str) -> Option<Millis> {
+    span.parse(LocatingSlice::new(text)).ok()
+}
+
+fn compiled(text: &str, written: Vec<(usize, String, How, String)>) -> Result<Vec<Matcher>, Mistake> {
+    if let Some((place, ..)) = written.get(MATCHERS_MAX) {
+        return Err(Mistake::at(text, *place, format!("there are at most {MATCHERS_MAX} matchers")));
+    }
+    let one = |(place, label, how, value): (usize, String, How, String)| {
+        Matcher::new(&label, how, &value).map_err(|error| Mistake::at(text, place, error.to_string()))
+    };
+    written.into_iter().map(one).collect()
+}
+
 /// What was written, with the places of what may still be wrong with it.
 struct Written {
     metric: String,
@@ -75,14 +110,7 @@ struct Written {
 
 impl Written {
     fn into_expression(self, text: &str) -> Result<Expression, Mistake> {
-        if let Some((place, ..)) = self.matchers.get(MATCHERS_MAX) {
-            return Err(Mistake::at(text, *place, format!("there are at most {MATCHERS_MAX} matchers")));
-        }
-        let mut matchers = Vec::new();
-        for (place, label, how, value) in self.matchers {
-            let matcher = Matcher::new(&label, how, &value);
-            matchers.push(matcher.map_err(|error| Mistake::at(text, place, error.to_string()))?);
-        }
+        let matchers = compiled(text, self.matchers)?;
         let (place, hold) = self.hold;
         if hold > HOLD_MAX {
             return Err(Mistake::at(text, place, "it can hold for 30d at most"));

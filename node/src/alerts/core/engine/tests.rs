@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::rule::{How, Matcher, Override};
+use super::super::rule::{How, Matcher, Override, Severity};
 use super::super::text;
 use super::*;
 
@@ -14,6 +14,8 @@ fn rule(name: &str, expression: &str) -> Rule {
         severity: Severity::Warning,
         labels: Labels::new(),
         overrides: Vec::new(),
+        summary: String::new(),
+        telling: Telling::Told,
     }
 }
 
@@ -123,7 +125,7 @@ proptest! {
             if index == silence_at {
                 let matchers = vec![Matcher::new("node", How::Is, "1").unwrap()];
                 let ends = UnixMillis(now.wall.0 + 100_000);
-                alerts.silence(now, Silence { matchers, reason: "work".into(), by: "ann".into(), ends }).unwrap();
+                alerts.silence(now, Silence { matchers, reason: "work".into(), by: "ann".into(), starts: now.wall, ends }).unwrap();
             }
             let figure = |&(node, is_wrong): &(u8, bool)| Figure {
                 metric: "cpu".into(),
@@ -184,6 +186,7 @@ fn what_is_silenced_is_told_when_the_silence_ends_by_the_monotonic_clock() {
         matchers: vec![Matcher::new(NAME_LABEL, How::Is, "hot").unwrap()],
         reason: "a new fan comes".into(),
         by: "ann".into(),
+        starts: UnixMillis(WALL),
         ends: UnixMillis(ends),
     };
     let id = alerts.silence(at(0), silence(WALL + 5_000)).unwrap();
@@ -207,11 +210,18 @@ fn what_is_silenced_is_told_when_the_silence_ends_by_the_monotonic_clock() {
 fn a_silence_of_everything_or_without_a_reason_is_refused() {
     let mut alerts = with(&[]);
     let matchers = vec![Matcher::new("node", How::Is, "a").unwrap()];
-    let good = Silence { matchers, reason: "work".into(), by: "ann".into(), ends: UnixMillis(WALL + 1) };
+    let good = Silence {
+        matchers,
+        reason: "work".into(),
+        by: "ann".into(),
+        starts: UnixMillis(WALL),
+        ends: UnixMillis(WALL + 1),
+    };
     for (silence, error) in [
         (Silence { matchers: Vec::new(), ..good.clone() }, SilenceError::Everything),
         (Silence { reason: " ".into(), ..good.clone() }, SilenceError::NoReason),
         (Silence { ends: UnixMillis(WALL), ..good.clone() }, SilenceError::Over),
+        (Silence { ends: UnixMillis(u64::MAX), ..good.clone() }, SilenceError::TooLong),
     ] {
         assert_eq!(alerts.silence(at(0), silence), Err(error));
     }
@@ -231,12 +241,57 @@ fn a_restart_tells_nothing_twice_and_still_resolves() {
     assert!(before.acknowledge("hot", &labels, ann.clone()));
     let firing: Vec<_> = before.firing().collect();
     let mut after = with(&rules);
-    after.restore(at(50), firing);
+    after.restore(at(50), firing, Vec::new());
     after.handle(at(100), &cpu(1.0));
     assert_eq!(outputs(&mut after), []);
     assert_eq!(after.alerts().next().unwrap().acknowledged, Some(ann));
     after.handle(at(200), &cpu(0.0));
     assert!(matches!(outputs(&mut after)[..], [Output::Resolves(_)]));
+}
+
+#[test]
+fn what_was_silenced_when_the_node_stopped_is_told_after_its_end_and_numbers_go_on() {
+    let rules = [rule("hot", "cpu > 0.9")];
+    let mut before = with(&rules);
+    let matchers = vec![Matcher::new("node", How::Is, "web-1").unwrap()];
+    let (starts, ends) = (UnixMillis(WALL), UnixMillis(WALL + 60_000));
+    let silence = Silence { matchers, reason: "work".into(), by: "ann".into(), starts, ends };
+    let id = before.silence(at(0), silence.clone()).unwrap();
+    before.handle(at(0), &cpu(1.0));
+    let firing: Vec<_> = before.firing().collect();
+    let silences: Vec<_> = before.silences().map(|(id, silence)| (id, silence.clone())).collect();
+    let mut after = Alerts::default();
+    // The clock is years behind until somebody sets it: the silence lasts no longer than it was meant to.
+    let early = Now { monotonic: Millis(0), wall: UnixMillis(0) };
+    after.restore(early, firing, silences);
+    after.set_rules(early, rules.to_vec());
+    after.handle(at(59_000), &cpu(1.0));
+    assert_eq!(outputs(&mut after), []);
+    after.handle(at(61_000), &cpu(1.0));
+    assert!(
+        matches!(outputs(&mut after)[..], [Output::SilenceEnded(ended), Output::Fires(_)] if ended == id)
+    );
+    assert_ne!(after.silence(at(61_000), Silence { ends: UnixMillis(WALL + 90_000), ..silence }), Ok(id));
+}
+
+#[test]
+fn a_rule_that_is_only_shown_tells_nobody() {
+    let mut alerts = with(&[Rule { telling: Telling::Shown, ..rule("hot", "cpu > 0.9") }]);
+    alerts.handle(at(0), &cpu(1.0));
+    assert_eq!(state(&alerts), Some(State::Firing));
+    alerts.handle(at(1_000), &cpu(0.0));
+    assert_eq!((state(&alerts), outputs(&mut alerts)), (Some(State::Resolved), Vec::new()));
+}
+
+#[test]
+fn a_rule_of_other_figures_or_labels_begins_anew() {
+    let mut alerts = with(&[rule("hot", "cpu > 0.9")]);
+    alerts.handle(at(0), &cpu(1.0));
+    outputs(&mut alerts);
+    alerts.set_rules(at(1), vec![Rule { labels: labels(&[("team", "web")]), ..rule("hot", "cpu > 0.9") }]);
+    assert!(matches!(outputs(&mut alerts)[..], [Output::Resolves(_)]));
+    alerts.handle(at(2), &cpu(1.0));
+    assert!(matches!(&outputs(&mut alerts)[..], [Output::Fires(alert)] if alert.labels["team"] == "web"));
 }
 
 #[test]
@@ -261,4 +316,8 @@ fn the_number_of_alerts_is_bounded() {
     };
     alerts.handle(at(0), &(0..ALERTS_MAX + 5).map(figure).collect::<Vec<_>>());
     assert_eq!((alerts.alerts().count(), alerts.refused()), (ALERTS_MAX, 5));
+    // What is resolved makes room.
+    alerts.handle(at(1), &[Figure { value: 0.0, ..figure(0) }, figure(ALERTS_MAX + 5)]);
+    assert_eq!((alerts.alerts().count(), alerts.refused()), (ALERTS_MAX, 5));
+    assert!(alerts.alerts().all(|alert| alert.state == State::Firing));
 }
