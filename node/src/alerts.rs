@@ -2,3 +2,4 @@
 //!
 //! [`core`] decides, as pure functions. So far it is all there is of them: no service evaluates rules yet.
 pub mod core;
+pub mod notify;

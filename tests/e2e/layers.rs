@@ -36,6 +36,7 @@ const RULES: &[Rule] = &[
             "node/src/jobs/core",
             "node/src/history/core",
             "node/src/alerts/core",
+            "node/src/alerts/notify/core",
         ],
         except: &[],
         never: &[

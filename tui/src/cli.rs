@@ -259,15 +259,13 @@ impl MeshCommand {
     /// Whether it changes something; an error if it cannot be done at all.
     fn acts(&self) -> Result<bool, CliError> {
         Ok(match self {
-            Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } | Self::Why(_) | Self::Logs(_) => false,
-            Self::Audit(args) => args.acts(),
             Self::Nodes(_)
             | Self::Ps(_)
             | Self::Top { .. }
             | Self::History(_)
             | Self::Why(_)
-            | Self::Audit(_)
             | Self::Logs(_) => false,
+            Self::Audit(args) => args.acts(),
             Self::CanI(args) => can_i::check(args).map(|()| false)?,
             Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
             Self::Programs(args) => args.acts(),
