@@ -11,13 +11,14 @@ pub mod values;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use p2p_shared::config::{self as layers, Document, Flag, Origin, Problem, Secret, Sources};
 use p2p_shared::id::NodeName;
 use p2p_shared::services::node::Label;
 
+use crate::alerts::handle::ConfiguredRules;
 use crate::policy::Policy;
 use paths::Facts;
 pub use settings::Settings;
@@ -54,6 +55,8 @@ pub struct Config {
     pub labels: Vec<Label>,
     /// The local fuse, from `policy.toml`.
     pub policy: Policy,
+    /// The alert rules of the file that `alert_rules` names.
+    pub alert_rules: Option<ConfiguredRules>,
     /// Life of access tokens.
     pub token_lifetime: Duration,
     /// Secret that token keys are derived from; `None`: one is made once.
@@ -219,6 +222,10 @@ fn check(
         }));
     }
     problems.extend(check_data(&config).map(at("data")));
+    match alert_rules(settings.alert_rules.as_deref(), facts, file) {
+        Ok(rules) => config.alert_rules = rules,
+        Err(problem) => problems.push(at("alert_rules")(problem.to_string())),
+    }
     // Beside the system's node.toml, also when --config names another: a flag is no way around the fuse.
     match Policy::read(&facts.etc) {
         Ok(policy) => config.policy = policy,
@@ -242,11 +249,27 @@ fn assemble(settings: &Settings, facts: &Facts, identity: (PathBuf, NodeName, Op
         log_level: settings.log_level,
         labels: settings.labels.to_labels(),
         policy: Policy::default(),
+        alert_rules: None,
         token_lifetime: Duration::from_secs(u64::from(settings.auth.token_expire_minutes) * 60),
         name,
         certs,
         data,
         auth_secret,
+    }
+}
+
+/// The file of alert rules. What it says is judged rule by rule by who evaluates it.
+fn alert_rules(
+    path: Option<&Path>,
+    facts: &Facts,
+    file: Option<&Document>,
+) -> Result<Option<ConfiguredRules>, Problem> {
+    let Some(path) = path else { return Ok(None) };
+    let base = file.and_then(|file| file.path().parent()).unwrap_or(&facts.etc);
+    let path = facts.cwd.join(base).join(path);
+    match Document::read(&path, facts.uid)? {
+        Some(document) => Ok(Some(ConfiguredRules { text: document.text().to_owned(), path })),
+        None => Err(Problem::new(path.display(), "no such file")),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Settings enter; a [`Node`] that is bound and serves leaves. Everything below is handed what it needs here
 //! and holds no handle to anything above it.
 
+mod alerts;
 mod bootstrap;
 mod chronicle;
 mod handlers;
@@ -28,6 +29,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::handle::AlertsHandle;
 use crate::audit::Audit;
 use crate::clock;
 use crate::dht::core::{self as dht_core, Dht};
@@ -48,6 +50,7 @@ use crate::naming::{self, Naming};
 use crate::policy::Fuse;
 use crate::portrait::Portrait;
 use crate::program::Runtimes;
+use crate::services::alert::AlertService;
 use crate::services::audit::AuditService;
 use crate::services::file::FileService;
 use crate::services::monitor::MonitorService;
@@ -59,6 +62,7 @@ use crate::store::{Store, StoreWriter};
 use crate::transport::{self, Inbound, Routes, Transport};
 use p2p_shared::services;
 
+use alerts::Watched;
 use bootstrap::Bootstrap;
 use handlers::Handlers;
 use keeping::Keeper;
@@ -82,6 +86,7 @@ pub struct Node {
     registry: Arc<Registry>,
     portrait: Arc<Portrait>,
     labels: LabelKeeper,
+    alerts: AlertsHandle,
     sampler: Sampler,
     guards: Guards,
     ending: Ending,
@@ -123,6 +128,15 @@ impl Node {
         let systemd = Systemd::new();
         let Works { programs, job, exec, shell } =
             parts.works((&settings, &store), (&guards, &systemd), &runtimes.main).await?;
+        let calls = registry.counters();
+        let watched = Watched {
+            sampler: &sampler,
+            calls,
+            programs: &programs,
+            members: &membership,
+            systemd: &systemd,
+        };
+        let alerts = parts.alerts((&settings, &store), &guards, watched).await?;
         let portrait = Arc::new(Portrait {
             machine: Machine::read(&Roots::default()),
             started: (Instant::now(), clock::wall()),
@@ -149,6 +163,7 @@ impl Node {
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
             file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
+            alert: AlertService::new(alerts.clone()),
             program: ProgramService::new(programs, guards.fuse.clone()),
             job,
             exec,
@@ -163,7 +178,7 @@ impl Node {
         let findings = Findings { found, told, own };
         parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
-        Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, ending })
+        Ok(Self { transport, membership, registry, portrait, labels, alerts, sampler, guards, ending })
     }
 
     /// Where the mesh reaches it.
@@ -207,6 +222,11 @@ impl Node {
     /// Its labels.
     pub fn label_keeper(&self) -> LabelKeeper {
         self.labels.clone()
+    }
+
+    /// Its alerts.
+    pub fn alerts(&self) -> AlertsHandle {
+        self.alerts.clone()
     }
 
     /// What anybody may do here at most: services ask it, and a reload changes it.

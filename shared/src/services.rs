@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use crate::rpc::client::Call;
 use crate::rpc::service::{MethodSpec, ServiceSpec};
 
+pub mod alert;
 pub mod audit;
 pub mod exec;
 pub mod file;
@@ -39,7 +40,7 @@ macro_rules! services {
     };
 }
 
-services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file);
+services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, alert);
 
 impl<C: Call> Services for C {}
 

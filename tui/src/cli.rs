@@ -3,6 +3,7 @@
 //! Arguments enter; data leaves by standard output, words for people by standard error, and an exit code.
 //! Everything is a function of what is handed in, so that tests run commands in their own process.
 
+pub mod alerts;
 pub mod audit;
 pub mod call;
 pub mod can_i;
@@ -126,6 +127,8 @@ pub enum MeshCommand {
     },
     /// Show what became of the figures of nodes, and which processes were busy
     History(history::HistoryArgs),
+    /// List what is wrong on nodes by their alert rules, silence and acknowledge it, and put rules on nodes
+    Alerts(alerts::AlertsArgs),
     /// Show who did what on nodes, newest first
     Audit(audit::AuditArgs),
     /// List what systemd runs on nodes, and control it
@@ -270,6 +273,7 @@ impl MeshCommand {
             Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
             Self::Programs(args) => args.acts(),
             Self::Jobs(args) => args.acts(),
+            Self::Alerts(args) => args.acts(),
             Self::Units(args) => args.acts(),
             Self::Call(args) => args.request()?.acts(),
             Self::Exec(args) => args.acts()?,
@@ -293,6 +297,7 @@ impl MeshCommand {
             Self::Ps(args) => ps::run(session, args, streams).await,
             Self::Programs(args) => programs::run(session, args, streams).await,
             Self::Jobs(args) => jobs::run(session, args, streams).await,
+            Self::Alerts(args) => alerts::run(session, args, streams).await,
             Self::Top { list, .. } => top::run(session, list, streams).await,
             Self::History(args) => history::run(session, args, streams).await,
             Self::Audit(args) => audit::run(session, args, streams).await,

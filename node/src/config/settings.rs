@@ -68,6 +68,11 @@ pub struct Settings {
     #[config(default = false)]
     pub revocation_strict: bool,
 
+    /// File of alert rules; a relative path begins where this file lies. Its rules go before those that were
+    /// applied by call, and both before those that are built in, rule by rule by their names.
+    /// `p2p-tui alerts rules` shows what is in force.
+    pub alert_rules: Option<PathBuf>,
+
     /// What is logged: error, warn, info, debug or trace.
     #[config(env = "LOG_LEVEL", default = "info")]
     pub log_level: LogLevel,

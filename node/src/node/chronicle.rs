@@ -16,14 +16,19 @@ use crate::transport::Transport;
 impl Parts {
     /// Starts the history, whose database lies in `data`.
     pub(super) fn history(&self, data: &Path, sampler: &Sampler, calls: Arc<CallCounters>) -> HistoryHandle {
-        let transport = self.transport.clone();
         driver::start(Wiring {
             data: data.to_owned(),
             sampler: sampler.clone(),
-            mesh: Box::new(move || mesh_sample(&transport, &calls)),
+            mesh: self.mesh_samples(calls),
             tasks: self.tasks.clone(),
             stopping: self.stopping.clone(),
         })
+    }
+
+    /// What the node counts of the mesh and of itself, whenever it is asked.
+    pub(super) fn mesh_samples(&self, calls: Arc<CallCounters>) -> Box<dyn Fn() -> MeshSample + Send> {
+        let transport = self.transport.clone();
+        Box::new(move || mesh_sample(&transport, &calls))
     }
 }
 

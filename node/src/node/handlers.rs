@@ -5,6 +5,7 @@ use p2p_shared::services;
 
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
+use crate::services::alert::AlertService;
 use crate::services::audit::AuditService;
 use crate::services::exec::ExecService;
 use crate::services::file::FileService;
@@ -29,6 +30,7 @@ pub(super) struct Handlers {
     pub(super) exec: ExecService,
     pub(super) shell: ShellService,
     pub(super) file: FileService,
+    pub(super) alert: AlertService,
 }
 
 impl Handlers {
@@ -46,5 +48,6 @@ impl Handlers {
             .mount(services::shell::mount(self.shell))
             .mount(services::job::mount(self.job))
             .mount(services::file::mount(self.file))
+            .mount(services::alert::mount(self.alert))
     }
 }

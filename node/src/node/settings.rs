@@ -10,6 +10,7 @@ use p2p_shared::error::Exit;
 use p2p_shared::services::node::Label;
 use p2p_shared::tls::Credentials;
 
+use crate::alerts::handle::ConfiguredRules;
 use crate::host::error::HostError;
 use crate::host::machine;
 use crate::policy::Policy;
@@ -45,6 +46,10 @@ pub struct Settings {
     pub revocation_strict: bool,
     /// What anybody may do here at most.
     pub policy: Policy,
+    /// The alert rules of the configuration.
+    pub alert_rules: Option<ConfiguredRules>,
+    /// The certificate of the HTTP face, if it serves TLS.
+    pub http_certificate: Option<PathBuf>,
 }
 
 impl Settings {

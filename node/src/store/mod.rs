@@ -4,6 +4,7 @@
 //! enter and leave; nothing here knows what they mean. Every write is on disk when its call returns, and so
 //! it blocks: the async side calls from `spawn_blocking`, or gives what is not urgent to a [`StoreWriter`].
 
+mod alerts;
 mod checkup;
 mod error;
 mod heads;
@@ -42,6 +43,8 @@ const PROGRAMS: TableDefinition<&str, &[u8]> = TableDefinition::new("programs");
 const SHELLS: TableDefinition<&str, &[u8]> = TableDefinition::new("shells");
 /// Jobs, by id.
 const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
+/// Alerts that fire, silences and applied rules, by kind and id.
+const ALERTS: TableDefinition<&str, &[u8]> = TableDefinition::new("alerts");
 /// Heads of the audit records of members, by id.
 const HEADS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("audit_heads");
 /// Small things by name.
@@ -96,6 +99,7 @@ impl Store {
             transaction.open_table(PROGRAMS)?;
             transaction.open_table(SHELLS)?;
             transaction.open_table(JOBS)?;
+            transaction.open_table(ALERTS)?;
             transaction.open_table(HEADS)?;
             let mut meta = transaction.open_table(META)?;
             if meta.get(META_SCHEMA)?.is_none() {

@@ -3,7 +3,7 @@
 use p2p_shared::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-use super::rule::{Labels, Limits, Severity, Telling};
+use super::rule::{Labels, Limits, Rule, Severity, Telling};
 use super::silence::SilenceId;
 
 /// The label that holds the rule's name.
@@ -67,6 +67,8 @@ pub struct Acknowledged {
     pub by: String,
     /// What was said.
     pub note: String,
+    /// When, by the wall clock of that time.
+    pub at: UnixMillis,
 }
 
 /// An alert that fires, as it outlives the node.
@@ -87,4 +89,13 @@ pub fn fingerprint(labels: &Labels) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+/// The labels of an alert: the rule's, over them the figure's, so that no two figures become one alert, and the
+/// rule's name.
+pub fn labels_of(rule: &Rule, figure: &Figure) -> Labels {
+    let mut labels = rule.labels.clone();
+    labels.extend(figure.labels.clone());
+    labels.insert(NAME_LABEL.to_owned(), rule.name.clone());
+    labels
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use p2p_shared::time::{Millis, UnixMillis};
 
-use super::alert::{Acknowledged, Alert, Figure, Kept, NAME_LABEL, State};
+use super::alert::{Acknowledged, Alert, Figure, Kept, State, labels_of};
 use super::rule::{Labels, Limits, Rule, Telling};
 use super::silence::{Running, SILENCE_MAX, SILENCES_MAX, Silence, SilenceError, SilenceId};
 use super::words;
@@ -113,16 +113,22 @@ impl Alerts {
     }
 
     /// Takes the figures of one moment.
-    pub fn handle(&mut self, now: Now, figures: &[Figure]) {
+    pub fn handle<'f>(&mut self, now: Now, figures: impl IntoIterator<Item = &'f Figure>) {
         self.on_time(now);
         let mut by_name: HashMap<&str, Vec<&Figure>> = HashMap::new();
-        for figure in figures.iter().filter(|figure| figure.value.is_finite()) {
+        for figure in figures.into_iter().filter(|figure| figure.value.is_finite()) {
             by_name.entry(&figure.metric).or_default().push(figure);
         }
         let rules = std::mem::take(&mut self.rules);
         for rule in &rules {
             let named = by_name.get(rule.expression.metric.as_str()).into_iter().flatten();
+            // Most rules have nothing to say of many figures: those cost a comparison and no more.
+            let mut is_quiet = !self.alerts.values().any(|entry| entry.alert.rule == rule.name);
             for figure in named.filter(|figure| rule.is_about(&figure.metric, &figure.labels)) {
+                if is_quiet && !rule.is_wrong(figure.value, &figure.labels) {
+                    continue;
+                }
+                is_quiet = false;
                 self.on_figure(now, rule, figure);
             }
         }
@@ -361,15 +367,6 @@ impl Entry {
             outputs.push_back(Output::Fires(self.alert.clone()));
         }
     }
-}
-
-/// The labels of an alert: the rule's, over them the figure's, so that no two figures become one alert, and the
-/// rule's name.
-fn labels_of(rule: &Rule, figure: &Figure) -> Labels {
-    let mut labels = rule.labels.clone();
-    labels.extend(figure.labels.clone());
-    labels.insert(NAME_LABEL.to_owned(), rule.name.clone());
-    labels
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::alert::NAME_LABEL;
-use super::rule::{Labels, Limits, Matcher, Override, Rule, Severity, Telling};
+use super::catalogue;
+use super::rule::{Expression, Labels, Limits, Matcher, Override, Rule, Severity, Telling};
 use super::text::{self, HOLD_MAX, Mistake};
 
 /// Longest file, in bytes.
@@ -132,7 +133,7 @@ impl Reader<'_> {
             match key.get_ref().as_ref() {
                 "name" => {}
                 "off" => is_off = self.boolean(value)?,
-                "when" => when = Some(self.inner(value, text::parse)?),
+                "when" => when = Some(self.expression(value)?),
                 "severity" => severity = self.severity(value)?,
                 "summary" => summary = self.words(value)?,
                 "labels" => labels = self.labels(value)?,
@@ -153,6 +154,12 @@ impl Reader<'_> {
         Ok(FileRule::On(Box::new(rule)))
     }
 
+    fn expression(&self, value: &Value<'_>) -> Result<Expression, Mistake> {
+        let expression = self.inner(value, text::parse)?;
+        catalogue::check(&expression).map_err(|words| self.at(&value.span(), words))?;
+        Ok(expression)
+    }
+
     fn exceptions(&self, value: &Value<'_>, rule: &Rule) -> Result<Vec<Override>, Mistake> {
         let DeValue::Array(all) = value.get_ref() else {
             return Err(self.at(&value.span(), "write [[rule.except]] above each exception"));
@@ -170,7 +177,12 @@ impl Reader<'_> {
         let mut severity = rule.severity;
         for (key, value) in table {
             match key.get_ref().as_ref() {
-                "where" => matchers = Some(self.inner(value, text::parse_matchers)?),
+                "where" => {
+                    let read = self.inner(value, text::parse_matchers)?;
+                    let of_rule = Expression { matchers: read.clone(), ..rule.expression.clone() };
+                    catalogue::check_labels(&of_rule).map_err(|words| self.at(&value.span(), words))?;
+                    matchers = Some(read);
+                }
                 "threshold" => threshold = Some(self.number(value)?),
                 "until" => until = Some(self.number(value)?),
                 "for" => hold = Some(self.span(value)?),

@@ -244,6 +244,11 @@ impl Rule {
             && self.expression.op == other.expression.op
     }
 
+    /// Whether a figure is on the wrong side.
+    pub fn is_wrong(&self, value: f64, labels: &Labels) -> bool {
+        self.expression.op.holds(value, self.limits(labels).0.threshold)
+    }
+
     /// The limits and the severity for a figure with these labels.
     pub fn limits(&self, labels: &Labels) -> (Limits, Severity) {
         let fits = |other: &&Override| other.matchers.iter().all(|matcher| matcher.fits(labels));
@@ -318,10 +323,39 @@ impl fmt::Display for Expression {
         if let Some(until) = self.limits.until {
             write!(f, " until {until}")?;
         }
-        match self.limits.hold.0 {
-            0 => Ok(()),
-            ms if ms % 1_000 == 0 => write!(f, " for {}s", ms / 1_000),
-            ms => write!(f, " for {ms}ms"),
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+        match (self.limits.hold.0, units.iter().find(|(unit, _)| self.limits.hold.0 % unit == 0)) {
+            (0, _) | (_, None) => Ok(()),
+            (ms, Some((unit, word))) => write!(f, " for {}{word}", ms / unit),
         }
+    }
+}
+
+impl Override {
+    /// In one line: for whom, and what is different.
+    pub fn words(&self, rule: &Rule) -> String {
+        let matchers: Vec<String> = self.matchers.iter().map(ToString::to_string).collect();
+        let when = Expression { matchers: Vec::new(), limits: self.limits, ..rule.expression.clone() };
+        format!("{}: {when}, {}", matchers.join(", "), self.severity.as_str())
+    }
+}
+
+impl fmt::Display for Rule {
+    /// All of it in one line, so that rules with the same line are the same rule.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.expression, self.severity.as_str())?;
+        for (name, value) in &self.labels {
+            write!(f, ", {name}={value:?}")?;
+        }
+        if !self.summary.is_empty() {
+            write!(f, ", {:?}", self.summary)?;
+        }
+        if self.telling == Telling::Shown {
+            f.write_str(", told to nobody")?;
+        }
+        for other in &self.overrides {
+            write!(f, "; {}", other.words(self))?;
+        }
+        Ok(())
     }
 }

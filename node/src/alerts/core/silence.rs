@@ -35,6 +35,12 @@ pub struct Silence {
 }
 
 impl Silence {
+    /// Its matchers, as they are written.
+    pub fn words(&self) -> String {
+        let matchers: Vec<String> = self.matchers.iter().map(ToString::to_string).collect();
+        matchers.join(", ")
+    }
+
     /// Whether it is about an alert.
     pub fn fits(&self, labels: &Labels) -> bool {
         self.matchers.iter().all(|matcher| matcher.fits(labels))

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::alert::NAME_LABEL;
 use super::super::rule::{How, Matcher, Override, Severity};
 use super::super::text;
 use super::*;
@@ -237,7 +238,7 @@ fn a_restart_tells_nothing_twice_and_still_resolves() {
     let mut before = with(&rules);
     before.handle(at(0), &cpu(1.0));
     let labels = before.alerts().next().unwrap().labels.clone();
-    let ann = Acknowledged { by: "ann".into(), note: String::new() };
+    let ann = Acknowledged { by: "ann".into(), note: String::new(), at: UnixMillis(WALL) };
     assert!(before.acknowledge("hot", &labels, ann.clone()));
     let firing: Vec<_> = before.firing().collect();
     let mut after = with(&rules);

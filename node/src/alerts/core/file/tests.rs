@@ -46,13 +46,13 @@ fn a_rule_has_all_that_is_written() {
 #[test]
 fn a_rule_with_a_mistake_is_named_by_its_place_and_the_others_go_on() {
     let text = "[[rule]]\nname = \"good\"\nwhen = \"load1 > 1\"\n\n\
-                [[rule]]\nname = \"bad\"\nwhen = \"load1{a=\\\"x\\\"} >> 1\"\n\n\
+                [[rule]]\nname = \"bad\"\nwhen = \"temperature_celsius{sensor=\\\"x\\\"} >> 1\"\n\n\
                 [[rule]]\nname = \"off\"\noff = true\n";
     let file = read(text);
     assert_eq!(file.rules.iter().map(FileRule::name).collect::<Vec<_>>(), ["good", "off"]);
     assert_eq!(file.rules[1], FileRule::Off("off".into()));
     let place = |mistake: &Mistake| (mistake.line, mistake.column, mistake.message.clone());
-    assert_eq!(place(&file.mistakes[0]), (7, 25, "expected a number".to_owned()));
+    assert_eq!(place(&file.mistakes[0]), (7, 44, "expected a number".to_owned()));
     assert!(!file.is_broken);
 }
 
@@ -60,6 +60,7 @@ fn a_rule_with_a_mistake_is_named_by_its_place_and_the_others_go_on() {
 fn mistakes_are_told_with_their_place() {
     let a = "[[rule]]\nname = 'a'\n";
     let when = "[[rule]]\nname = 'a'\nwhen = 'load1 > 1'\n";
+    let disk = "[[rule]]\nname = 'a'\nwhen = 'filesystem_used_ratio > 1'\n";
     let mut wrong = Vec::new();
     for (text, line, column, words) in [
         ("[[rule]".to_owned(), 1, 8, ""),
@@ -75,7 +76,8 @@ fn mistakes_are_told_with_their_place() {
         (format!("{when}labels = {{ alertname = 'b' }}"), 4, 12, "neither alertname"),
         (format!("{when}[[rule.except]]\nfor = '5m'"), 4, 1, "needs `where`"),
         (format!("{when}[[rule.except]]\nwhere = 'a='"), 5, 12, "double quotes"),
-        (format!("{when}[[rule.except]]\nwhere = 'a=\"b\"'\nuntil = 2"), 4, 1, "at most"),
+        (format!("{when}[[rule.except]]\nwhere = 'a=\"b\"'"), 5, 9, "has no label"),
+        (format!("{disk}[[rule.except]]\nwhere = 'mountpoint=\"/\"'\nuntil = 2"), 4, 1, "at most"),
         (format!("{when}{when}"), 4, 1, "above already"),
     ] {
         let file = read(&text);
