@@ -3,6 +3,7 @@
 //! Flags, variables and files enter in [`load`]; a [`Config`] leaves, or every problem at once, each with its
 //! file, line and key. It opens no socket and writes nothing, and never prints a secret.
 
+mod alerts;
 mod bootstrap;
 pub mod paths;
 mod secret;
@@ -18,6 +19,7 @@ use p2p_shared::config::{self as layers, Document, Flag, Origin, Problem, Secret
 use p2p_shared::id::NodeName;
 use p2p_shared::services::node::Label;
 
+use crate::alerts::notify::receiver::Receiver;
 use crate::policy::Policy;
 use paths::Facts;
 pub use settings::Settings;
@@ -56,6 +58,8 @@ pub struct Config {
     pub policy: Policy,
     /// Life of access tokens.
     pub token_lifetime: Duration,
+    /// Who is told of alerts.
+    pub receivers: Vec<Receiver>,
     /// Secret that token keys are derived from; `None`: one is made once.
     pub auth_secret: Option<Secret>,
 }
@@ -219,6 +223,10 @@ fn check(
         }));
     }
     problems.extend(check_data(&config).map(at("data")));
+    match alerts::receivers(&settings.alerts.receivers, facts, at("alerts.receivers")) {
+        Ok(receivers) => config.receivers = receivers,
+        Err(wrong) => problems.extend(wrong),
+    }
     // Beside the system's node.toml, also when --config names another: a flag is no way around the fuse.
     match Policy::read(&facts.etc) {
         Ok(policy) => config.policy = policy,
@@ -242,6 +250,7 @@ fn assemble(settings: &Settings, facts: &Facts, identity: (PathBuf, NodeName, Op
         log_level: settings.log_level,
         labels: settings.labels.to_labels(),
         policy: Policy::default(),
+        receivers: Vec::new(),
         token_lifetime: Duration::from_secs(u64::from(settings.auth.token_expire_minutes) * 60),
         name,
         certs,

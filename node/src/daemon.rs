@@ -97,6 +97,7 @@ fn settings(config: &Config, credentials: Credentials) -> Settings {
         peer_timeout: config.peer_timeout,
         revocation_strict: config.revocation_strict,
         policy: config.policy.clone(),
+        receivers: config.receivers.clone(),
     }
 }
 

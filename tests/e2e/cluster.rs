@@ -123,6 +123,7 @@ impl Cluster {
             peer_timeout: Duration::from_secs(60),
             revocation_strict: false,
             policy: Policy::default(),
+            receivers: Vec::new(),
         };
         let (end, ended) = oneshot::channel();
         let (started_tx, started) = oneshot::channel();

@@ -10,6 +10,7 @@ use p2p_shared::error::Exit;
 use p2p_shared::services::node::Label;
 use p2p_shared::tls::Credentials;
 
+use crate::alerts::notify::receiver::Receiver;
 use crate::host::error::HostError;
 use crate::host::machine;
 use crate::policy::Policy;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub revocation_strict: bool,
     /// What anybody may do here at most.
     pub policy: Policy,
+    /// Who is told of alerts.
+    pub receivers: Vec<Receiver>,
 }
 
 impl Settings {

@@ -9,6 +9,7 @@ mod error;
 mod heads;
 mod history;
 mod jobs;
+mod notices;
 mod programs;
 pub mod records;
 mod shells;
@@ -44,6 +45,8 @@ const SHELLS: TableDefinition<&str, &[u8]> = TableDefinition::new("shells");
 const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
 /// Heads of the audit records of members, by id.
 const HEADS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("audit_heads");
+/// Alerts on their way to receivers.
+const NOTICES: TableDefinition<&str, &[u8]> = TableDefinition::new("notices");
 /// Small things by name.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
@@ -97,6 +100,7 @@ impl Store {
             transaction.open_table(SHELLS)?;
             transaction.open_table(JOBS)?;
             transaction.open_table(HEADS)?;
+            transaction.open_table(NOTICES)?;
             let mut meta = transaction.open_table(META)?;
             if meta.get(META_SCHEMA)?.is_none() {
                 meta.insert(META_SCHEMA, SCHEMA_VERSION.to_be_bytes().as_slice())?;
