@@ -3,6 +3,7 @@
 //! Flags, variables and files enter in [`load`]; a [`Config`] leaves, or every problem at once, each with its
 //! file, line and key. It opens no socket and writes nothing, and never prints a secret.
 
+mod alerts;
 mod bootstrap;
 pub mod paths;
 mod secret;
@@ -19,6 +20,7 @@ use p2p_shared::id::NodeName;
 use p2p_shared::services::node::Label;
 
 use crate::alerts::handle::ConfiguredRules;
+use crate::alerts::notify::receiver::Receiver;
 use crate::policy::Policy;
 use paths::Facts;
 pub use settings::Settings;
@@ -59,6 +61,8 @@ pub struct Config {
     pub alert_rules: Option<ConfiguredRules>,
     /// Life of access tokens.
     pub token_lifetime: Duration,
+    /// Who is told of alerts.
+    pub receivers: Vec<Receiver>,
     /// Secret that token keys are derived from; `None`: one is made once.
     pub auth_secret: Option<Secret>,
 }
@@ -226,6 +230,10 @@ fn check(
         Ok(rules) => config.alert_rules = rules,
         Err(problem) => problems.push(at("alert_rules")(problem.to_string())),
     }
+    match alerts::receivers(&settings.alerts.receivers, facts, at("alerts.receivers")) {
+        Ok(receivers) => config.receivers = receivers,
+        Err(wrong) => problems.extend(wrong),
+    }
     // Beside the system's node.toml, also when --config names another: a flag is no way around the fuse.
     match Policy::read(&facts.etc) {
         Ok(policy) => config.policy = policy,
@@ -250,6 +258,7 @@ fn assemble(settings: &Settings, facts: &Facts, identity: (PathBuf, NodeName, Op
         labels: settings.labels.to_labels(),
         policy: Policy::default(),
         alert_rules: None,
+        receivers: Vec::new(),
         token_lifetime: Duration::from_secs(u64::from(settings.auth.token_expire_minutes) * 60),
         name,
         certs,

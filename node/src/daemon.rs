@@ -100,6 +100,7 @@ fn settings(config: &Config, credentials: Credentials) -> Settings {
         alert_rules: config.alert_rules.clone(),
         http_certificate: (!config.http_address.ip().to_canonical().is_loopback())
             .then(|| config.certs.join("http.crt")),
+        receivers: config.receivers.clone(),
     }
 }
 

@@ -125,6 +125,7 @@ impl Cluster {
             policy: Policy::default(),
             alert_rules: None,
             http_certificate: None,
+            receivers: Vec::new(),
         };
         let (end, ended) = oneshot::channel();
         let (started_tx, started) = oneshot::channel();

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use p2p_shared::rpc::registry::CallCounters;
 
-use super::{Guards, Parts, Settings, StartError};
+use super::{Guards, Parts, Settings, StartError, seed};
 use crate::alerts::driver::{self, Wiring};
 use crate::alerts::handle::AlertsHandle;
+use crate::alerts::notify::driver as delivery;
 use crate::alerts::probes::Probing;
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
@@ -32,6 +33,16 @@ impl Parts {
         watched: Watched<'_>,
     ) -> Result<AlertsHandle, StartError> {
         let identity = settings.credentials.identity();
+        let notifier = (!settings.receivers.is_empty()).then(|| {
+            delivery::start(delivery::Wiring {
+                store: store.clone(),
+                receivers: settings.receivers.clone(),
+                node: identity.name.clone(),
+                seed: seed(),
+                tasks: self.tasks.clone(),
+                stopping: self.stopping.clone(),
+            })
+        });
         let wiring = Wiring {
             node: (identity.name.clone(), identity.id),
             store: store.clone(),
@@ -47,7 +58,7 @@ impl Parts {
                 http_certificate: settings.http_certificate.clone(),
             },
             configured: settings.alert_rules.clone(),
-            notifier: None,
+            notifier,
             tasks: self.tasks.clone(),
             stopping: self.stopping.clone(),
         };

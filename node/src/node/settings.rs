@@ -11,6 +11,7 @@ use p2p_shared::services::node::Label;
 use p2p_shared::tls::Credentials;
 
 use crate::alerts::handle::ConfiguredRules;
+use crate::alerts::notify::receiver::Receiver;
 use crate::host::error::HostError;
 use crate::host::machine;
 use crate::policy::Policy;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub alert_rules: Option<ConfiguredRules>,
     /// The certificate of the HTTP face, if it serves TLS.
     pub http_certificate: Option<PathBuf>,
+    /// Who is told of alerts.
+    pub receivers: Vec<Receiver>,
 }
 
 impl Settings {

@@ -10,6 +10,7 @@ mod error;
 mod heads;
 mod history;
 mod jobs;
+mod notices;
 mod programs;
 pub mod records;
 mod shells;
@@ -47,6 +48,8 @@ const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
 const ALERTS: TableDefinition<&str, &[u8]> = TableDefinition::new("alerts");
 /// Heads of the audit records of members, by id.
 const HEADS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("audit_heads");
+/// Alerts on their way to receivers.
+const NOTICES: TableDefinition<&str, &[u8]> = TableDefinition::new("notices");
 /// Small things by name.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
@@ -101,6 +104,7 @@ impl Store {
             transaction.open_table(JOBS)?;
             transaction.open_table(ALERTS)?;
             transaction.open_table(HEADS)?;
+            transaction.open_table(NOTICES)?;
             let mut meta = transaction.open_table(META)?;
             if meta.get(META_SCHEMA)?.is_none() {
                 meta.insert(META_SCHEMA, SCHEMA_VERSION.to_be_bytes().as_slice())?;

@@ -109,7 +109,7 @@ impl Group {
     }
 
     /// How many alerts it has.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.members.len()
     }
 

@@ -145,7 +145,7 @@ impl Outbox {
 
     /// How many messages wait for each receiver.
     pub fn waiting(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.queues.iter().map(|(receiver, queue)| (receiver.as_str(), queue.len()))
+        self.queues.iter().map(|(receiver, queue)| (receiver.as_str(), queue.count()))
     }
 
     /// How many alerts were not told, because there are too many.
@@ -158,7 +158,7 @@ impl Outbox {
     }
 
     fn on_notice(&mut self, now: Millis, notice: &Notice) {
-        let full = self.groups.values().map(Group::len).sum::<usize>() >= ALERTS_MAX;
+        let full = self.groups.values().map(Group::count).sum::<usize>() >= ALERTS_MAX;
         for route in &self.routes {
             if !route.matchers.iter().all(|matcher| matcher.fits(&notice.labels)) {
                 continue;

@@ -50,7 +50,7 @@ impl Queue {
     }
 
     /// How many messages wait.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.messages.len()
     }
 
