@@ -57,7 +57,7 @@ pub struct Config {
     pub labels: Vec<Label>,
     /// The local fuse, from `policy.toml`.
     pub policy: Policy,
-    /// The alert rules of the file that `alert_rules` names.
+    /// The alert rules of the file that `alerts.rules` names.
     pub alert_rules: Option<ConfiguredRules>,
     /// Life of access tokens.
     pub token_lifetime: Duration,
@@ -226,9 +226,9 @@ fn check(
         }));
     }
     problems.extend(check_data(&config).map(at("data")));
-    match alert_rules(settings.alert_rules.as_deref(), facts, file) {
+    match alert_rules(settings.alerts.rules.as_deref(), facts, file) {
         Ok(rules) => config.alert_rules = rules,
-        Err(problem) => problems.push(at("alert_rules")(problem.to_string())),
+        Err(problem) => problems.push(at("alerts.rules")(problem.to_string())),
     }
     match alerts::receivers(&settings.alerts.receivers, facts, at("alerts.receivers")) {
         Ok(receivers) => config.receivers = receivers,

@@ -69,11 +69,6 @@ pub struct Settings {
     #[config(default = false)]
     pub revocation_strict: bool,
 
-    /// File of alert rules; a relative path begins where this file lies. Its rules go before those that were
-    /// applied by call, and both before those that are built in, rule by rule by their names.
-    /// `p2p-tui alerts rules` shows what is in force.
-    pub alert_rules: Option<PathBuf>,
-
     /// What is logged: error, warn, info, debug or trace.
     #[config(env = "LOG_LEVEL", default = "info")]
     pub log_level: LogLevel,
@@ -145,6 +140,11 @@ pub struct Metrics {
 /// Alerts.
 #[derive(Clone, Debug, Serialize, confique::Config)]
 pub struct Alerts {
+    /// File of rules; a relative path begins where this file lies. Its rules go before those that were applied
+    /// by call, and both before those that are built in, rule by rule by their names. `p2p-tui alerts rules`
+    /// shows what is in force. Read again on a reload.
+    pub rules: Option<PathBuf>,
+
     /// Who is told of alerts, each in a section [[alerts.receivers]] of its own:
     ///
     ///   name = "ops"                                    # a-z, 0-9 and hyphens

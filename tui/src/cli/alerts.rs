@@ -15,7 +15,7 @@ use p2p_shared::services::Services;
 use p2p_shared::services::alert::{AlertList, AlertRules, FIGURES};
 use p2p_shared::services::node::Member;
 
-use self::rows::{AlertRow, FigureRow, RuleRow, SilenceRow};
+use self::rows::{AlertRow, FigureRow, Ordered, RuleRow, SilenceRow};
 use super::ListArgs;
 use super::failure::CliError;
 use super::output::{Format, Row, Streams};
@@ -156,7 +156,8 @@ pub async fn run(session: &Session, args: &AlertsArgs, streams: &mut Streams<'_>
     match &args.action {
         None => {
             let ask = |node: NodeHandle| async move { node.alert().list().await };
-            let rows = |member: &Member, found: AlertList, _: &mut Streams<'_>| AlertRow::all(&member.name, found);
+            let rows =
+                |member: &Member, found: AlertList, _: &mut Streams<'_>| AlertRow::all(&member.name, found);
             each(session, &args.list, (ask, rows), streams).await
         }
         Some(Action::Rules { applied: Some(node), .. }) => applied(session, node, streams).await,
@@ -187,13 +188,10 @@ pub async fn run(session: &Session, args: &AlertsArgs, streams: &mut Streams<'_>
 }
 
 /// Asks each node, and prints the rows of all of them.
-async fn each<T, R: Row + Ord, Fut>(
+async fn each<T, R: Row + Ordered, Fut>(
     session: &Session,
     list: &ListArgs,
-    (question, rows): (
-        impl Fn(NodeHandle) -> Fut,
-        impl Fn(&Member, T, &mut Streams<'_>) -> Vec<R>,
-    ),
+    (question, rows): (impl Fn(NodeHandle) -> Fut, impl Fn(&Member, T, &mut Streams<'_>) -> Vec<R>),
     streams: &mut Streams<'_>,
 ) -> Result<Exit, CliError>
 where
@@ -218,7 +216,7 @@ where
     };
     session.ask(&targets.members, question, answered).await?;
     if list.output != Format::Jsonl {
-        all.sort();
+        all.sort_by(Ordered::order);
         streams.rows(&all, list.output)?;
     }
     Ok(account.exit())

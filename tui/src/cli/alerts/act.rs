@@ -6,7 +6,7 @@ use p2p_shared::services::Services;
 use p2p_shared::services::alert::{AlertInfo, AlertSilence, AlertState};
 use p2p_shared::services::node::Member;
 
-use super::rows::{AlertRow, SilenceRow};
+use super::rows::{AlertRow, Ordered, SilenceRow};
 use super::{AckArgs, SilenceArgs, UnsilenceArgs};
 use crate::cli::failure::{CliError, words};
 use crate::cli::output::Streams;
@@ -39,7 +39,7 @@ pub async fn silence(
         Ok(())
     };
     session.ask(&members, ask, answered).await?;
-    rows.sort();
+    rows.sort_by(Ordered::order);
     streams.rows(&rows, args.output)?;
     Ok(account.exit_of(&members))
 }
@@ -136,7 +136,7 @@ pub async fn acknowledge(
     for text in &unknown {
         streams.say(&format!("{text}: no such alert fires there; `p2p-tui alerts` lists those that do"));
     }
-    rows.sort();
+    rows.sort_by(Ordered::order);
     streams.rows(&rows, args.output)?;
     Ok(if unknown.is_empty() { account.exit_of(&members) } else { Exit::Failed })
 }

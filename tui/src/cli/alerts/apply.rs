@@ -118,7 +118,9 @@ pub async fn check(
                     streams.tell(&format!("{}: {rule} looks at no figure there so far", member.name));
                 }
                 rows.extend(
-                    test.verdicts.into_iter().map(|verdict| VerdictRow { node: member.name.clone(), verdict }),
+                    test.verdicts
+                        .into_iter()
+                        .map(|verdict| VerdictRow { node: member.name.clone(), verdict }),
                 );
             }
             Err(error) => account.failed(member, &error, streams),
@@ -262,7 +264,9 @@ fn read(file: &Path) -> Result<String, CliError> {
     if file == Path::new("-") {
         std::io::stdin().take(limit).read_to_string(&mut text).map_err(failed)?;
     } else {
-        std::fs::File::open(file).and_then(|file| file.take(limit).read_to_string(&mut text)).map_err(failed)?;
+        std::fs::File::open(file)
+            .and_then(|file| file.take(limit).read_to_string(&mut text))
+            .map_err(failed)?;
     }
     if text.len() > RULES_BYTES_MAX {
         let words = format!("{}: a file of rules has at most {RULES_BYTES_MAX} bytes", file.display());

@@ -215,35 +215,28 @@ impl Row for FigureRow {
     }
 }
 
-/// Rows are in the order of a key.
-macro_rules! ordered {
-    ($($row:ty => $key:expr;)*) => {
-        $(
-            impl Ord for $row {
-                fn cmp(&self, other: &Self) -> Ordering {
-                    let key: fn(&$row) -> _ = $key;
-                    key(self).cmp(&key(other))
-                }
-            }
-            impl PartialOrd for $row {
-                fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                    Some(self.cmp(other))
-                }
-            }
-            impl PartialEq for $row {
-                fn eq(&self, other: &Self) -> bool {
-                    self.cmp(other).is_eq()
-                }
-            }
-            impl Eq for $row {}
-        )*
-    };
+/// Rows that have an order of their own.
+pub trait Ordered {
+    /// Which one comes first.
+    fn order(&self, other: &Self) -> Ordering;
 }
 
-ordered! {
-    AlertRow => |row| row.key();
-    RuleRow => |row| (&row.node, &row.name);
-    SilenceRow => |row| (&row.node, row.id);
+impl Ordered for AlertRow {
+    fn order(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl Ordered for RuleRow {
+    fn order(&self, other: &Self) -> Ordering {
+        (&self.node, &self.name).cmp(&(&other.node, &other.name))
+    }
+}
+
+impl Ordered for SilenceRow {
+    fn order(&self, other: &Self) -> Ordering {
+        (&self.node, self.id).cmp(&(&other.node, other.id))
+    }
 }
 
 #[cfg(test)]
@@ -265,7 +258,11 @@ mod tests {
             metric: "filesystem_used_ratio".into(),
             value: 0.97,
             labels: BTreeMap::from([("mountpoint".to_owned(), "/".to_owned())]),
-            acknowledged: by.map(|by| AlertAcknowledged { by: by.into(), note: "on it".into(), at: UnixMillis(9) }),
+            acknowledged: by.map(|by| AlertAcknowledged {
+                by: by.into(),
+                note: "on it".into(),
+                at: UnixMillis(9),
+            }),
             silenced: None,
             notify: true,
         };
@@ -291,7 +288,7 @@ mod tests {
             row(AlertState::Pending, None),
             row(AlertState::Firing, None),
         ];
-        rows.sort();
+        rows.sort_by(Ordered::order);
         let expected = "NODE   ALERT     STATE     SEVERITY  SINCE  RULE       WHAT\n\
                         web-1  00c0ffee  firing    critical     0s  disk_full  / is 97% full\n\
                         web-1  00c0ffee  firing    critical     0s  disk_full  / is 97% full [ann]\n\
