@@ -33,7 +33,7 @@ pub(crate) struct Alerts;
 impl Listed for Alerts {
     type Row<'a> = Row<'a>;
     const VIEW: ViewId = ViewId::Alerts;
-    const NOUN: &'static str = "alert";
+    const NOUN: &'static str = "row";
     const TOPICS: &'static [Topic] = &[Topic::Alerts, Topic::Rules];
     const FIELDS: &'static [Field] = FIELDS;
     const HINTS: &'static [Action] = &[Action::Open, Action::Menu, Action::AllNodes, Action::Mark];
