@@ -11,6 +11,7 @@ mod keeping;
 mod settings;
 mod shells;
 mod signing;
+mod telling;
 mod witness;
 mod works;
 
@@ -160,6 +161,7 @@ impl Node {
             dht: inbound_dht,
             membership: inbound_membership,
         });
+        parts.telling(&settings, &store, &membership);
         let findings = Findings { found, told, own };
         parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
