@@ -5,6 +5,7 @@
 //! machine.
 
 pub mod core;
+pub mod deaths;
 pub mod driver;
 mod figures;
 pub mod handle;

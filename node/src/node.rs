@@ -12,6 +12,7 @@ mod keeping;
 mod settings;
 mod shells;
 mod signing;
+mod telling;
 mod witness;
 mod works;
 

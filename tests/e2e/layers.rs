@@ -37,6 +37,7 @@ const RULES: &[Rule] = &[
             "node/src/history/core",
             "node/src/alerts/core",
             "node/src/alerts/notify/core",
+            "node/src/alerts/deaths/core",
         ],
         except: &[],
         never: &[

@@ -58,7 +58,7 @@ pub struct Wiring {
     /// The rules of the configuration.
     pub configured: Option<ConfiguredRules>,
     /// Where what fires is told.
-    pub notifier: Option<Notifier>,
+    pub notifier: Notifier,
     /// Its tasks.
     pub tasks: TaskTracker,
     /// When they end.
@@ -92,7 +92,7 @@ pub(super) struct Driver {
     node: (NodeName, NodeId),
     keeper: Keeper,
     untold: Untold,
-    notifier: Option<Notifier>,
+    notifier: Notifier,
     wanted: watch::Sender<Arc<Wanted>>,
     gatherer: Gatherer,
     sources: Sources,
@@ -228,11 +228,7 @@ impl Driver {
         while let Some(output) = self.alerts.poll_output() {
             self.on_output(output);
         }
-        if let Some(notifier) = &self.notifier {
-            self.untold.offer(notifier, OFFER_PATIENCE).await;
-        } else {
-            self.untold.clear();
-        }
+        self.untold.offer(&self.notifier, OFFER_PATIENCE).await;
         let kept = self.keep().await;
         self.view.send_if_modified(|view| {
             let made = View::of(&self.alerts, view);

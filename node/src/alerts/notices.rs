@@ -53,11 +53,6 @@ impl Untold {
         self.revision
     }
 
-    /// There is nobody to tell.
-    pub(super) fn clear(&mut self) {
-        self.waiting.clear();
-    }
-
     /// Offers what waits, until the delivery does not take it in time.
     pub(super) async fn offer(&mut self, notifier: &Notifier, patience: Duration) {
         while let Some((_, notice)) = self.waiting.front() {

@@ -15,6 +15,9 @@ use super::core::{BLOCKS_BYTES_MAX, RECORDS_KEPT, SEALED_AT_ONCE, SEALS_MAX};
 use super::keeping;
 use crate::store::{HistoryStore, KeepMinute, StoreError};
 
+/// Seconds of an hour.
+const HOUR_S: u64 = 3_600;
+
 /// A minute on its way to the disk.
 #[derive(Debug)]
 pub(super) struct Keep {
@@ -84,6 +87,7 @@ fn write(store: &HistoryStore, Keep { commit, busiest }: Keep) -> Result<(), Sto
 pub fn keep(store: &HistoryStore, commit: Commit, busiest: Vec<u8>) -> Result<(), StoreError> {
     store.keep(&KeepMinute {
         seq: commit.seq,
+        start: commit.minute.start,
         record: commit.minute.to_bytes(),
         busiest,
         added: commit.added.into_iter().map(|(id, name)| (id.0, name.as_ref().into())).collect(),
@@ -93,9 +97,18 @@ pub fn keep(store: &HistoryStore, commit: Commit, busiest: Vec<u8>) -> Result<()
     while let Some((first, last)) = store.records()?
         && last - first >= RECORDS_KEPT + SEALED_AT_ONCE
     {
-        seal(store, first + SEALED_AT_ONCE)?;
+        seal(store, whole_hour(&store.starts(first + SEALED_AT_ONCE)?))?;
     }
     Ok(())
+}
+
+/// Behind which number the oldest hour ends: what is summed up together lies in one hour, so that a question in
+/// steps of hours needs the sums alone.
+fn whole_hour(starts: &[(u64, u64)]) -> u64 {
+    let hour = |start: u64| start / HOUR_S;
+    let first = starts.first().map_or(0, |(_, start)| hour(*start));
+    let next = starts.iter().find(|(_, start)| hour(*start) != first);
+    next.or(starts.last()).map_or(0, |(seq, _)| *seq + u64::from(next.is_none()))
 }
 
 /// Sums up the records before number `before`.

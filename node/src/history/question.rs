@@ -2,7 +2,6 @@
 //!
 //! It reads the database, and so it blocks: the handle calls it where that is allowed.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use p2p_shared::error::RpcError;
@@ -200,20 +199,15 @@ impl Look {
         if !self.store.has_blocks()? {
             return Ok(None);
         }
-        let mut first = None;
-        self.store.read_records(u64::MAX, |_, bytes| {
-            first = MinuteView::parse(bytes).map(|view| view.start);
-            ControlFlow::Break(())
-        })?;
-        Ok(first)
+        Ok(self.store.starts(u64::MAX)?.first().map(|(_, start)| *start))
     }
 
     fn add_blocks(&self, answer: &mut Answer, meant: &[(SeriesId, Arc<str>)]) -> Result<(), HistoryError> {
-        let span = answer.span();
+        let steps = answer.steps();
         for (id, name) in meant {
             let mut strange = 0;
             self.store.read_blocks(id.0, |bytes| {
-                let read = block::read(bytes, span, |second, bucket| answer.add(*id, second, bucket));
+                let read = block::read(bytes, steps, |second, bucket| answer.add(*id, second, bucket));
                 strange += usize::from(read.is_none());
             })?;
             if strange > 0 {
@@ -224,13 +218,18 @@ impl Look {
     }
 
     fn add_records(&self, answer: &mut Answer) -> Result<(), HistoryError> {
-        let (from, to) = answer.span();
+        let ((from, to), step) = answer.steps();
         let newer = self.open.first().map_or(u64::MAX, |(seq, _)| *seq);
+        let mut starts = self.store.starts(newer)?;
+        starts.retain(|(_, start)| *start < to && *start + SECONDS > from);
         let mut strange = 0;
         let mut values = Vec::new();
-        self.store.read_records(newer, |_, bytes| {
+        self.store.read_records_of(starts.iter().map(|(seq, _)| *seq), |_, bytes| {
             let read = MinuteView::parse(bytes).and_then(|view| {
-                if view.start >= to || view.start + SECONDS <= from {
+                if step >= SECONDS {
+                    let mut sums = Vec::new();
+                    view.sums(|id| answer.wants(id), |id, sum| sums.push((id, *sum)))?;
+                    sums.iter().for_each(|(id, sum)| answer.add(*id, view.start, sum));
                     return Some(());
                 }
                 values.clear();
@@ -239,7 +238,6 @@ impl Look {
                 Some(())
             });
             strange += usize::from(read.is_none());
-            ControlFlow::Continue(())
         })?;
         if strange > 0 {
             tracing::error!(strange, "records of the history cannot be read: they are gaps");

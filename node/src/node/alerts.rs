@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use p2p_shared::rpc::registry::CallCounters;
 
-use super::{Guards, Parts, Settings, StartError, seed};
+use super::{Guards, Parts, Settings, StartError};
 use crate::alerts::driver::{self, Wiring};
 use crate::alerts::handle::AlertsHandle;
-use crate::alerts::notify::driver as delivery;
 use crate::alerts::probes::Probing;
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
@@ -33,16 +32,7 @@ impl Parts {
         watched: Watched<'_>,
     ) -> Result<AlertsHandle, StartError> {
         let identity = settings.credentials.identity();
-        let notifier = (!settings.receivers.is_empty()).then(|| {
-            delivery::start(delivery::Wiring {
-                store: store.clone(),
-                receivers: settings.receivers.clone(),
-                node: identity.name.clone(),
-                seed: seed(),
-                tasks: self.tasks.clone(),
-                stopping: self.stopping.clone(),
-            })
-        });
+        let notifier = self.telling(settings, store, watched.members);
         let wiring = Wiring {
             node: (identity.name.clone(), identity.id),
             store: store.clone(),

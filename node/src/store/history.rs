@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{AccessGuard, Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::{StoreError, open_file};
 
@@ -25,6 +25,8 @@ const CACHE_BYTES: usize = 512 << 10;
 const SERIES: TableDefinition<u32, &str> = TableDefinition::new("series");
 /// Records of a minute, by number.
 const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
+/// The first second of the record of the same number, since 1970: which records a question is about.
+const STARTS: TableDefinition<u64, u64> = TableDefinition::new("starts");
 /// The busiest processes of the minute of the same number.
 const BUSIEST: TableDefinition<u64, &[u8]> = TableDefinition::new("busiest");
 /// Summed-up minutes, by series and group.
@@ -58,6 +60,8 @@ pub struct KeptHistory {
 pub struct KeepMinute {
     /// Its number; the record of the same number is replaced.
     pub seq: u64,
+    /// Its first second, since 1970.
+    pub start: u64,
     /// The record.
     pub record: Vec<u8>,
     /// Its busiest processes.
@@ -109,6 +113,7 @@ impl HistoryStore {
         let version = {
             transaction.open_table(SERIES)?;
             transaction.open_table(RECORDS)?;
+            transaction.open_table(STARTS)?;
             transaction.open_table(BUSIEST)?;
             transaction.open_table(BLOCKS)?;
             transaction.open_table(GROUPS)?;
@@ -152,6 +157,7 @@ impl HistoryStore {
     pub fn keep(&self, minute: &KeepMinute) -> Result<(), StoreError> {
         self.writing(|transaction| {
             transaction.open_table(RECORDS)?.insert(minute.seq, minute.record.as_slice())?;
+            transaction.open_table(STARTS)?.insert(minute.seq, minute.start)?;
             transaction.open_table(BUSIEST)?.insert(minute.seq, minute.busiest.as_slice())?;
             let mut series = transaction.open_table(SERIES)?;
             for (id, name) in &minute.added {
@@ -194,6 +200,40 @@ impl HistoryStore {
                 let (seq, bytes) = entry?;
                 if found(seq.value(), bytes.value()).is_break() {
                     break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The numbers below `before` of records, the oldest first, each with the record's first second.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn starts(&self, before: u64) -> Result<Vec<(u64, u64)>, StoreError> {
+        self.reading(|transaction| {
+            let table = transaction.open_table(STARTS)?;
+            let row = |entry: Result<(AccessGuard<'_, u64>, AccessGuard<'_, u64>), _>| {
+                entry.map(|(seq, start)| (seq.value(), start.value()))
+            };
+            Ok(table.range(..before)?.map(row).collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Hands on the records of these numbers, as far as there are any.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn read_records_of(
+        &self,
+        numbers: impl IntoIterator<Item = u64>,
+        mut found: impl FnMut(u64, &[u8]),
+    ) -> Result<(), StoreError> {
+        self.reading(|transaction| {
+            let table = transaction.open_table(RECORDS)?;
+            for seq in numbers {
+                if let Some(bytes) = table.get(seq)? {
+                    found(seq, bytes.value());
                 }
             }
             Ok(())
@@ -243,6 +283,7 @@ impl HistoryStore {
     pub fn seal(&self, last: u64, blocks: &[(u32, Vec<u8>)], most: (usize, u64)) -> Result<(), StoreError> {
         self.writing(|transaction| {
             transaction.open_table(RECORDS)?.retain_in(..=last, |_, _| false)?;
+            transaction.open_table(STARTS)?.retain_in(..=last, |_, _| false)?;
             transaction.open_table(BUSIEST)?.retain_in(..=last, |_, _| false)?;
             let mut groups = transaction.open_table(GROUPS)?;
             let group = groups.last()?.map_or(0, |(group, _)| group.value() + 1);
@@ -320,6 +361,7 @@ mod tests {
         let added = vec![(1, "cpu".to_owned()), (2, "load".to_owned())];
         KeepMinute {
             seq,
+            start: seq * 60,
             record: vec![seq as u8],
             busiest: vec![9],
             added,
@@ -351,6 +393,10 @@ mod tests {
         };
         store.read_records(5, read).unwrap();
         assert_eq!(found, [(3, vec![3]), (4, vec![4])]);
+        assert_eq!(store.starts(5).unwrap(), [(3, 180), (4, 240)]);
+        found.clear();
+        store.read_records_of([2, 4], |seq, bytes| found.push((seq, bytes.to_vec()))).unwrap();
+        assert_eq!(found, [(4, vec![4])]);
     }
 
     #[test]

@@ -96,7 +96,8 @@ pub struct FileArgs {
 /// What `silence` takes.
 #[derive(Clone, Debug, Args)]
 pub struct SilenceArgs {
-    /// Names of rules, or what labels have to be: disk_full, 'mountpoint="/srv"', 'unit=~"nginx.*"'. All have to fit
+    /// Names of rules, of which any is meant, and what labels have to be: disk_full, 'mountpoint="/srv"',
+    /// 'unit=~"nginx.*"'
     #[arg(value_name = "RULE|MATCHER", required = true)]
     pub matchers: Vec<String>,
     /// For how long, such as 30m, 2h or 7d

@@ -111,7 +111,8 @@ impl Driver {
 
     async fn run(mut self, mut offers: mpsc::Receiver<Offer>) {
         let stopping = self.stopping.clone();
-        self.settle(vec![Input::Time]).await;
+        // What cannot be kept is told there.
+        let _ = self.settle(vec![Input::Time]).await;
         let mut offered = Vec::new();
         loop {
             let due = self.outbox.poll_timeout().map(|due| self.began + due.to_duration());

@@ -29,6 +29,11 @@ impl Answer {
         (self.from, self.from + self.steps as u64 * self.step)
     }
 
+    /// Its span, and how long a step is in seconds.
+    pub const fn steps(&self) -> ((u64, u64), u64) {
+        (self.span(), self.step)
+    }
+
     /// Whether it is about a series.
     pub fn wants(&self, series: SeriesId) -> bool {
         self.series.contains_key(&series)

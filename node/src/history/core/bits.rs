@@ -45,14 +45,28 @@ impl<'a> BitReader<'a> {
 
     /// The next `width` bits (at most 32).
     pub fn take(&mut self, width: u32) -> Option<u32> {
+        if self.bits < width {
+            self.fill(width)?;
+        }
+        self.bits -= width;
+        Some(((self.held >> self.bits) & ((1 << width) - 1)) as u32)
+    }
+
+    /// Holds at least `width` bits: four bytes at a time, while there are so many.
+    fn fill(&mut self, width: u32) -> Option<()> {
+        if let Some((four, rest)) = self.bytes.split_first_chunk() {
+            self.bytes = rest;
+            self.held = (self.held << 32) | u64::from(u32::from_be_bytes(*four));
+            self.bits += 32;
+            return Some(());
+        }
         while self.bits < width {
             let (&byte, rest) = self.bytes.split_first()?;
             self.bytes = rest;
             self.held = (self.held << 8) | u64::from(byte);
             self.bits += 8;
         }
-        self.bits -= width;
-        Some(((self.held >> self.bits) & ((1 << width) - 1)) as u32)
+        Some(())
     }
 }
 

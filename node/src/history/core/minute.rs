@@ -119,12 +119,28 @@ impl Column {
         out.into_bytes()
     }
 
-    fn from_bytes(bytes: &[u8], common: u64) -> Option<Self> {
+    /// All values that were written as one bucket.
+    fn sum(bytes: &[u8], common: u64) -> Option<Option<Bucket>> {
         let mut from = BitReader::new(bytes);
-        let seconds = match from.take(1)? {
+        let seconds = Self::seconds(&mut from, common)?;
+        let (mut xor, mut sum) = (Xor::default(), None);
+        for _ in 0..seconds.count_ones() {
+            let value = xor.take(&mut from).filter(|value| value.is_finite())?;
+            merge_into(&mut sum, &Bucket::of(value));
+        }
+        Some(sum)
+    }
+
+    fn seconds(from: &mut BitReader<'_>, common: u64) -> Option<u64> {
+        Some(match from.take(1)? {
             0 => common,
             _ => u64::from(from.take(32)?) << 32 | u64::from(from.take(32)?),
-        };
+        })
+    }
+
+    fn from_bytes(bytes: &[u8], common: u64) -> Option<Self> {
+        let mut from = BitReader::new(bytes);
+        let seconds = Self::seconds(&mut from, common)?;
         let mut xor = Xor::default();
         let values = (0..seconds.count_ones()).map(|_| xor.take(&mut from).filter(|value| value.is_finite()));
         Some(Self { seconds, values: values.collect::<Option<_>>()? })
@@ -166,6 +182,21 @@ impl<'a> MinuteView<'a> {
         for (series, bytes) in self.columns().filter(|(series, _)| wanted(*series)) {
             let column = Column::from_bytes(bytes, self.seconds)?;
             column.iter(self.start).for_each(|(second, value)| found(series, second, value));
+        }
+        Some(())
+    }
+
+    /// The whole minute of each series that `wanted` accepts as one bucket; `None` marks a column that cannot be
+    /// read.
+    pub fn sums(
+        self,
+        wanted: impl Fn(SeriesId) -> bool,
+        mut found: impl FnMut(SeriesId, &Bucket),
+    ) -> Option<()> {
+        for (series, bytes) in self.columns().filter(|(series, _)| wanted(*series)) {
+            if let Some(sum) = Column::sum(bytes, self.seconds)? {
+                found(series, &sum);
+            }
         }
         Some(())
     }

@@ -55,7 +55,7 @@ impl Disk {
         let mut answer = Answer::new([id], span, step);
         let whole = answer.span();
         for (_, bytes) in self.blocks.iter().filter(|(series, _)| *series == id) {
-            block::read(bytes, whole, |second, bucket| answer.add(id, second, bucket)).unwrap();
+            block::read(bytes, (whole, step), |second, bucket| answer.add(id, second, bucket)).unwrap();
         }
         for bytes in self.records.values() {
             let view = MinuteView::parse(bytes).unwrap();
@@ -186,8 +186,8 @@ proptest! {
         if let Some(minute) = Minute::from_bytes(&strange) {
             let sealed = block::seal(&[minute]);
             for block in sealed.values() {
-                prop_assert_eq!(block::read(block, (0, u64::MAX), |_, _| {}), Some(()));
-                let _ = block::read(&block[..block.len() - 1], (0, u64::MAX), |_, _| {});
+                prop_assert_eq!(block::read(block, ((0, u64::MAX), 60), |_, _| {}), Some(()));
+                let _ = block::read(&block[..block.len() - 1], ((0, u64::MAX), 60), |_, _| {});
             }
         }
     }

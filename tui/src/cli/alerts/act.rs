@@ -23,8 +23,7 @@ pub async fn silence(
 ) -> Result<Exit, CliError> {
     let too_long = |_| CliError::usage("--for is a year at most");
     let span_s = u32::try_from(args.span.0.div_ceil(1_000)).map_err(too_long)?;
-    let matchers: Vec<String> = args.matchers.iter().map(|text| matcher(text)).collect();
-    let matchers = matchers.join(", ");
+    let matchers = matchers(&args.matchers);
     let members = session.writable(&args.on, streams)?;
     let (mut account, mut rows) = (Account::default(), Vec::new());
     let ask = |node: NodeHandle| {
@@ -44,10 +43,21 @@ pub async fn silence(
     Ok(account.exit_of(&members))
 }
 
-/// A bare word is the name of a rule.
-fn matcher(text: &str) -> String {
-    let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    if is_name && !text.is_empty() { format!("alertname=\"{text}\"") } else { text.to_owned() }
+/// Bare words are names of rules, of which any is meant; everything else has to fit.
+fn matchers(texts: &[String]) -> String {
+    let is_name = |text: &&str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    let (names, mut all): (Vec<&str>, Vec<&str>) = texts.iter().map(String::as_str).partition(is_name);
+    let named = match names.as_slice() {
+        [] => String::new(),
+        [one] => format!("alertname=\"{one}\""),
+        several => format!("alertname=~\"{}\"", several.join("|")),
+    };
+    if !named.is_empty() {
+        all.insert(0, &named);
+    }
+    all.join(", ")
 }
 
 /// Ends silences on each node. A number that one of several nodes does not know is meant on another.
@@ -152,8 +162,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bare_word_is_the_name_of_a_rule() {
-        assert_eq!(matcher("disk_full"), "alertname=\"disk_full\"");
-        assert_eq!(matcher("mountpoint=\"/srv\""), "mountpoint=\"/srv\"");
+    fn bare_words_are_names_of_rules() {
+        let matchers = |texts: &[&str]| matchers(&texts.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(
+            matchers(&["mountpoint=\"/srv\"", "disk_full"]),
+            "alertname=\"disk_full\", mountpoint=\"/srv\""
+        );
+        assert_eq!(matchers(&["a", "b"]), "alertname=~\"a|b\"");
     }
 }

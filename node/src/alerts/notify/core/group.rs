@@ -70,7 +70,13 @@ impl Group {
             }
             Some(member) if member.notice.fires() => match member.told {
                 // The one that was told is the one that ends, though it may have begun anew since.
-                Some(starts_at) => member.notice = Notice { starts_at, ..notice },
+                Some(starts_at) => {
+                    let before = std::mem::take(&mut member.notice.annotations);
+                    member.notice = Notice { starts_at, ..notice };
+                    if member.notice.annotations.is_empty() {
+                        member.notice.annotations = before;
+                    }
+                }
                 None => {
                     members.remove(&notice.fingerprint);
                     self.due = self.due.filter(|_| self.members.values().any(Member::waits_to_be_told));
