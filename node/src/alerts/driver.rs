@@ -36,6 +36,8 @@ use crate::supervise::handle::{Programs, SupervisorHandle};
 
 /// How long the delivery may take to keep what it is given, before the next sample is looked at.
 const OFFER_PATIENCE: Duration = Duration::from_secs(2);
+/// A node that starts takes every member for alive until it has looked: before that nobody is lost or back.
+const MEMBERS_SETTLE: Millis = Millis(30_000);
 /// Restarts of programs count for ten minutes: they are counted anew so often, also when nothing changes.
 const PROGRAMS_PERIOD: Millis = Millis(30_000);
 
@@ -99,6 +101,7 @@ pub(super) struct Driver {
     view: watch::Sender<Arc<View>>,
     kept_revision: Option<u64>,
     disk_failed: bool,
+    began: Millis,
     stopping: CancellationToken,
 }
 
@@ -162,6 +165,7 @@ impl Driver {
             view,
             kept_revision: None,
             disk_failed: false,
+            began: now.monotonic,
             stopping: wiring.stopping,
         }
     }
@@ -205,7 +209,8 @@ impl Driver {
             let figures = self.gatherer.programs(moment, &infos, &wanted);
             self.looked.programs = (Some(moment.monotonic), figures);
         }
-        if self.sources.members.has_changed().unwrap_or(false) {
+        let has_settled = moment.monotonic.since(self.began) >= MEMBERS_SETTLE;
+        if has_settled && self.sources.members.has_changed().unwrap_or(false) {
             let members = Arc::clone(&self.sources.members.borrow_and_update());
             self.looked.members = figures::members(&members, self.node.1, &wanted);
         }

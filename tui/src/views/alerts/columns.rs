@@ -28,7 +28,7 @@ const COLUMNS: [Column; 7] = [
     Column::number(AGE, 6, 3, Some(SortKey::Age)),
     Column::text(RULE, 12, 0, Some(SortKey::Name)).up_to(28),
     Column::text(BY, 8, 4, Some(SortKey::User)).up_to(24),
-    Column::rest(WHAT, 14, 0, None),
+    Column::rest(WHAT, 26, 0, None),
 ];
 
 pub(super) const fn columns(single: bool) -> &'static [Column] {
