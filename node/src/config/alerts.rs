@@ -87,7 +87,7 @@ fn receiver(settings: &ReceiverSettings, facts: &Facts) -> Result<Receiver, Stri
         return Err(format!("command, matchers and group_by have at most {PARTS_MAX} parts each"));
     }
     let way = match (&settings.url, command.first()) {
-        (Some(url), None) => Way::Webhook(webhook(url, settings, facts)?),
+        (Some(url), None) => Way::Webhook(Box::new(webhook(url, settings, facts)?)),
         (None, Some(program)) if program.starts_with('/') => Way::Command(command.clone()),
         (None, Some(program)) => {
             return Err(format!("command: {program:?} is to be the whole path of a program"));

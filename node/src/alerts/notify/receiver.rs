@@ -21,7 +21,7 @@ pub struct Receiver {
 #[derive(Clone, Debug)]
 pub enum Way {
     /// By HTTP.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
     /// By a program of this machine, which reads the same body from its standard input.
     Command(Vec<String>),
 }

@@ -6,7 +6,7 @@ use axum::http::Uri;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::core::group::Pace;
 use super::core::outbox::Route;
@@ -53,7 +53,7 @@ impl Fake {
                 serve(stream, answer, &asked_tx).await;
             }
         };
-        let task = AbortOnDropHandle::new(tokio::task::spawn(serve));
+        let task = AbortOnDropHandle::new(TaskTracker::new().spawn(serve));
         Self { address, asked, _task: task }
     }
 
@@ -64,7 +64,7 @@ impl Fake {
 
     /// A receiver that is told at once.
     pub(super) fn receiver(&self) -> Receiver {
-        Receiver { route: route("ops"), way: Way::Webhook(self.webhook("/hook")) }
+        Receiver { route: route("ops"), way: Way::Webhook(Box::new(self.webhook("/hook"))) }
     }
 }
 
