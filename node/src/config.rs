@@ -3,6 +3,7 @@
 //! Flags, variables and files enter in [`load`]; a [`Config`] leaves, or every problem at once, each with its
 //! file, line and key. It opens no socket and writes nothing, and never prints a secret.
 
+mod alerts;
 mod bootstrap;
 pub mod paths;
 mod secret;
@@ -11,13 +12,15 @@ pub mod values;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use p2p_shared::config::{self as layers, Document, Flag, Origin, Problem, Secret, Sources};
 use p2p_shared::id::NodeName;
 use p2p_shared::services::node::Label;
 
+use crate::alerts::handle::ConfiguredRules;
+use crate::alerts::notify::receiver::Receiver;
 use crate::policy::Policy;
 use paths::Facts;
 pub use settings::Settings;
@@ -56,8 +59,12 @@ pub struct Config {
     pub labels: Vec<Label>,
     /// The local fuse, from `policy.toml`.
     pub policy: Policy,
+    /// The alert rules of the file that `alerts.rules` names.
+    pub alert_rules: Option<ConfiguredRules>,
     /// Life of access tokens.
     pub token_lifetime: Duration,
+    /// Who is told of alerts.
+    pub receivers: Vec<Receiver>,
     /// Secret that token keys are derived from; `None`: one is made once.
     pub auth_secret: Option<Secret>,
 }
@@ -221,6 +228,14 @@ fn check(
         }));
     }
     problems.extend(check_data(&config).map(at("data")));
+    match alert_rules(settings.alerts.rules.as_deref(), facts, file) {
+        Ok(rules) => config.alert_rules = rules,
+        Err(problem) => problems.push(at("alerts.rules")(problem.to_string())),
+    }
+    match alerts::receivers(&settings.alerts.receivers, facts, at("alerts.receivers")) {
+        Ok(receivers) => config.receivers = receivers,
+        Err(wrong) => problems.extend(wrong),
+    }
     // Beside the system's node.toml, also when --config names another: a flag is no way around the fuse.
     match Policy::read(&facts.etc) {
         Ok(policy) => config.policy = policy,
@@ -245,11 +260,28 @@ fn assemble(settings: &Settings, facts: &Facts, identity: (PathBuf, NodeName, Op
         log_level: settings.log_level,
         labels: settings.labels.to_labels(),
         policy: Policy::default(),
+        alert_rules: None,
+        receivers: Vec::new(),
         token_lifetime: Duration::from_secs(u64::from(settings.auth.token_expire_minutes) * 60),
         name,
         certs,
         data,
         auth_secret,
+    }
+}
+
+/// The file of alert rules. What it says is judged rule by rule by who evaluates it.
+fn alert_rules(
+    path: Option<&Path>,
+    facts: &Facts,
+    file: Option<&Document>,
+) -> Result<Option<ConfiguredRules>, Problem> {
+    let Some(path) = path else { return Ok(None) };
+    let base = file.and_then(|file| file.path().parent()).unwrap_or(&facts.etc);
+    let path = facts.cwd.join(base).join(path);
+    match Document::read(&path, facts.uid)? {
+        Some(document) => Ok(Some(ConfiguredRules { text: document.text().to_owned(), path })),
+        None => Err(Problem::new(path.display(), "no such file")),
     }
 }
 

@@ -102,6 +102,10 @@ fn settings(config: &Config, credentials: Credentials) -> Settings {
         peer_timeout: config.peer_timeout,
         revocation_strict: config.revocation_strict,
         policy: config.policy.clone(),
+        alert_rules: config.alert_rules.clone(),
+        http_certificate: (!config.http_address.ip().to_canonical().is_loopback())
+            .then(|| config.certs.join("http.crt")),
+        receivers: config.receivers.clone(),
     }
 }
 
@@ -140,6 +144,8 @@ impl RunningNode for Running {
         self.face.reload(&self.certs).map_err(|error| error.to_string())?;
         let (labels, membership) = (self.node.label_keeper(), self.node.membership().clone());
         let configured: Vec<Label> = config.labels;
+        let (alerts, rules) = (self.node.alerts(), config.alert_rules);
+        self.tasks.spawn_on(async move { alerts.configure(rules).await }, &self.main);
         self.tasks.spawn_on(
             async move { membership.set_labels(labels.configure(configured).await).await },
             &self.main,

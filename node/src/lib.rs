@@ -2,6 +2,7 @@
 //!
 //! See README for the map. Only `host` touches the operating system, only `transport` a socket of the mesh.
 
+pub mod alerts;
 pub mod audit;
 pub mod auth;
 pub mod cli;
@@ -11,6 +12,7 @@ pub mod daemon;
 pub mod dht;
 pub mod doctor;
 pub mod gate;
+pub mod history;
 pub mod host;
 pub mod http;
 pub mod jobs;

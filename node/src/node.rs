@@ -3,8 +3,10 @@
 //! Settings enter; a [`Node`] that is bound and serves leaves. Everything below is handed what it needs here
 //! and holds no handle to anything above it.
 
+mod alerts;
 mod bootstrap;
 mod face;
+mod chronicle;
 mod handlers;
 mod jobs;
 mod keeping;
@@ -13,6 +15,7 @@ mod settings;
 mod shells;
 mod signing;
 mod transfer;
+mod telling;
 mod witness;
 mod works;
 
@@ -30,6 +33,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::handle::AlertsHandle;
 use crate::audit::Audit;
 use crate::clock;
 use crate::dht::core::{self as dht_core, Dht};
@@ -50,8 +54,10 @@ use crate::naming::{self, Naming};
 use crate::policy::Fuse;
 use crate::portrait::Portrait;
 use crate::program::Runtimes;
+use crate::services::alert::AlertService;
 use crate::services::audit::AuditService;
 use crate::services::file::FileService;
+use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
 use crate::services::permit::Permits;
 use crate::services::program::ProgramService;
@@ -61,6 +67,7 @@ use crate::transport::{self, Inbound, Routes, Transport};
 use p2p_shared::services;
 use p2p_shared::tls::Credentials;
 
+use alerts::Watched;
 use bootstrap::Bootstrap;
 use handlers::Handlers;
 use keeping::Keeper;
@@ -84,6 +91,7 @@ pub struct Node {
     registry: Arc<Registry>,
     portrait: Arc<Portrait>,
     labels: LabelKeeper,
+    alerts: AlertsHandle,
     sampler: Sampler,
     guards: Guards,
     /// Its certificate, its database and where that lies.
@@ -127,6 +135,15 @@ impl Node {
         let systemd = Systemd::new();
         let Works { programs, job, exec, shell } =
             parts.works((&settings, &store), (&guards, &systemd), &runtimes.main).await?;
+        let calls = registry.counters();
+        let watched = Watched {
+            sampler: &sampler,
+            calls,
+            programs: &programs,
+            members: &membership,
+            systemd: &systemd,
+        };
+        let alerts = parts.alerts((&settings, &store), &guards, watched).await?;
         let portrait = Arc::new(Portrait {
             machine: Machine::read(&Roots::default()),
             started: (Instant::now(), clock::wall()),
@@ -149,11 +166,13 @@ impl Node {
                 labels: labels.clone(),
                 permits: Permits::new(&guards.fuse, &revocations, &programs),
             },
+            monitor: MonitorService::new(&sampler, parts.history(data, &sampler, registry.counters())),
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
             file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
             transfer: transfer::service(&settings, &guards.fuse, (&transport, &membership), &runtimes.main),
             network: parts.network(&guards.fuse, &sampler, &runtimes.main),
+            alert: AlertService::new(alerts.clone()),
             program: ProgramService::new(programs, guards.fuse.clone()),
             job,
             exec,
@@ -170,6 +189,7 @@ impl Node {
         parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
         Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, own, ending })
+        Ok(Self { transport, membership, registry, portrait, labels, alerts, sampler, guards, ending })
     }
 
     /// Where the mesh reaches it.
@@ -213,6 +233,11 @@ impl Node {
     /// Its labels.
     pub fn label_keeper(&self) -> LabelKeeper {
         self.labels.clone()
+    }
+
+    /// Its alerts.
+    pub fn alerts(&self) -> AlertsHandle {
+        self.alerts.clone()
     }
 
     /// What anybody may do here at most: services ask it, and a reload changes it.

@@ -3,6 +3,7 @@
 //! Calls enter through the registry, typed and permitted; results and items leave the same way. What depends
 //! on the arguments is checked here. Nothing here knows a transport, HTTP, or the operating system.
 
+pub mod alert;
 pub mod audit;
 pub mod exec;
 pub mod file;

@@ -40,6 +40,10 @@ pub enum Permission {
     JobRead,
     /// Call jobs off, have them done once more, forget them, and read what they wrote.
     JobControl,
+    /// Read alerts, rules and silences, and ask what rules would say.
+    AlertRead,
+    /// Apply alert rules, silence and acknowledge alerts.
+    AlertControl,
     /// Run anything: commands, jobs, and definitions of programs.
     Exec,
     /// Interactive terminals, and their recordings.
@@ -61,6 +65,7 @@ pub enum Permission {
 impl Permission {
     /// Every permission, in the order of the table in README.
     pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 20] = [
         Self::NodeRead,
         Self::MonitorRead,
         Self::ProcessRead,
@@ -68,6 +73,7 @@ impl Permission {
         Self::UnitRead,
         Self::JournalRead,
         Self::JobRead,
+        Self::AlertRead,
         Self::FileStat,
         Self::NetworkRead,
         Self::ProcessControl,
@@ -75,6 +81,7 @@ impl Permission {
         Self::UnitControl,
         Self::JobControl,
         Self::NetworkProbe,
+        Self::AlertControl,
         Self::NodeLabel,
         Self::Exec,
         Self::Shell,
@@ -96,11 +103,14 @@ impl Permission {
             | Self::JobRead
             | Self::FileStat
             | Self::NetworkRead => Role::Viewer,
+            | Self::AlertRead
+            | Self::FileStat => Role::Viewer,
             Self::ProcessControl
             | Self::ProgramControl
             | Self::UnitControl
             | Self::JobControl
             | Self::NetworkProbe => Role::Operator,
+            | Self::AlertControl => Role::Operator,
             Self::NodeLabel
             | Self::Exec
             | Self::Shell
@@ -127,6 +137,8 @@ impl Permission {
             Self::ProgramControl => "program_control",
             Self::JobRead => "job_read",
             Self::JobControl => "job_control",
+            Self::AlertRead => "alert_read",
+            Self::AlertControl => "alert_control",
             Self::Exec => "exec",
             Self::Shell => "shell",
             Self::FileStat => "file_stat",

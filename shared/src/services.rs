@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use crate::rpc::client::Call;
 use crate::rpc::service::{MethodSpec, ServiceSpec};
 
+pub mod alert;
 pub mod audit;
 pub mod exec;
 pub mod file;
@@ -45,6 +46,7 @@ services!(
     node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, transfer
 );
 services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, network);
+services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, alert);
 
 impl<C: Call> Services for C {}
 

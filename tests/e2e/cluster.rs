@@ -124,6 +124,9 @@ impl Cluster {
             peer_timeout: Duration::from_secs(60),
             revocation_strict: false,
             policy: Policy::default(),
+            alert_rules: None,
+            http_certificate: None,
+            receivers: Vec::new(),
         };
         let (end, ended) = oneshot::channel();
         let (started_tx, started) = oneshot::channel();

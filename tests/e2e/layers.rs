@@ -34,6 +34,10 @@ const RULES: &[Rule] = &[
             "node/src/membership/core",
             "node/src/supervise/core",
             "node/src/jobs/core",
+            "node/src/history/core",
+            "node/src/alerts/core",
+            "node/src/alerts/notify/core",
+            "node/src/alerts/deaths/core",
         ],
         except: &[],
         never: &[

@@ -178,6 +178,12 @@ pub const TABLE: &[Spec] = &[
     ),
     spec(Action::Show(ViewId::Journal), "journal", Group::Go, "journal of the node or the marked nodes"),
     spec(Action::Show(ViewId::Resources), "resources", Group::Go, "charts of the node"),
+    spec(
+        Action::Show(ViewId::Alerts),
+        "alerts",
+        Group::Go,
+        "alerts, silences and rules of the node or the marked nodes",
+    ),
     spec(Action::Show(ViewId::Jobs), "jobs", Group::Go, "task queues of the node or the marked nodes"),
     spec(Action::Show(ViewId::Shell), "shell", Group::Go, "shells that live on nodes: attach again, or end"),
     spec(Action::Show(ViewId::Peers), "peers", Group::Go, "the mesh as the node sees it"),

@@ -14,6 +14,7 @@ pub mod palette;
 mod requests;
 pub mod runs;
 mod shell;
+mod silence;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -29,6 +30,7 @@ use crate::keymap::Keymap;
 use crate::layout::{self, Areas, Extras};
 use crate::log::Log;
 use crate::theme::Theme;
+use crate::views::alerts::AlertsView;
 use crate::views::fleet::FleetView;
 use crate::views::jobs::JobsView;
 use crate::views::journal::JournalView;
@@ -94,6 +96,7 @@ struct Views {
     journal: JournalView,
     resources: ResourcesView,
     jobs: JobsView,
+    alerts: AlertsView,
     peers: PeersView,
     shell: ShellView,
 }
@@ -107,6 +110,7 @@ impl Views {
             ViewId::Journal => &self.journal,
             ViewId::Resources => &self.resources,
             ViewId::Jobs => &self.jobs,
+            ViewId::Alerts => &self.alerts,
             ViewId::Peers => &self.peers,
             ViewId::Shell => &self.shell,
         }
@@ -120,6 +124,7 @@ impl Views {
             ViewId::Journal => &mut self.journal,
             ViewId::Resources => &mut self.resources,
             ViewId::Jobs => &mut self.jobs,
+            ViewId::Alerts => &mut self.alerts,
             ViewId::Peers => &mut self.peers,
             ViewId::Shell => &mut self.shell,
         }
@@ -186,6 +191,7 @@ impl State {
                 journal: JournalView::default(),
                 resources: ResourcesView::new(),
                 jobs: JobsView::default(),
+                alerts: AlertsView::default(),
                 peers: PeersView::new(),
                 shell: ShellView::default(),
             },
@@ -367,6 +373,8 @@ impl State {
                 | MeshEvent::Programs { .. }
                 | MeshEvent::Units { .. }
                 | MeshEvent::Jobs { .. }
+                | MeshEvent::Alerts { .. }
+                | MeshEvent::Rules { .. }
                 | MeshEvent::Shells { .. }
                 | MeshEvent::Log { .. }
         );

@@ -3,6 +3,7 @@
 //! Arguments enter; data leaves by standard output, words for people by standard error, and an exit code.
 //! Everything is a function of what is handed in, so that tests run commands in their own process.
 
+pub mod alerts;
 pub mod audit;
 pub mod call;
 pub mod can_i;
@@ -11,6 +12,7 @@ pub mod cp;
 pub mod exec;
 pub mod failure;
 pub mod first_run;
+pub mod history;
 pub mod import;
 pub mod jobs;
 pub mod kill;
@@ -128,6 +130,10 @@ pub enum MeshCommand {
         #[command(flatten)]
         list: ListArgs,
     },
+    /// Show what became of the figures of nodes, and which processes were busy
+    History(history::HistoryArgs),
+    /// List what is wrong on nodes by their alert rules, silence and acknowledge it, and put rules on nodes
+    Alerts(alerts::AlertsArgs),
     /// Show who did what on nodes, newest first
     Audit(audit::AuditArgs),
     /// List what systemd runs on nodes, and control it
@@ -266,12 +272,18 @@ impl MeshCommand {
     /// Whether it changes something; an error if it cannot be done at all.
     fn acts(&self) -> Result<bool, CliError> {
         Ok(match self {
-            Self::Nodes(_) | Self::Ps(_) | Self::Top { .. } | Self::Why(_) | Self::Logs(_) => false,
+            Self::Nodes(_)
+            | Self::Ps(_)
+            | Self::Top { .. }
+            | Self::History(_)
+            | Self::Why(_)
+            | Self::Logs(_) => false,
             Self::Audit(args) => args.acts(),
             Self::CanI(args) => can_i::check(args).map(|()| false)?,
             Self::Kill(_) | Self::Label(_) | Self::Forget(_) => true,
             Self::Programs(args) => args.acts(),
             Self::Jobs(args) => args.acts(),
+            Self::Alerts(args) => args.acts(),
             Self::Units(args) => args.acts(),
             Self::Network(args) => args.acts(),
             Self::Call(args) => args.request()?.acts(),
@@ -297,7 +309,9 @@ impl MeshCommand {
             Self::Ps(args) => ps::run(session, args, streams).await,
             Self::Programs(args) => programs::run(session, args, streams).await,
             Self::Jobs(args) => jobs::run(session, args, streams).await,
+            Self::Alerts(args) => alerts::run(session, args, streams).await,
             Self::Top { list, .. } => top::run(session, list, streams).await,
+            Self::History(args) => history::run(session, args, streams).await,
             Self::Audit(args) => audit::run(session, args, streams).await,
             Self::Units(args) => units::run(session, args, streams).await,
             Self::Logs(args) => logs::run(session, args, streams).await,

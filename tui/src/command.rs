@@ -42,6 +42,10 @@ pub enum Topic {
     Units,
     /// Its jobs as differences, by `job.watch`.
     Jobs,
+    /// Its alerts and silences as differences, by `alert.watch`.
+    Alerts,
+    /// Its alert rules; asked for likewise.
+    Rules,
     /// The shells that live there; asked for likewise.
     Shells,
 }
@@ -50,9 +54,10 @@ impl Topic {
     /// How often new data is due.
     pub const fn interval_ms(self) -> u32 {
         match self {
-            Self::Sample | Self::Processes | Self::Units | Self::Jobs => 1_000,
+            Self::Sample | Self::Processes | Self::Units | Self::Jobs | Self::Alerts => 1_000,
             Self::Peers | Self::Programs | Self::Shells => 2_000,
             Self::Routing | Self::Refused => 5_000,
+            Self::Rules => 10_000,
         }
     }
 
@@ -67,13 +72,15 @@ impl Topic {
             Self::Programs => "programs",
             Self::Units => "units",
             Self::Jobs => "jobs",
+            Self::Alerts => "alerts",
+            Self::Rules => "alert rules",
             Self::Shells => "shells",
         }
     }
 
     /// Whether a node is silent about it while nothing changes.
     pub const fn is_silent(self) -> bool {
-        matches!(self, Self::Processes | Self::Units | Self::Jobs)
+        matches!(self, Self::Processes | Self::Units | Self::Jobs | Self::Alerts)
     }
 }
 
@@ -155,6 +162,24 @@ impl JobVerb {
             Self::Remove => "Remove with its output",
         }
     }
+}
+
+/// What is done with an alert or a silence.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlertVerb {
+    /// Say that the operator looks after the alert of this id.
+    Acknowledge(String),
+    /// Keep alerts that fit from being told.
+    Silence {
+        /// What their labels have to be.
+        matchers: String,
+        /// Why.
+        reason: String,
+        /// For how many seconds.
+        span_s: u32,
+    },
+    /// End the silence of this number.
+    Unsilence(u64),
 }
 
 /// A program, and whether it may take the place of one of its name.
@@ -254,6 +279,8 @@ pub enum Command {
     Define { errand: Errand, node: NodeId, defined: Box<Defined> },
     /// Do something with a job; answered by one `Outcome`.
     Job { errand: Errand, node: NodeId, id: JobId, verb: JobVerb },
+    /// Do something with an alert or a silence; answered by one `Outcome`.
+    Alert { errand: Errand, node: NodeId, verb: AlertVerb },
     /// End a shell and all that runs in it; answered by one `Outcome`.
     EndShell { errand: Errand, node: NodeId, id: String },
     /// What a terminal wants; what comes of it is told as it comes.

@@ -115,6 +115,7 @@ impl Effects {
             Command::Define { errand, node, defined } => {
                 self.send(errand, Deed::Define { node, defined });
             }
+            Command::Alert { errand, node, verb } => self.send(errand, Deed::Alert { node, verb }),
             Command::Job { errand, node, id, verb } => self.send(errand, Deed::Job { node, id, verb }),
             Command::EndShell { errand, node, id } => self.send(errand, Deed::EndShell { node, id }),
             Command::Shell { terminal, order } => self.shell(terminal, order),

@@ -5,6 +5,7 @@
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{MeshName, NodeId, NodeName};
+use p2p_shared::services::alert::{AlertDelta, AlertRules};
 use p2p_shared::services::job::{JobDelta, JobStatus};
 use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
@@ -187,6 +188,14 @@ pub enum MeshEvent {
     Jobs {
         node: NodeId,
         delta: JobDelta,
+    },
+    Alerts {
+        node: NodeId,
+        delta: AlertDelta,
+    },
+    Rules {
+        node: NodeId,
+        rules: Box<AlertRules>,
     },
     Shells {
         node: NodeId,

@@ -3,6 +3,7 @@
 //!
 //! Data enters by the mesh's messages and is never trusted: every list has a limit. No clock: the caller says when.
 
+mod alerts;
 mod history;
 mod items;
 mod processes;
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, NodeName};
+use p2p_shared::services::alert::{AlertDelta, AlertRules};
 use p2p_shared::services::job::{JobDelta, JobId, JobInfo};
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::{FleetDelta, Member, MemberState, Peer, RefusedHandshake, RoutingBucket};
@@ -20,6 +22,7 @@ use p2p_shared::services::shell::ShellInfo;
 use p2p_shared::services::unit::UnitDelta;
 use p2p_shared::time::Millis;
 
+pub use alerts::{AlertItem, AlertKey};
 pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
 pub use items::{Item, ItemId, Items};
@@ -171,6 +174,8 @@ pub struct Fleet {
     pub processes: Processes,
     /// The programs and units of all nodes.
     pub services: Items<ServiceKey, Service>,
+    /// Alerts, silences and rules of all nodes.
+    pub alerts: Items<AlertKey, AlertItem>,
     /// The jobs of all nodes.
     pub jobs: Items<JobId, JobInfo>,
     /// The shells that live on them.
@@ -242,6 +247,7 @@ impl Fleet {
                 rows.extend(self.processes.forget(id));
                 self.services.forget(id);
                 self.jobs.forget(id);
+                self.alerts.forget(id);
                 self.shells.forget(id);
                 touched.push(id);
             }
@@ -353,6 +359,31 @@ impl Fleet {
         delta.removed.iter().for_each(|job| self.jobs.remove(id, job));
     }
 
+    /// New differences of its alerts; silences come whole.
+    pub fn set_alerts(&mut self, id: NodeId, delta: AlertDelta, now: Millis) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.heard(Topic::Alerts, now);
+        if delta.full {
+            self.alerts.begin_anew(id, AlertKey::is_alert, now);
+        }
+        for alert in delta.changed {
+            self.alerts.put(id, AlertKey::Alert(alert.id.clone()), AlertItem::Alert(alert));
+        }
+        delta.removed.into_iter().for_each(|alert| self.alerts.remove(id, &AlertKey::Alert(alert)));
+        let silences = delta.silences.into_iter();
+        let silences = silences.map(|one| (AlertKey::Silence(one.id), AlertItem::Silence(one)));
+        self.alerts.replace(id, AlertKey::is_silence, silences.collect());
+    }
+
+    /// All its alert rules.
+    pub fn set_rules(&mut self, id: NodeId, rules: AlertRules, now: Millis) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.heard(Topic::Rules, now);
+        let rules = rules.rules.into_iter();
+        let rules = rules.map(|rule| (AlertKey::Rule(rule.name.clone()), AlertItem::Rule(rule)));
+        self.alerts.replace(id, AlertKey::is_rule, rules.collect());
+    }
+
     /// All its shells.
     pub fn set_shells(&mut self, id: NodeId, shells: Vec<ShellInfo>, now: Millis) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
@@ -365,6 +396,7 @@ impl Fleet {
     pub fn sweep(&mut self, now: Millis) -> Vec<NodeId> {
         let mut nodes = self.services.sweep(now);
         nodes.extend(self.jobs.sweep(now));
+        nodes.extend(self.alerts.sweep(now));
         nodes
     }
 

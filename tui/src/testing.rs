@@ -3,6 +3,7 @@
 //! [`Simulated`] answers what nodes would answer. It has no clock: [`Simulated::step`] is one second, and the same
 //! calls give the same answers on every machine. Nothing here reaches a network or an operating system.
 
+mod alerts;
 mod host;
 mod jobs;
 mod processes;
@@ -13,6 +14,7 @@ mod world;
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::rng::Rng;
+use p2p_shared::services::alert::{AlertDelta, AlertRules};
 use p2p_shared::services::job::JobDelta;
 use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
@@ -187,6 +189,16 @@ impl Simulated {
     /// The jobs of a node, as a watch begins.
     pub fn jobs(&self, index: usize) -> JobDelta {
         jobs::delta(index, self.begin, self.hostile && index == 0)
+    }
+
+    /// The alerts and silences of a node, as a watch begins.
+    pub fn alerts(&self, index: usize) -> AlertDelta {
+        alerts::delta(index, self.begin, self.hostile && index == 0)
+    }
+
+    /// The rules of a node.
+    pub fn rules(&self) -> AlertRules {
+        alerts::rules()
     }
 
     /// The shells that live on a node.

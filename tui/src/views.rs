@@ -20,6 +20,7 @@ use crate::fleet::Fleet;
 use crate::log::Log;
 use crate::theme::Theme;
 
+pub mod alerts;
 pub mod fleet;
 pub mod jobs;
 pub mod journal;
@@ -47,6 +48,8 @@ pub enum ViewId {
     Journal,
     /// Charts of one node.
     Resources,
+    /// Alerts, silences and rules of some nodes or of all.
+    Alerts,
     /// Task queues of some nodes or of all.
     Jobs,
     /// The mesh as one node sees it.
@@ -57,12 +60,13 @@ pub enum ViewId {
 
 impl ViewId {
     /// All of them, 0 first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fleet,
         Self::Processes,
         Self::Services,
         Self::Journal,
         Self::Resources,
+        Self::Alerts,
         Self::Jobs,
         Self::Peers,
         Self::Shell,
@@ -76,6 +80,7 @@ impl ViewId {
             Self::Services => "services",
             Self::Journal => "journal",
             Self::Resources => "resources",
+            Self::Alerts => "alerts",
             Self::Jobs => "jobs",
             Self::Peers => "peers",
             Self::Shell => "shell",

@@ -10,6 +10,7 @@ use p2p_shared::config::Secret;
 use p2p_shared::id::NodeName;
 use serde::Serialize;
 
+use super::alerts::ReceiverSettings;
 use super::values::{Advertise, Host, HostPort, Labels, LogLevel, Port};
 
 /// Configuration of p2p-node: /etc/p2p-admin/node.toml
@@ -92,6 +93,10 @@ pub struct Settings {
     /// Metrics for Prometheus.
     #[config(nested)]
     pub metrics: Metrics,
+
+    /// Alerts.
+    #[config(nested)]
+    pub alerts: Alerts,
 }
 
 /// The HTTP face.
@@ -135,6 +140,30 @@ pub struct Metrics {
     /// Whether GET /metrics answers.
     #[config(env = "METRICS_ENABLED", default = true)]
     pub enabled: bool,
+}
+
+/// Alerts.
+#[derive(Clone, Debug, Serialize, confique::Config)]
+pub struct Alerts {
+    /// File of rules; a relative path begins where this file lies. Its rules go before those that were applied
+    /// by call, and both before those that are built in, rule by rule by their names. `p2p-tui alerts rules`
+    /// shows what is in force. Read again on a reload.
+    pub rules: Option<PathBuf>,
+
+    /// Who is told of alerts, each in a section [[alerts.receivers]] of its own:
+    ///
+    ///   name = "ops"                                    # a-z, 0-9 and hyphens
+    ///   url = "https://hooks.example.org/p2p"           # or command = ["/usr/local/bin/tell", "ops"]
+    ///   secret_file = "/etc/p2p-admin/secrets/ops"      # signs as Standard Webhooks; readable by its owner alone
+    ///   matchers = ["severity=critical", "alertname!~Test.*"]   # all of them; without any, every alert
+    ///   group_by = ["alertname"]                        # what agrees in these labels is one message
+    ///   allow_private = false                           # whether url may lead into this machine or a private network
+    ///   ca_file = "/etc/p2p-admin/pki/hooks-ca.crt"     # instead of the system's certificates
+    ///
+    /// The body is Alertmanager's, version 4. A command gets it on its standard input. A change takes effect
+    /// at the next start.
+    #[config(default = [])]
+    pub receivers: Vec<ReceiverSettings>,
 }
 
 impl Settings {

@@ -67,7 +67,7 @@ impl ClockFacts {
 
 /// Asks the kernel through systemd, whoever sets its clock; without systemd there are only the programs that
 /// are known to do it.
-pub(super) async fn synchronised() -> Synchronised {
+pub(crate) async fn synchronised() -> Synchronised {
     let exists = |path: &str| Path::new(path).exists();
     if exists("/run/systemd/timesync/synchronized") {
         return Synchronised::By("systemd-timesyncd");

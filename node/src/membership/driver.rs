@@ -299,7 +299,10 @@ impl Driver {
                 // Whoever asked may have gone away.
                 let _ = answer.send(adopted);
             }
-            Order::HandHead(to, head, answer) => self.hand(to, head, answer),
+            Order::HandHead(to, head, answer) => self.ask_aside(to, Body::AuditHead { head }, answer),
+            Order::AskAbout(whom, target, answer) => {
+                self.ask_aside(whom, Body::PingOther { target }, answer);
+            }
             Order::Leave(answer) => {
                 self.parting.push(answer);
                 self.portrayal.left = true;
@@ -423,9 +426,9 @@ impl Driver {
         });
     }
 
-    fn hand(&mut self, to: NodeId, head: Statement, answer: oneshot::Sender<Body>) {
-        let message =
-            Message { view: self.core.view(), body: Body::AuditHead { head }, gossip: Gossip::default() };
+    /// Asks what the core knows nothing of.
+    fn ask_aside(&mut self, to: NodeId, body: Body, answer: oneshot::Sender<Body>) {
+        let message = Message { view: self.core.view(), body, gossip: Gossip::default() };
         let (transport, target, wire) = (self.wiring.transport.clone(), self.target(to), encode(&message));
         self.doing.spawn(async move {
             let Some(wire) = wire else { return Done::Told };

@@ -36,6 +36,8 @@ pub enum Order {
     AdoptRevoked(SharedRevoked, oneshot::Sender<Adoption>),
     /// Hand the head of this node's audit record to a member, and answer with what it says.
     HandHead(NodeId, Statement, oneshot::Sender<Body>),
+    /// Ask a member to look for another one, and answer with what it says.
+    AskAbout(NodeId, NodeId, oneshot::Sender<Body>),
     /// Say good-bye, and answer once some have heard it.
     Leave(oneshot::Sender<()>),
 }
@@ -131,6 +133,16 @@ impl MembershipHandle {
         let (answer, answered) = oneshot::channel();
         self.orders.send(Order::HandHead(to, head, answer)).await.ok()?;
         answered.await.ok()
+    }
+
+    /// Whether the member `whom` reaches `about` now; `None` if it does not say.
+    pub async fn ask_about(&self, whom: NodeId, about: NodeId) -> Option<bool> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(Order::AskAbout(whom, about, answer)).await.ok()?;
+        match answered.await {
+            Ok(Body::Reached { reached }) => Some(reached),
+            Ok(_) | Err(_) => None,
+        }
     }
 
     /// Says good-bye, and waits until some have heard it.

@@ -5,6 +5,7 @@ use p2p_shared::services;
 
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
+use crate::services::alert::AlertService;
 use crate::services::audit::AuditService;
 use crate::services::exec::ExecService;
 use crate::services::file::FileService;
@@ -23,6 +24,7 @@ use crate::services::unit::UnitService;
 /// What answers calls, beside what needs the sampler alone.
 pub(super) struct Handlers {
     pub(super) node: NodeService,
+    pub(super) monitor: MonitorService,
     pub(super) revocation: RevocationService,
     pub(super) audit: AuditService,
     pub(super) program: ProgramService,
@@ -32,6 +34,7 @@ pub(super) struct Handlers {
     pub(super) file: FileService,
     pub(super) transfer: TransferService,
     pub(super) network: NetworkService,
+    pub(super) alert: AlertService,
 }
 
 impl Handlers {
@@ -39,7 +42,7 @@ impl Handlers {
         registry
             .mount(services::node::mount(self.node))
             .mount(services::process::mount(ProcessService::new(sampler.clone())))
-            .mount(services::monitor::mount(MonitorService::new(sampler)))
+            .mount(services::monitor::mount(self.monitor))
             .mount(services::revocation::mount(self.revocation))
             .mount(services::audit::mount(self.audit))
             .mount(services::unit::mount(UnitService::new(systemd)))
@@ -51,5 +54,6 @@ impl Handlers {
             .mount(services::file::mount(self.file))
             .mount(services::transfer::mount(self.transfer))
             .mount(services::network::mount(self.network))
+            .mount(services::alert::mount(self.alert))
     }
 }

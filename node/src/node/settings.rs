@@ -11,6 +11,8 @@ use p2p_shared::services::node::Label;
 use p2p_shared::tls::Credentials;
 
 use crate::auth::AuthError;
+use crate::alerts::handle::ConfiguredRules;
+use crate::alerts::notify::receiver::Receiver;
 use crate::host::error::HostError;
 use crate::host::machine;
 use crate::policy::Policy;
@@ -48,6 +50,12 @@ pub struct Settings {
     pub revocation_strict: bool,
     /// What anybody may do here at most.
     pub policy: Policy,
+    /// The alert rules of the configuration.
+    pub alert_rules: Option<ConfiguredRules>,
+    /// The certificate of the HTTP face, if it serves TLS.
+    pub http_certificate: Option<PathBuf>,
+    /// Who is told of alerts.
+    pub receivers: Vec<Receiver>,
 }
 
 impl Settings {

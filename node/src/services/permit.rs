@@ -10,9 +10,10 @@ use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::rpc::registry::{CallContext, permitted};
 use p2p_shared::rpc::service::MethodSpec;
 use p2p_shared::services::node::Permit;
-use p2p_shared::services::{exec, network, program};
+use p2p_shared::services::{alert, exec, network, program};
 use serde::de::DeserializeOwned;
 
+use super::alert::judge_rules;
 use super::exec::judge_request as judge_command;
 use super::network::judge_request as judge_scan;
 use super::program::ProgramService;
@@ -65,6 +66,7 @@ impl Permits {
     /// Asks the service whose arguments decide.
     async fn judge(&self, method: &str, context: &CallContext, text: &str) -> Result<(), RpcError> {
         match method {
+            "alert.apply" => judge_rules(&context.caller, &read::<alert::apply::Args>(text)?.rules),
             "exec.run" => judge_command(&self.fuse, read::<exec::run::Args>(text)?.request),
             "program.define" => self.programs.judge(&read::<program::define::Args>(text)?.definition),
             "program.start" => {

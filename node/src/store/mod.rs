@@ -4,10 +4,13 @@
 //! enter and leave; nothing here knows what they mean. Every write is on disk when its call returns, and so
 //! it blocks: the async side calls from `spawn_blocking`, or gives what is not urgent to a [`StoreWriter`].
 
+mod alerts;
 mod checkup;
 mod error;
 mod heads;
+mod history;
 mod jobs;
+mod notices;
 mod programs;
 pub mod records;
 mod sessions;
@@ -23,6 +26,7 @@ use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 pub use error::StoreError;
+pub use history::{HistoryStore, KeepMinute, KeptHistory};
 pub use writer::{StoreWriter, Write};
 
 /// The file in the data directory.
@@ -42,8 +46,12 @@ const SESSIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("sessions");
 const SHELLS: TableDefinition<&str, &[u8]> = TableDefinition::new("shells");
 /// Jobs, by id.
 const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
+/// Alerts that fire, silences and applied rules, by kind and id.
+const ALERTS: TableDefinition<&str, &[u8]> = TableDefinition::new("alerts");
 /// Heads of the audit records of members, by id.
 const HEADS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("audit_heads");
+/// Alerts on their way to receivers.
+const NOTICES: TableDefinition<&str, &[u8]> = TableDefinition::new("notices");
 /// Small things by name.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
@@ -97,7 +105,9 @@ impl Store {
             transaction.open_table(SESSIONS)?;
             transaction.open_table(SHELLS)?;
             transaction.open_table(JOBS)?;
+            transaction.open_table(ALERTS)?;
             transaction.open_table(HEADS)?;
+            transaction.open_table(NOTICES)?;
             let mut meta = transaction.open_table(META)?;
             if meta.get(META_SCHEMA)?.is_none() {
                 meta.insert(META_SCHEMA, SCHEMA_VERSION.to_be_bytes().as_slice())?;

@@ -73,6 +73,11 @@ impl SupervisorHandle {
         self.programs.borrow().values().map(|status| status.info.clone()).collect()
     }
 
+    /// Every program, now and whenever something changes.
+    pub fn watch(&self) -> watch::Receiver<Programs> {
+        self.programs.clone()
+    }
+
     /// One program.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use p2p_shared::id::NodeId;
 
 use p2p_shared::services::job::JobId;
 
-use crate::command::{Command, Defined, Errand, JobVerb, RunId, ServiceKey, Verb};
+use crate::command::{AlertVerb, Command, Defined, Errand, JobVerb, RunId, ServiceKey, Verb};
 use crate::event::{Code, Key};
 use crate::widgets::field::Field;
 
@@ -39,6 +39,8 @@ pub enum Deed {
     Control(ServiceKey, Verb),
     /// Cancels a job or whatever.
     Job(JobId, JobVerb),
+    /// Acknowledges an alert or whatever.
+    Alert(AlertVerb),
     /// Ends a shell.
     EndShell(String),
     /// Defines a program.
@@ -57,6 +59,7 @@ impl Target {
             Deed::Forget => Command::Forget { errand, node },
             Deed::Control(service, verb) => Command::Control { errand, node, service, verb },
             Deed::Job(id, verb) => Command::Job { errand, node, id, verb },
+            Deed::Alert(verb) => Command::Alert { errand, node, verb },
             Deed::EndShell(id) => Command::EndShell { errand, node, id },
             Deed::Define(defined) => Command::Define { errand, node, defined },
         }

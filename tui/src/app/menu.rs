@@ -32,6 +32,8 @@ pub enum Question {
     Labels(Vec<(p2p_shared::id::NodeId, String)>),
     /// A program for these nodes: `NAME [restart=..] [user=..] COMMAND ARG...`.
     Define(Vec<(p2p_shared::id::NodeId, String)>),
+    /// For how long and why these are silenced: (node, name, matchers).
+    Silence(Vec<(p2p_shared::id::NodeId, String, String)>),
     /// What is asked of journals.
     Journal(JournalPart),
 }

@@ -133,6 +133,14 @@ fn take_data(fleet: &mut Fleet, event: MeshEvent, now: p2p_shared::time::Millis)
             fleet.set_jobs(node, delta, now);
             Change::List(node)
         }
+        MeshEvent::Alerts { node, delta } => {
+            fleet.set_alerts(node, delta, now);
+            Change::List(node)
+        }
+        MeshEvent::Rules { node, rules } => {
+            fleet.set_rules(node, *rules, now);
+            Change::List(node)
+        }
         MeshEvent::Shells { node, shells } => {
             fleet.set_shells(node, shells, now);
             Change::List(node)

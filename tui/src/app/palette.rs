@@ -128,6 +128,7 @@ fn spoken(text: &str) -> Option<Choice> {
             }
             _ => Goal::Lines { pattern: rest.to_owned(), unit: None },
         },
+        ("alerts", rest) if !rest.is_empty() => Goal::On(ViewId::Alerts, rest.to_owned()),
         ("jobs", rest) if !rest.is_empty() => Goal::On(ViewId::Jobs, rest.to_owned()),
         ("shells", rest) => Goal::On(ViewId::Shell, or_all(rest)),
         ("shell", rest) if !rest.is_empty() => Goal::Shell(rest.to_owned()),
@@ -145,6 +146,7 @@ fn spoken(text: &str) -> Option<Choice> {
         Goal::Act(_) => "leave",
         Goal::On(ViewId::Services, _) => "services of the nodes that match",
         Goal::On(ViewId::Shell, _) => "shells that live on the nodes that match",
+        Goal::On(ViewId::Alerts, _) => "alerts of the nodes that match",
         Goal::On(ViewId::Jobs, _) => "jobs of the nodes that match",
         Goal::On(..) => "processes of the nodes that match",
         Goal::Lines { unit: None, .. } => "journal of the nodes that match",

@@ -115,6 +115,7 @@ impl State {
             Question::Nice(targets) => renice(targets, text)?,
             Question::Labels(nodes) => relabel(nodes, text)?,
             Question::Define(nodes) => define(nodes, text)?,
+            Question::Silence(targets) => super::silence::silence(targets, text)?,
             Question::Journal(part) => {
                 self.views.journal.ask(*part, text)?;
                 self.refresh_view();

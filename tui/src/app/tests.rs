@@ -1,6 +1,7 @@
 //! The console as its user meets it: keys and messages enter, commands and a screen come out.
 
 mod acting;
+mod alerts;
 mod looking;
 mod random;
 mod services;
@@ -122,6 +123,8 @@ impl Console {
         self.mesh(MeshEvent::Programs { node, programs: self.simulated.programs(index) });
         self.mesh(MeshEvent::Units { node, delta: self.simulated.units(index) });
         self.mesh(MeshEvent::Jobs { node, delta: self.simulated.jobs(index) });
+        self.mesh(MeshEvent::Alerts { node, delta: self.simulated.alerts(index) });
+        self.mesh(MeshEvent::Rules { node, rules: Box::new(self.simulated.rules()) });
         self.mesh(MeshEvent::Shells { node, shells: self.simulated.shells(index) });
         let source = self.state.world.log.source().clone();
         let said = Said::Journal(self.simulated.journal(index));

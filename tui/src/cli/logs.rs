@@ -82,7 +82,7 @@ fn priority(text: &str) -> Result<u8, String> {
     number.ok_or_else(|| format!("one of {}, or 0 to 7", PRIORITIES.join(" ")))
 }
 
-fn moment(text: &str) -> Result<UnixMillis, String> {
+pub(super) fn moment(text: &str) -> Result<UnixMillis, String> {
     moment_from(text, now())
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::control;
 use super::way::Way;
-use crate::command::{Defined, JobVerb, ServiceKey, Verb};
+use crate::command::{AlertVerb, Defined, JobVerb, ServiceKey, Verb};
 
 /// What is to be done, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +62,13 @@ pub enum Deed {
         id: JobId,
         /// What.
         verb: JobVerb,
+    },
+    /// Do something with an alert or a silence.
+    Alert {
+        /// Its node.
+        node: NodeId,
+        /// What.
+        verb: AlertVerb,
     },
     /// End a shell and all that runs in it.
     EndShell {
@@ -127,6 +134,16 @@ impl Means {
                     JobVerb::Cancel => job.cancel(id).await.map(drop),
                     JobVerb::Retry => job.retry(id).await.map(drop),
                     JobVerb::Remove => job.remove(id).await,
+                }
+            }
+            Deed::Alert { node, verb } => {
+                let alert = self.way.node(node).await?.alert();
+                match verb {
+                    AlertVerb::Acknowledge(id) => alert.acknowledge(id, String::new()).await.map(drop),
+                    AlertVerb::Silence { matchers, reason, span_s } => {
+                        alert.silence(matchers, reason, span_s).await.map(drop)
+                    }
+                    AlertVerb::Unsilence(id) => alert.unsilence(id).await,
                 }
             }
             Deed::EndShell { node, id } => self.way.node(node).await?.shell().end(id).await,

@@ -105,9 +105,22 @@ impl Feed {
                 }
                 Err(ended())
             }
-            Topic::Peers | Topic::Routing | Topic::Refused | Topic::Programs | Topic::Shells => {
-                self.poll(&handle, delivered).await
+            Topic::Alerts => {
+                let mut deltas = handle.alert().watch().await?;
+                while let Some(delta) = deltas.next().await? {
+                    *delivered = true;
+                    if self.gone(MeshEvent::Alerts { node, delta }).await {
+                        return Ok(());
+                    }
+                }
+                Err(ended())
             }
+            Topic::Peers
+            | Topic::Routing
+            | Topic::Refused
+            | Topic::Programs
+            | Topic::Shells
+            | Topic::Rules => self.poll(&handle, delivered).await,
         }
     }
 
@@ -130,6 +143,7 @@ impl Feed {
             Topic::Routing => MeshEvent::Routing { node, buckets: handle.node().routing().await? },
             Topic::Refused => MeshEvent::Refused { node, handshakes: handle.node().refused().await? },
             Topic::Shells => MeshEvent::Shells { node, shells: handle.shell().list().await? },
+            Topic::Rules => MeshEvent::Rules { node, rules: Box::new(handle.alert().rules().await?) },
             Topic::Programs => MeshEvent::Programs { node, programs: handle.program().list().await? },
             _ => MeshEvent::Peers { node, peers: handle.node().peers().await? },
         })

@@ -147,10 +147,11 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
 }
 
 /// What the `:` line knows besides actions and nodes.
-const WORDS: [(&str, &str); 11] = [
+const WORDS: [(&str, &str); 12] = [
     ("ps web-*", "processes of the nodes that match; ps all for every node"),
     ("services web-*", "their programs and units"),
     ("logs web-* ssh.service", "their journals, of one unit if it is named"),
+    ("alerts web-*", "their alerts, silences and rules"),
     ("jobs web-*", "their task queues"),
     ("shell web-1", "a shell there, left with ^]"),
     ("shells web-*", "shells that live there: attach again, or end them; shells for every node"),
@@ -259,6 +260,10 @@ fn draw_ask(
             };
             (format!("new program on {whose}"), "NAME [restart=always] [user=U] COMMAND ARG...")
         }
+        Question::Silence(targets) => (
+            format!("silence {}", plural(targets.len(), "alert")),
+            "SPAN REASON, such as: 2h the disk is replaced",
+        ),
         Question::Journal(JournalPart::Unit) => {
             ("lines of one unit".to_owned(), "such as ssh.service; nothing shows every unit")
         }

@@ -222,6 +222,27 @@ fn jobs() {
 }
 
 #[test]
+fn alerts() {
+    let mut console = Console::over(Simulated::new(3, 2), options());
+    console.enter();
+    console.press(":alerts all<enter>");
+    at("alerts_loading", &mut console, (80, 24));
+    console.feed();
+    at_sizes("alerts_all_nodes", &mut console);
+    console.press("<enter>");
+    at("alert_facts", &mut console, (80, 24));
+    console.press("<esc>x");
+    at("menu_alerts", &mut console, (80, 24));
+    console.press("s");
+    at("ask_silence", &mut console, (80, 24));
+    console.press("<esc>/nothing<enter>");
+    at("alerts_empty", &mut console, (80, 24));
+    console.press("<esc>");
+    fail(&mut console, 1, Topic::Alerts);
+    at("alerts_denied", &mut console, (80, 24));
+}
+
+#[test]
 fn shells() {
     let mut console = Console::over(Simulated::new(2, 2), options());
     console.enter();

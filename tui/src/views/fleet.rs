@@ -75,6 +75,7 @@ impl FleetView {
             item('p', "processes", show(ViewId::Processes)),
             item('s', "services", show(ViewId::Services)),
             item('g', "journal", show(ViewId::Journal)),
+            item('w', "alerts", show(ViewId::Alerts)),
             item('b', "jobs", show(ViewId::Jobs)),
             item('r', "resources", show(ViewId::Resources)),
             item('m', "the mesh as it sees it", show(ViewId::Peers)),

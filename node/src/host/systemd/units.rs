@@ -107,6 +107,11 @@ impl Systemd {
         })
     }
 
+    /// How often systemd has started a service again by itself; `None` if that cannot be known.
+    pub async fn restarts(&self, unit: &UnitName) -> Option<u32> {
+        self.bus().await.ok()?.own(unit.as_str(), "NRestarts").await
+    }
+
     /// Every timer, the next one first.
     ///
     /// # Errors

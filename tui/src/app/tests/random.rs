@@ -123,6 +123,8 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
         Topic::Programs,
         Topic::Units,
         Topic::Jobs,
+        Topic::Alerts,
+        Topic::Rules,
         Topic::Shells,
     ];
     let source = console.state.world.log.source().clone();
@@ -176,10 +178,12 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
     })
 }
 
-/// Jobs, shells, and what a shell says.
+/// Jobs, alerts, shells, and what a shell says.
 fn list(console: &Console, rng: &mut Rng, index: usize) -> MeshEvent {
     let node = console.simulated.id(index);
-    match rng.below(4) {
+    match rng.below(6) {
+        4 => MeshEvent::Alerts { node, delta: console.simulated.alerts(index) },
+        5 => MeshEvent::Rules { node, rules: Box::new(console.simulated.rules()) },
         0 => MeshEvent::Jobs { node, delta: console.simulated.jobs(index) },
         1 => MeshEvent::Shells { node, shells: console.simulated.shells(index) },
         _ => {

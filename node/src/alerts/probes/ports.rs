@@ -1,0 +1,102 @@
+//! Ports that rules name: whether somebody accepts a connection there, and how soon.
+//!
+//! Addresses are numbers, not names. Those of other machines are looked at only as far as `scan_targets` of the
+//! local policy goes. Nothing is sent.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::super::core::alert::Figure;
+use super::super::core::catalogue::PORT_LABEL;
+use super::super::core::wanted::Wanted;
+use super::super::figures::{labelled, truth};
+use super::{Told, pause, tell};
+use crate::policy::Fuse;
+
+/// How often they are looked at.
+const PERIOD: Duration = Duration::from_secs(15);
+/// Who has not accepted by then does not.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How many are connected to at a time.
+const AT_ONCE: usize = 16;
+
+pub(super) async fn run(fuse: Fuse, mut wanted: watch::Receiver<Arc<Wanted>>, told: Told) {
+    loop {
+        let ports: Vec<String> = wanted.borrow_and_update().ports.iter().cloned().collect();
+        let period = if ports.is_empty() { Duration::MAX } else { PERIOD };
+        let looks = stream::iter(ports).map(|text| look(&fuse, text)).buffered(AT_ONCE);
+        tell(&told, looks.map(stream::iter).flatten().collect().await);
+        if !pause(period, &mut wanted).await {
+            return;
+        }
+    }
+}
+
+async fn look(fuse: &Fuse, text: String) -> Vec<Figure> {
+    let Ok(address) = text.parse::<SocketAddr>() else { return Vec::new() };
+    if !is_allowed(fuse, address) {
+        return Vec::new();
+    }
+    let begun = Instant::now();
+    let is_open = matches!(timeout(PATIENCE, TcpStream::connect(address)).await, Ok(Ok(_)));
+    let label = (PORT_LABEL, text.as_str());
+    let mut found = vec![labelled("port_open", label, truth(is_open))];
+    if is_open {
+        found.push(labelled("port_connect_seconds", label, begun.elapsed().as_secs_f64()));
+    }
+    found
+}
+
+/// This machine's own ports may always be looked at.
+fn is_allowed(fuse: &Fuse, address: SocketAddr) -> bool {
+    let policy = fuse.policy();
+    let Some(networks) = policy.scan_targets() else { return true };
+    let ip = address.ip().to_canonical();
+    ip.is_loopback() || networks.iter().any(|network| holds(network, ip))
+}
+
+/// Whether `ADDRESS/BITS` holds an address.
+fn holds(network: &str, ip: std::net::IpAddr) -> bool {
+    use std::net::IpAddr;
+    let (base, bits) = network.split_once('/').unwrap_or((network, ""));
+    let Ok(base) = base.parse::<IpAddr>() else { return false };
+    let (base, ip, width) = match (base, ip) {
+        (IpAddr::V4(base), IpAddr::V4(ip)) => (u128::from(base.to_bits()), u128::from(ip.to_bits()), 32),
+        (IpAddr::V6(base), IpAddr::V6(ip)) => (base.to_bits(), ip.to_bits(), 128),
+        _ => return false,
+    };
+    let bits: u32 = if bits.is_empty() { width } else { bits.parse().unwrap_or(width) };
+    let shift = width.saturating_sub(bits);
+    shift >= 128 || base >> shift == ip >> shift
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_is_open_while_somebody_listens_there() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let open = look(&Fuse::default(), address.clone()).await;
+        assert_eq!((open.len(), open[0].value), (2, 1.0));
+        drop(listener);
+        let closed = look(&Fuse::default(), address).await;
+        assert_eq!((closed.len(), closed[0].value), (1, 0.0));
+        assert_eq!(look(&Fuse::default(), "example:1".into()).await, []);
+    }
+
+    #[test]
+    fn a_network_holds_its_addresses() {
+        let holds = |network: &str, ip: &str| holds(network, ip.parse().unwrap());
+        assert!(holds("10.0.0.0/8", "10.9.8.7") && !holds("10.0.0.0/8", "11.0.0.1"));
+        assert!(holds("0.0.0.0/0", "1.2.3.4") && holds("1.2.3.4", "1.2.3.4") && !holds("1.2.3.4", "1.2.3.5"));
+        assert!(holds("::/0", "::1") && holds("fd00::/8", "fd12::1") && !holds("fd00::/8", "10.0.0.1"));
+    }
+}
