@@ -188,8 +188,7 @@ impl Node {
         let own = (Arc::clone(credentials), store.clone(), data.clone());
         parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
-        Ok(Self { transport, membership, registry, portrait, labels, sampler, guards, own, ending })
-        Ok(Self { transport, membership, registry, portrait, labels, alerts, sampler, guards, ending })
+        Ok(Self { transport, membership, registry, portrait, labels, alerts, sampler, guards, own, ending })
     }
 
     /// Where the mesh reaches it.

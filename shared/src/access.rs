@@ -64,8 +64,7 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission, in the order of the table in README.
-    pub const ALL: [Self; 21] = [
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::NodeRead,
         Self::MonitorRead,
         Self::ProcessRead,
@@ -101,15 +100,14 @@ impl Permission {
             | Self::UnitRead
             | Self::JournalRead
             | Self::JobRead
+            | Self::AlertRead
             | Self::FileStat
             | Self::NetworkRead => Role::Viewer,
-            | Self::AlertRead
-            | Self::FileStat => Role::Viewer,
             Self::ProcessControl
             | Self::ProgramControl
             | Self::UnitControl
             | Self::JobControl
-            | Self::NetworkProbe => Role::Operator,
+            | Self::NetworkProbe
             | Self::AlertControl => Role::Operator,
             Self::NodeLabel
             | Self::Exec

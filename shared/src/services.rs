@@ -43,10 +43,8 @@ macro_rules! services {
 }
 
 services!(
-    node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, transfer
+    node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, transfer, network, alert
 );
-services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, network);
-services!(node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, alert);
 
 impl<C: Call> Services for C {}
 

@@ -17,6 +17,7 @@ use super::super::core::catalogue::PORT_LABEL;
 use super::super::core::wanted::Wanted;
 use super::super::figures::{labelled, truth};
 use super::{Told, pause, tell};
+use crate::host::machine;
 use crate::policy::Fuse;
 
 /// How often they are looked at.
@@ -53,27 +54,10 @@ async fn look(fuse: &Fuse, text: String) -> Vec<Figure> {
     found
 }
 
-/// This machine's own ports may always be looked at.
+/// This machine's own ports may always be looked at; another's as far as the local policy lets them be scanned.
 fn is_allowed(fuse: &Fuse, address: SocketAddr) -> bool {
-    let policy = fuse.policy();
-    let Some(networks) = policy.scan_targets() else { return true };
     let ip = address.ip().to_canonical();
-    ip.is_loopback() || networks.iter().any(|network| holds(network, ip))
-}
-
-/// Whether `ADDRESS/BITS` holds an address.
-fn holds(network: &str, ip: std::net::IpAddr) -> bool {
-    use std::net::IpAddr;
-    let (base, bits) = network.split_once('/').unwrap_or((network, ""));
-    let Ok(base) = base.parse::<IpAddr>() else { return false };
-    let (base, ip, width) = match (base, ip) {
-        (IpAddr::V4(base), IpAddr::V4(ip)) => (u128::from(base.to_bits()), u128::from(ip.to_bits()), 32),
-        (IpAddr::V6(base), IpAddr::V6(ip)) => (base.to_bits(), ip.to_bits(), 128),
-        _ => return false,
-    };
-    let bits: u32 = if bits.is_empty() { width } else { bits.parse().unwrap_or(width) };
-    let shift = width.saturating_sub(bits);
-    shift >= 128 || base >> shift == ip >> shift
+    ip.is_loopback() || fuse.policy().scan(ip, &machine::addresses()).is_ok()
 }
 
 #[cfg(test)]
@@ -93,10 +77,8 @@ mod tests {
     }
 
     #[test]
-    fn a_network_holds_its_addresses() {
-        let holds = |network: &str, ip: &str| holds(network, ip.parse().unwrap());
-        assert!(holds("10.0.0.0/8", "10.9.8.7") && !holds("10.0.0.0/8", "11.0.0.1"));
-        assert!(holds("0.0.0.0/0", "1.2.3.4") && holds("1.2.3.4", "1.2.3.4") && !holds("1.2.3.4", "1.2.3.5"));
-        assert!(holds("::/0", "::1") && holds("fd00::/8", "fd12::1") && !holds("fd00::/8", "10.0.0.1"));
+    fn another_host_is_looked_at_only_where_the_policy_lets_it_be_scanned() {
+        assert!(is_allowed(&Fuse::default(), "127.0.0.1:22".parse().unwrap()));
+        assert!(!is_allowed(&Fuse::default(), "192.0.2.7:22".parse().unwrap()));
     }
 }
