@@ -67,7 +67,6 @@ use crate::transport::{self, Inbound, Routes, Transport};
 use p2p_shared::services;
 use p2p_shared::tls::Credentials;
 
-use alerts::Watched;
 use bootstrap::Bootstrap;
 use handlers::Handlers;
 use keeping::Keeper;
@@ -119,7 +118,7 @@ impl Node {
         // In force before the first connection.
         let revocations = Arc::new(keeping::revocations(&store, &settings)?);
         let transport = bound(&settings, &runtimes)?;
-        let sampler = Sampler::start(Roots::default())?;
+        let (sampler, systemd) = (Sampler::start(Roots::default())?, Systemd::new());
         let labels = Labels::new(settings.labels.clone(), store.meta(keeper::STORE_KEY)?.as_deref());
         let (sign, verify) = (signing::sign(credentials, &store), signing::verify(credentials));
         let portrayal =
@@ -133,16 +132,10 @@ impl Node {
         let guards = Guards::new(&settings, &store, &runtimes);
         let registry = Registry::new(Arc::new(guards.gate(&revocations, credentials)));
         let systemd = Systemd::new();
+        let registry = Registry::new(Arc::new(guards.gate(&revocations)));
         let Works { programs, job, exec, shell } =
             parts.works((&settings, &store), (&guards, &systemd), &runtimes.main).await?;
-        let calls = registry.counters();
-        let watched = Watched {
-            sampler: &sampler,
-            calls,
-            programs: &programs,
-            members: &membership,
-            systemd: &systemd,
-        };
+        let watched = (&sampler, registry.counters(), &programs, &membership, &systemd);
         let alerts = parts.alerts((&settings, &store), &guards, watched).await?;
         let portrait = Arc::new(Portrait {
             machine: Machine::read(&Roots::default()),

@@ -46,6 +46,13 @@ fn harmless(method: &str) -> Value {
             let command = json!({ "program": { "program": "true", "arguments": [] } });
             json!({ "request": { "work": { "command": { "command": command } } } })
         }
+        "monitor.history" => json!({ "series": "load1", "from": 1_000, "to": 61_000, "step_s": null }),
+        "monitor.busiest" => json!({ "at": 1_000 }),
+        "alert.test" => json!({ "rules": "" }),
+        "alert.apply" => json!({ "rules": "", "seen": "" }),
+        "alert.silence" => json!({ "matchers": "alertname=\"nobody\"", "reason": "a test", "span_s": 1 }),
+        "alert.unsilence" => json!({ "id": 9_999 }),
+        "alert.acknowledge" => json!({ "id": "0", "note": "" }),
         "file.write" | "file.append" => json!({ "path": "/p2p-nowhere/x", "content": "" }),
         "file.truncate" => json!({ "path": "/p2p-nowhere/x", "size_bytes": 0 }),
         "file.undo" => json!({ "id": "0" }),

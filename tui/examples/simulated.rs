@@ -130,6 +130,8 @@ impl World {
                 Topic::Refused => MeshEvent::Refused { node, handshakes: simulated.refused(index) },
                 Topic::Programs => MeshEvent::Programs { node, programs: simulated.programs(index) },
                 Topic::Jobs => MeshEvent::Jobs { node, delta: simulated.jobs(index) },
+                Topic::Alerts => MeshEvent::Alerts { node, delta: simulated.alerts(index) },
+                Topic::Rules => MeshEvent::Rules { node, rules: Box::new(simulated.rules()) },
                 Topic::Shells => MeshEvent::Shells { node, shells: simulated.shells(index) },
                 Topic::Units => MeshEvent::Units { node, delta: simulated.units(index) },
             })
@@ -160,6 +162,7 @@ impl World {
             Command::Control { errand, .. }
             | Command::Define { errand, .. }
             | Command::Job { errand, .. }
+            | Command::Alert { errand, .. }
             | Command::EndShell { errand, .. } => {
                 self.tell(MeshEvent::Outcome { errand, result: Ok(()) }).await
             }

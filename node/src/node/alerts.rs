@@ -14,14 +14,8 @@ use crate::membership::handle::MembershipHandle;
 use crate::store::Store;
 use crate::supervise::handle::SupervisorHandle;
 
-/// What rules look at.
-pub(super) struct Watched<'a> {
-    pub(super) sampler: &'a Sampler,
-    pub(super) calls: Arc<CallCounters>,
-    pub(super) programs: &'a SupervisorHandle,
-    pub(super) members: &'a MembershipHandle,
-    pub(super) systemd: &'a Systemd,
-}
+/// What rules look at: figures of the host, calls, programs, members and units.
+type Watched<'a> = (&'a Sampler, Arc<CallCounters>, &'a SupervisorHandle, &'a MembershipHandle, &'a Systemd);
 
 impl Parts {
     /// Takes up what fired when an earlier life of the node ended, and begins to look.
@@ -29,19 +23,19 @@ impl Parts {
         &self,
         (settings, store): (&Settings, &Store),
         guards: &Guards,
-        watched: Watched<'_>,
+        (sampler, calls, programs, members, systemd): Watched<'_>,
     ) -> Result<AlertsHandle, StartError> {
         let identity = settings.credentials.identity();
-        let notifier = self.telling(settings, store, watched.members);
+        let notifier = self.telling(settings, store, members);
         let wiring = Wiring {
             node: (identity.name.clone(), identity.id),
             store: store.clone(),
-            sampler: watched.sampler.clone(),
-            mesh: self.mesh_samples(watched.calls),
-            programs: watched.programs.clone(),
-            members: watched.members.clone(),
+            sampler: sampler.clone(),
+            mesh: self.mesh_samples(calls),
+            programs: programs.clone(),
+            members: members.clone(),
             probing: Probing {
-                systemd: watched.systemd.clone(),
+                systemd: systemd.clone(),
                 fuse: guards.fuse.clone(),
                 data: settings.data.clone(),
                 certificate_ends: identity.not_after,

@@ -324,7 +324,7 @@ impl fmt::Display for Expression {
             write!(f, " until {until}")?;
         }
         let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
-        match (self.limits.hold.0, units.iter().find(|(unit, _)| self.limits.hold.0 % unit == 0)) {
+        match (self.limits.hold.0, units.iter().find(|(unit, _)| self.limits.hold.0.is_multiple_of(*unit))) {
             (0, _) | (_, None) => Ok(()),
             (ms, Some((unit, word))) => write!(f, " for {}{word}", ms / unit),
         }

@@ -55,29 +55,35 @@ async fn follow(
     let mut units = systemd.watch().await?;
     let mut states: BTreeMap<String, ActiveState> = BTreeMap::new();
     loop {
-        tokio::select! {
-            news = units.next() => {
-                let news = news?;
-                if news.full {
-                    states.clear();
+        let news = {
+            // Run to its end: what it has begun to look at would be lost.
+            let next = units.next();
+            tokio::pin!(next);
+            loop {
+                tokio::select! {
+                    news = &mut next => break news?,
+                    () = sleep(COUNT_PERIOD) => {}
+                    changed = wanted.changed() => if changed.is_err() { return Ok(()) },
                 }
-                for unit in &news.gone {
-                    states.remove(unit);
-                    restarts.forget(unit);
+                let now_wanted = Arc::clone(&wanted.borrow_and_update());
+                if !now_wanted.any(FIGURES) {
+                    return Ok(());
                 }
-                for unit in news.changed.into_iter().filter(is_of_interest) {
-                    note_restarts(systemd, &unit, (restarts, news.full)).await;
-                    states.insert(unit.name, unit.active);
-                }
+                tell(told, figures(&states, restarts, &now_wanted));
             }
-            () = sleep(COUNT_PERIOD) => {}
-            _ = wanted.changed() => {}
+        };
+        if news.full {
+            states.clear();
         }
-        let now_wanted = Arc::clone(&wanted.borrow_and_update());
-        if !now_wanted.any(FIGURES) {
-            return Ok(());
+        for unit in &news.gone {
+            states.remove(unit);
+            restarts.forget(unit);
         }
-        tell(told, figures(&states, restarts, &now_wanted));
+        for unit in news.changed.into_iter().filter(is_of_interest) {
+            note_restarts(systemd, &unit, (restarts, news.full)).await;
+            states.insert(unit.name, unit.active);
+        }
+        tell(told, figures(&states, restarts, &wanted.borrow()));
         gather(&mut units).await?;
     }
 }

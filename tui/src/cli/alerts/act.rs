@@ -60,6 +60,9 @@ fn matchers(texts: &[String]) -> String {
     all.join(", ")
 }
 
+/// What a node answered about a silence.
+type Ended = (u64, Result<(), RpcError>);
+
 /// Ends silences on each node. A number that one of several nodes does not know is meant on another.
 pub async fn unsilence(
     session: &Session,
@@ -79,7 +82,7 @@ pub async fn unsilence(
             Ok(answers)
         }
     };
-    let answered = |member: &Member, answers: Result<Vec<(u64, Result<(), RpcError>)>, RpcError>| {
+    let answered = |member: &Member, answers: Result<Vec<Ended>, RpcError>| {
         match answers {
             Err(error) => account.failed(member, &error, streams),
             Ok(answers) => {

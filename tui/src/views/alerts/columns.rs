@@ -81,6 +81,7 @@ impl Row<'_> {
     fn state(&self) -> &'static str {
         match &self.item.value {
             AlertItem::Alert(alert) if alert.silenced.is_some() => "silenced",
+            AlertItem::Alert(alert) if alert.acknowledged.is_some() => "acked",
             AlertItem::Alert(alert) => alert.state.as_str(),
             AlertItem::Silence(_) => "silence",
             AlertItem::Rule(_) => "rule",
