@@ -132,6 +132,7 @@ impl World {
                 Topic::Jobs => MeshEvent::Jobs { node, delta: simulated.jobs(index) },
                 Topic::Shells => MeshEvent::Shells { node, shells: simulated.shells(index) },
                 Topic::Units => MeshEvent::Units { node, delta: simulated.units(index) },
+                Topic::Network => MeshEvent::Network { node, tables: Box::new(simulated.network(index)) },
             })
             .await
             .ok()

@@ -32,6 +32,7 @@ use crate::theme::Theme;
 use crate::views::fleet::FleetView;
 use crate::views::jobs::JobsView;
 use crate::views::journal::JournalView;
+use crate::views::network::NetworkView;
 use crate::views::peers::PeersView;
 use crate::views::processes::ProcessesView;
 use crate::views::resources::ResourcesView;
@@ -92,6 +93,7 @@ struct Views {
     processes: ProcessesView,
     services: ServicesView,
     journal: JournalView,
+    network: NetworkView,
     resources: ResourcesView,
     jobs: JobsView,
     peers: PeersView,
@@ -105,6 +107,7 @@ impl Views {
             ViewId::Processes => &self.processes,
             ViewId::Services => &self.services,
             ViewId::Journal => &self.journal,
+            ViewId::Network => &self.network,
             ViewId::Resources => &self.resources,
             ViewId::Jobs => &self.jobs,
             ViewId::Peers => &self.peers,
@@ -118,6 +121,7 @@ impl Views {
             ViewId::Processes => &mut self.processes,
             ViewId::Services => &mut self.services,
             ViewId::Journal => &mut self.journal,
+            ViewId::Network => &mut self.network,
             ViewId::Resources => &mut self.resources,
             ViewId::Jobs => &mut self.jobs,
             ViewId::Peers => &mut self.peers,
@@ -184,6 +188,7 @@ impl State {
                 processes: ProcessesView::new(),
                 services: ServicesView::default(),
                 journal: JournalView::default(),
+                network: NetworkView::default(),
                 resources: ResourcesView::new(),
                 jobs: JobsView::default(),
                 peers: PeersView::new(),
@@ -368,6 +373,7 @@ impl State {
                 | MeshEvent::Units { .. }
                 | MeshEvent::Jobs { .. }
                 | MeshEvent::Shells { .. }
+                | MeshEvent::Network { .. }
                 | MeshEvent::Log { .. }
         );
         match &mut self.frozen {

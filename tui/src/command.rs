@@ -44,6 +44,8 @@ pub enum Topic {
     Jobs,
     /// The shells that live there; asked for likewise.
     Shells,
+    /// Its interfaces, sockets, routes and neighbours; asked for likewise.
+    Network,
 }
 
 impl Topic {
@@ -51,7 +53,7 @@ impl Topic {
     pub const fn interval_ms(self) -> u32 {
         match self {
             Self::Sample | Self::Processes | Self::Units | Self::Jobs => 1_000,
-            Self::Peers | Self::Programs | Self::Shells => 2_000,
+            Self::Peers | Self::Programs | Self::Shells | Self::Network => 2_000,
             Self::Routing | Self::Refused => 5_000,
         }
     }
@@ -68,6 +70,7 @@ impl Topic {
             Self::Units => "units",
             Self::Jobs => "jobs",
             Self::Shells => "shells",
+            Self::Network => "network",
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod history;
 mod items;
+mod network;
 mod processes;
 mod services;
 
@@ -23,6 +24,7 @@ use p2p_shared::time::Millis;
 pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
 pub use items::{Item, ItemId, Items};
+pub use network::{NetItem, NetKey, NetTable, NetTables};
 pub use processes::{Census, Process, Processes, RowId};
 pub use services::Service;
 
@@ -175,6 +177,8 @@ pub struct Fleet {
     pub jobs: Items<JobId, JobInfo>,
     /// The shells that live on them.
     pub shells: Items<String, ShellInfo>,
+    /// What they have of the network.
+    pub network: Items<NetKey, NetItem>,
     health: Health,
 }
 
@@ -243,6 +247,7 @@ impl Fleet {
                 self.services.forget(id);
                 self.jobs.forget(id);
                 self.shells.forget(id);
+                self.network.forget(id);
                 touched.push(id);
             }
         }
@@ -359,6 +364,13 @@ impl Fleet {
         node.heard(Topic::Shells, now);
         let keyed = shells.into_iter().map(|shell| (shell.id.clone(), shell)).collect();
         self.shells.replace(id, |_| true, keyed);
+    }
+
+    /// All that it has of the network.
+    pub fn set_network(&mut self, id: NodeId, tables: NetTables, now: Millis) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.heard(Topic::Network, now);
+        self.network.replace(id, |_| true, tables.into_rows());
     }
 
     /// Rows that lists which began anew did not name in time are gone; answers their nodes.

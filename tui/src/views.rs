@@ -24,6 +24,7 @@ pub mod fleet;
 pub mod jobs;
 pub mod journal;
 mod list;
+pub mod network;
 mod observed;
 pub mod peers;
 pub mod processes;
@@ -45,6 +46,8 @@ pub enum ViewId {
     Services,
     /// Lines of their journals, or of one program.
     Journal,
+    /// Interfaces, sockets, routes and neighbours of some nodes or of all.
+    Network,
     /// Charts of one node.
     Resources,
     /// Task queues of some nodes or of all.
@@ -57,11 +60,12 @@ pub enum ViewId {
 
 impl ViewId {
     /// All of them, 0 first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fleet,
         Self::Processes,
         Self::Services,
         Self::Journal,
+        Self::Network,
         Self::Resources,
         Self::Jobs,
         Self::Peers,
@@ -75,6 +79,7 @@ impl ViewId {
             Self::Processes => "processes",
             Self::Services => "services",
             Self::Journal => "journal",
+            Self::Network => "network",
             Self::Resources => "resources",
             Self::Jobs => "jobs",
             Self::Peers => "peers",
@@ -88,6 +93,7 @@ impl ViewId {
             Self::Processes => "procs",
             Self::Services => "svcs",
             Self::Journal => "log",
+            Self::Network => "net",
             Self::Resources => "res",
             other => other.name(),
         }

@@ -123,6 +123,7 @@ impl Console {
         self.mesh(MeshEvent::Units { node, delta: self.simulated.units(index) });
         self.mesh(MeshEvent::Jobs { node, delta: self.simulated.jobs(index) });
         self.mesh(MeshEvent::Shells { node, shells: self.simulated.shells(index) });
+        self.mesh(MeshEvent::Network { node, tables: Box::new(self.simulated.network(index)) });
         let source = self.state.world.log.source().clone();
         let said = Said::Journal(self.simulated.journal(index));
         self.mesh(MeshEvent::Log { follow: Follow { node, source }, said });

@@ -76,6 +76,7 @@ impl FleetView {
             item('s', "services", show(ViewId::Services)),
             item('g', "journal", show(ViewId::Journal)),
             item('b', "jobs", show(ViewId::Jobs)),
+            item('n', "network", show(ViewId::Network)),
             item('r', "resources", show(ViewId::Resources)),
             item('m', "the mesh as it sees it", show(ViewId::Peers)),
             item('h', "shell", shell(&targets, scene.readonly)),

@@ -124,6 +124,7 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
         Topic::Units,
         Topic::Jobs,
         Topic::Shells,
+        Topic::Network,
     ];
     let source = console.state.world.log.source().clone();
     let said = |said| MeshEvent::Log { follow: Follow { node, source: source.clone() }, said };
@@ -179,7 +180,8 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
 /// Jobs, shells, and what a shell says.
 fn list(console: &Console, rng: &mut Rng, index: usize) -> MeshEvent {
     let node = console.simulated.id(index);
-    match rng.below(4) {
+    match rng.below(5) {
+        4 => MeshEvent::Network { node, tables: Box::new(console.simulated.network(index)) },
         0 => MeshEvent::Jobs { node, delta: console.simulated.jobs(index) },
         1 => MeshEvent::Shells { node, shells: console.simulated.shells(index) },
         _ => {
