@@ -177,6 +177,12 @@ pub const TABLE: &[Spec] = &[
         "programs and units of the node or the marked nodes",
     ),
     spec(Action::Show(ViewId::Journal), "journal", Group::Go, "journal of the node or the marked nodes"),
+    spec(
+        Action::Show(ViewId::Network),
+        "network",
+        Group::Go,
+        "interfaces, sockets, routes and neighbours of the node or the marked nodes",
+    ),
     spec(Action::Show(ViewId::Resources), "resources", Group::Go, "charts of the node"),
     spec(
         Action::Show(ViewId::Alerts),

@@ -34,6 +34,7 @@ use crate::views::alerts::AlertsView;
 use crate::views::fleet::FleetView;
 use crate::views::jobs::JobsView;
 use crate::views::journal::JournalView;
+use crate::views::network::NetworkView;
 use crate::views::peers::PeersView;
 use crate::views::processes::ProcessesView;
 use crate::views::resources::ResourcesView;
@@ -94,6 +95,7 @@ struct Views {
     processes: ProcessesView,
     services: ServicesView,
     journal: JournalView,
+    network: NetworkView,
     resources: ResourcesView,
     jobs: JobsView,
     alerts: AlertsView,
@@ -108,6 +110,7 @@ impl Views {
             ViewId::Processes => &self.processes,
             ViewId::Services => &self.services,
             ViewId::Journal => &self.journal,
+            ViewId::Network => &self.network,
             ViewId::Resources => &self.resources,
             ViewId::Jobs => &self.jobs,
             ViewId::Alerts => &self.alerts,
@@ -122,6 +125,7 @@ impl Views {
             ViewId::Processes => &mut self.processes,
             ViewId::Services => &mut self.services,
             ViewId::Journal => &mut self.journal,
+            ViewId::Network => &mut self.network,
             ViewId::Resources => &mut self.resources,
             ViewId::Jobs => &mut self.jobs,
             ViewId::Alerts => &mut self.alerts,
@@ -189,6 +193,7 @@ impl State {
                 processes: ProcessesView::new(),
                 services: ServicesView::default(),
                 journal: JournalView::default(),
+                network: NetworkView::default(),
                 resources: ResourcesView::new(),
                 jobs: JobsView::default(),
                 alerts: AlertsView::default(),
@@ -376,6 +381,7 @@ impl State {
                 | MeshEvent::Alerts { .. }
                 | MeshEvent::Rules { .. }
                 | MeshEvent::Shells { .. }
+                | MeshEvent::Network { .. }
                 | MeshEvent::Log { .. }
         );
         match &mut self.frozen {

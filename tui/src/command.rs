@@ -48,6 +48,8 @@ pub enum Topic {
     Rules,
     /// The shells that live there; asked for likewise.
     Shells,
+    /// Its interfaces, sockets, routes and neighbours; asked for likewise.
+    Network,
 }
 
 impl Topic {
@@ -55,7 +57,7 @@ impl Topic {
     pub const fn interval_ms(self) -> u32 {
         match self {
             Self::Sample | Self::Processes | Self::Units | Self::Jobs | Self::Alerts => 1_000,
-            Self::Peers | Self::Programs | Self::Shells => 2_000,
+            Self::Peers | Self::Programs | Self::Shells | Self::Network => 2_000,
             Self::Routing | Self::Refused => 5_000,
             Self::Rules => 10_000,
         }
@@ -75,6 +77,7 @@ impl Topic {
             Self::Alerts => "alerts",
             Self::Rules => "alert rules",
             Self::Shells => "shells",
+            Self::Network => "network",
         }
     }
 

@@ -17,6 +17,7 @@ use p2p_shared::services::unit::{UnitDelta, UnitStatus};
 use p2p_shared::time::{Millis, UnixMillis};
 
 use crate::command::{Errand, Follow, Subject, Subscription, TerminalId};
+use crate::fleet::NetTables;
 
 /// A key without its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,6 +201,10 @@ pub enum MeshEvent {
     Shells {
         node: NodeId,
         shells: Vec<ShellInfo>,
+    },
+    Network {
+        node: NodeId,
+        tables: Box<NetTables>,
     },
     Shell {
         terminal: TerminalId,

@@ -6,6 +6,7 @@
 mod alerts;
 mod history;
 mod items;
+mod network;
 mod processes;
 mod services;
 
@@ -26,6 +27,7 @@ pub use alerts::{AlertItem, AlertKey};
 pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
 pub use items::{Item, ItemId, Items};
+pub use network::{NetItem, NetKey, NetTable, NetTables};
 pub use processes::{Census, Process, Processes, RowId};
 pub use services::Service;
 
@@ -180,6 +182,8 @@ pub struct Fleet {
     pub jobs: Items<JobId, JobInfo>,
     /// The shells that live on them.
     pub shells: Items<String, ShellInfo>,
+    /// What they have of the network.
+    pub network: Items<NetKey, NetItem>,
     health: Health,
 }
 
@@ -249,6 +253,7 @@ impl Fleet {
                 self.jobs.forget(id);
                 self.alerts.forget(id);
                 self.shells.forget(id);
+                self.network.forget(id);
                 touched.push(id);
             }
         }
@@ -390,6 +395,13 @@ impl Fleet {
         node.heard(Topic::Shells, now);
         let keyed = shells.into_iter().map(|shell| (shell.id.clone(), shell)).collect();
         self.shells.replace(id, |_| true, keyed);
+    }
+
+    /// All that it has of the network.
+    pub fn set_network(&mut self, id: NodeId, tables: NetTables, now: Millis) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.heard(Topic::Network, now);
+        self.network.replace(id, |_| true, tables.into_rows());
     }
 
     /// Rows that lists which began anew did not name in time are gone; answers their nodes.

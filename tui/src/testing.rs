@@ -6,6 +6,7 @@
 mod alerts;
 mod host;
 mod jobs;
+mod network;
 mod processes;
 mod screen;
 mod services;
@@ -204,6 +205,11 @@ impl Simulated {
     /// The shells that live on a node.
     pub fn shells(&self, index: usize) -> Vec<ShellInfo> {
         jobs::shells(index, self.begin, self.hostile && index == 0)
+    }
+
+    /// What a node has of the network.
+    pub fn network(&self, index: usize) -> crate::fleet::NetTables {
+        network::tables(index, self.hostile && index == 0)
     }
 
     /// What a node's journal said in the last second.

@@ -25,6 +25,7 @@ pub mod fleet;
 pub mod jobs;
 pub mod journal;
 mod list;
+pub mod network;
 mod observed;
 pub mod peers;
 pub mod processes;
@@ -46,6 +47,8 @@ pub enum ViewId {
     Services,
     /// Lines of their journals, or of one program.
     Journal,
+    /// Interfaces, sockets, routes and neighbours of some nodes or of all.
+    Network,
     /// Charts of one node.
     Resources,
     /// Alerts, silences and rules of some nodes or of all.
@@ -65,6 +68,7 @@ impl ViewId {
         Self::Processes,
         Self::Services,
         Self::Journal,
+        Self::Network,
         Self::Resources,
         Self::Alerts,
         Self::Jobs,
@@ -79,6 +83,7 @@ impl ViewId {
             Self::Processes => "processes",
             Self::Services => "services",
             Self::Journal => "journal",
+            Self::Network => "network",
             Self::Resources => "resources",
             Self::Alerts => "alerts",
             Self::Jobs => "jobs",
@@ -93,6 +98,7 @@ impl ViewId {
             Self::Processes => "procs",
             Self::Services => "svcs",
             Self::Journal => "log",
+            Self::Network => "net",
             Self::Resources => "res",
             other => other.name(),
         }

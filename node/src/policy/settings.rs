@@ -19,7 +19,8 @@ use super::{CommandPattern, MethodPattern, Policy, ROOT};
 /// Local policy of p2p-node: /etc/p2p-admin/policy.toml
 ///
 /// What anybody may do on this machine, administrators from afar included. No call can change it. The file has
-/// to belong to root, and nobody else may write to it. Without it, only roles decide.
+/// to belong to root, and nobody else may write to it. Without it, only roles decide, and ports are scanned of this
+/// machine alone.
 /// After a change: `p2p-node config check`, then `systemctl reload p2p-node`.
 #[derive(Clone, Debug, Serialize, confique::Config)]
 struct Settings {

@@ -145,6 +145,10 @@ fn take_data(fleet: &mut Fleet, event: MeshEvent, now: p2p_shared::time::Millis)
             fleet.set_shells(node, shells, now);
             Change::List(node)
         }
+        MeshEvent::Network { node, tables } => {
+            fleet.set_network(node, *tables, now);
+            Change::List(node)
+        }
         _ => return None,
     })
 }

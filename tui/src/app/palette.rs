@@ -130,6 +130,7 @@ fn spoken(text: &str) -> Option<Choice> {
         },
         ("alerts", rest) if !rest.is_empty() => Goal::On(ViewId::Alerts, rest.to_owned()),
         ("jobs", rest) if !rest.is_empty() => Goal::On(ViewId::Jobs, rest.to_owned()),
+        ("network", rest) if !rest.is_empty() => Goal::On(ViewId::Network, rest.to_owned()),
         ("shells", rest) => Goal::On(ViewId::Shell, or_all(rest)),
         ("shell", rest) if !rest.is_empty() => Goal::Shell(rest.to_owned()),
         ("define", rest) => match rest.split_once(' ') {
@@ -148,6 +149,7 @@ fn spoken(text: &str) -> Option<Choice> {
         Goal::On(ViewId::Shell, _) => "shells that live on the nodes that match",
         Goal::On(ViewId::Alerts, _) => "alerts of the nodes that match",
         Goal::On(ViewId::Jobs, _) => "jobs of the nodes that match",
+        Goal::On(ViewId::Network, _) => "network of the nodes that match",
         Goal::On(..) => "processes of the nodes that match",
         Goal::Lines { unit: None, .. } => "journal of the nodes that match",
         Goal::Lines { unit: Some(_), .. } => "journal of the unit on the nodes that match",

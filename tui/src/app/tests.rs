@@ -126,6 +126,7 @@ impl Console {
         self.mesh(MeshEvent::Alerts { node, delta: self.simulated.alerts(index) });
         self.mesh(MeshEvent::Rules { node, rules: Box::new(self.simulated.rules()) });
         self.mesh(MeshEvent::Shells { node, shells: self.simulated.shells(index) });
+        self.mesh(MeshEvent::Network { node, tables: Box::new(self.simulated.network(index)) });
         let source = self.state.world.log.source().clone();
         let said = Said::Journal(self.simulated.journal(index));
         self.mesh(MeshEvent::Log { follow: Follow { node, source }, said });

@@ -17,6 +17,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::way::Way;
 use crate::command::{Subscription, Topic};
 use crate::event::MeshEvent;
+use crate::fleet::NetTables;
 
 /// The task that delivers a subscription.
 #[derive(Debug)]
@@ -120,7 +121,8 @@ impl Feed {
             | Topic::Refused
             | Topic::Programs
             | Topic::Shells
-            | Topic::Rules => self.poll(&handle, delivered).await,
+            | Topic::Rules
+            | Topic::Network => self.poll(&handle, delivered).await,
         }
     }
 
@@ -144,6 +146,7 @@ impl Feed {
             Topic::Refused => MeshEvent::Refused { node, handshakes: handle.node().refused().await? },
             Topic::Shells => MeshEvent::Shells { node, shells: handle.shell().list().await? },
             Topic::Rules => MeshEvent::Rules { node, rules: Box::new(handle.alert().rules().await?) },
+            Topic::Network => MeshEvent::Network { node, tables: Box::new(tables(handle).await?) },
             Topic::Programs => MeshEvent::Programs { node, programs: handle.program().list().await? },
             _ => MeshEvent::Peers { node, peers: handle.node().peers().await? },
         })
@@ -153,6 +156,17 @@ impl Feed {
     async fn gone(&self, event: MeshEvent) -> bool {
         self.events.send(event).await.is_err()
     }
+}
+
+/// All that a node has of the network.
+async fn tables(handle: &NodeHandle) -> Result<NetTables, RpcError> {
+    let network = handle.network();
+    Ok(NetTables {
+        interfaces: network.interfaces().await?,
+        sockets: network.sockets(None, None, None).await?.sockets,
+        routes: network.routes(None).await?,
+        neighbours: network.neighbours().await?,
+    })
 }
 
 /// Whether asking again cannot help before the node is another one.

@@ -243,6 +243,27 @@ fn alerts() {
 }
 
 #[test]
+fn network() {
+    let mut console = Console::over(Simulated::new(3, 2), options());
+    console.enter();
+    console.press(":network all<enter>");
+    at("network_loading", &mut console, (80, 24));
+    console.feed();
+    at_sizes("network_interfaces", &mut console);
+    console.press("d");
+    at("network_detail", &mut console, (80, 24));
+    console.press("<esc>]");
+    at_sizes("network_sockets", &mut console);
+    console.press("]");
+    at("network_routes", &mut console, (80, 24));
+    console.press("]/nothing<enter>");
+    at("network_empty", &mut console, (80, 24));
+    console.press("<esc>");
+    fail(&mut console, 1, Topic::Network);
+    at("network_denied", &mut console, (80, 24));
+}
+
+#[test]
 fn shells() {
     let mut console = Console::over(Simulated::new(2, 2), options());
     console.enter();

@@ -27,7 +27,7 @@ use services::Services;
 
 pub use plan::{Plan, Target, ports, targets};
 
-/// Connections that wait at a time.
+/// Connections that wait at a time, to stand or to be greeted.
 const FLYING_MAX: usize = 512;
 /// Connections that are begun before anybody else gets a turn.
 const TURN: u32 = 32;
@@ -118,7 +118,7 @@ impl Scan {
     /// Begins as many connections as one turn allows; how long to wait before the next, if nothing else happens.
     fn begin_some(&mut self) -> Result<Duration, NetworkError> {
         for _ in 0..TURN {
-            if self.flying.len() >= FLYING_MAX {
+            if self.flying.len() + self.greeting.len() >= FLYING_MAX {
                 return Ok(GATHER);
             }
             if let Some(wait) = self.pace.wait(self.began.elapsed()) {

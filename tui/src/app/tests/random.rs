@@ -126,6 +126,7 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
         Topic::Alerts,
         Topic::Rules,
         Topic::Shells,
+        Topic::Network,
     ];
     let source = console.state.world.log.source().clone();
     let said = |said| MeshEvent::Log { follow: Follow { node, source: source.clone() }, said };
@@ -181,9 +182,10 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
 /// Jobs, alerts, shells, and what a shell says.
 fn list(console: &Console, rng: &mut Rng, index: usize) -> MeshEvent {
     let node = console.simulated.id(index);
-    match rng.below(6) {
+    match rng.below(7) {
         4 => MeshEvent::Alerts { node, delta: console.simulated.alerts(index) },
         5 => MeshEvent::Rules { node, rules: Box::new(console.simulated.rules()) },
+        6 => MeshEvent::Network { node, tables: Box::new(console.simulated.network(index)) },
         0 => MeshEvent::Jobs { node, delta: console.simulated.jobs(index) },
         1 => MeshEvent::Shells { node, shells: console.simulated.shells(index) },
         _ => {

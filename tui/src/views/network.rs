@@ -1,0 +1,105 @@
+//! Network: interfaces, sockets, routes and neighbours of nodes, a table at a time; a row opens to all that is known
+//! of it. Probes are sent by `p2p-tui network`.
+
+mod columns;
+
+use std::cmp::Ordering;
+
+use p2p_shared::id::NodeId;
+
+use super::list::{Done, ListView, Listed, Listing};
+use super::{Request, Scene, ViewId};
+use crate::action::{Action, SortKey};
+use crate::command::Topic;
+use crate::filter::Field;
+use crate::fleet::{Fleet, ItemId, NetTable};
+use crate::widgets::table::{Cell, Column, Order};
+
+use columns::{FIELDS, Row};
+
+/// The view.
+pub(crate) type NetworkView = ListView<Network>;
+
+/// Which table is listed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Network {
+    table: NetTable,
+}
+
+impl Network {
+    fn turn(&mut self, forward: bool) {
+        let count = NetTable::ALL.len();
+        let at = NetTable::ALL.iter().position(|table| *table == self.table).unwrap_or(0);
+        self.table = NetTable::ALL[(at + if forward { 1 } else { count - 1 }) % count];
+    }
+}
+
+impl Listed for Network {
+    type Row<'a> = Row<'a>;
+    const VIEW: ViewId = ViewId::Network;
+    const NOUN: &'static str = "row";
+    const TOPICS: &'static [Topic] = &[Topic::Network];
+    const FIELDS: &'static [Field] = FIELDS;
+    const HINTS: &'static [Action] =
+        &[Action::TabNext, Action::Describe, Action::AllNodes, Action::CopyField];
+    const ORDER: Order = Order { key: SortKey::State, descending: false };
+
+    fn of(&self, fleet: &Fleet, node: NodeId) -> Vec<ItemId> {
+        let network = &fleet.network;
+        let is_listed = |id: &ItemId| network.get(*id).is_some_and(|item| item.key.table == self.table);
+        network.of(node).filter(is_listed).collect()
+    }
+
+    fn row<'a>(scene: &Scene<'a>, id: ItemId) -> Option<Row<'a>> {
+        let item = scene.fleet.network.get(id)?;
+        Some(Row { item, node: scene.fleet.get(item.node)? })
+    }
+
+    fn node(row: &Row<'_>) -> NodeId {
+        row.item.node
+    }
+
+    fn name(row: &Row<'_>) -> String {
+        row.what()
+    }
+
+    fn columns(single: bool) -> &'static [Column] {
+        columns::columns(single)
+    }
+
+    fn cell(row: &Row<'_>, column: &str) -> Cell {
+        row.cell(column)
+    }
+
+    fn compare(key: SortKey, one: &Row<'_>, other: &Row<'_>) -> Ordering {
+        columns::compare(key, one, other)
+    }
+
+    /// Which table it is, and that there are others.
+    fn remark(&self, _: &Listing, _: &Scene<'_>) -> String {
+        let at = NetTable::ALL.iter().position(|table| *table == self.table).unwrap_or(0);
+        format!(", {} {}/{}", self.table.as_str(), at + 1, NetTable::ALL.len())
+    }
+
+    fn nothing(&self, scope: &str) -> String {
+        format!("no {} on {scope}", self.table.as_str())
+    }
+
+    fn on_action(&mut self, list: &Listing, scene: &Scene<'_>, action: Action) -> Done {
+        match action {
+            Action::TabNext | Action::TabPrevious => {
+                self.turn(action == Action::TabNext);
+                Done::Rebuild
+            }
+            Action::Open | Action::Describe => {
+                let row = list.table.cursor().and_then(|id| Self::row(scene, id));
+                let read = |row: Row<'_>| Request::Read {
+                    title: format!("{} on {}", row.what(), row.node.name()),
+                    lines: row.facts(),
+                };
+                Done::Requests(row.map(read).into_iter().collect())
+            }
+            _ => Done::Unknown,
+        }
+    }
+}
