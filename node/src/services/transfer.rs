@@ -238,7 +238,12 @@ impl Exchange for Wire {
                         answer = remote.answers.next() => answer,
                     }
                 });
-                answer?.ok_or_else(ended)
+                let named = |error: RpcError| match error.node {
+                    // The caller is told by this node, about the other one.
+                    Some(node) => RpcError::new(error.code, format!("{node}: {}", error.message)),
+                    None => error,
+                };
+                answer.map_err(named)?.ok_or_else(ended)
             }
         }
     }

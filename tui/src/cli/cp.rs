@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::Args;
 use futures::StreamExt;
 use futures::stream;
-use p2p_shared::error::{Exit, RpcError};
+use p2p_shared::error::{Code, Exit, RpcError};
 use p2p_shared::services::file::FilePath;
 use p2p_shared::services::node::Member;
 use p2p_shared::services::transfer::{TransferProgress, TransferSummary};
@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug, Args)]
 pub struct CpArgs {
     /// What to copy, and where to: paths here, or NODE:/path; the last may be @SELECTOR:/path
-    #[arg(value_name = "SRC... DST", num_args = 2.., required = true)]
+    #[arg(value_name = "PATH", num_args = 2.., required = true)]
     pub paths: Vec<OsString>,
     /// Copy directories with all that is in them
     #[arg(short, long)]
@@ -228,6 +228,9 @@ fn report(
         Ok(summary) => summary,
         Err(error) => {
             streams.say(&format!("{name}: {}", words(error)));
+            if error.code == Code::Unavailable {
+                streams.tell("What is there stays; the same command takes it up.");
+            }
             return error.code.exit();
         }
     };
