@@ -47,7 +47,7 @@ const REGEX: &str = "[Ee]rror_[a-z]+";
 
 struct Ground {
     top: TempDir,
-    operator: Credentials,
+    operator: std::sync::Arc<Credentials>,
     from: (NodeId, NodeHandle),
     to: (NodeId, NodeHandle),
     sshd: Sshd,
@@ -88,7 +88,11 @@ impl Ground {
     async fn ours(&self, name: &str) -> anyhow::Result<(f64, TransferSummary)> {
         let there = |(id, node): &(NodeId, NodeHandle), top: &str| -> anyhow::Result<End> {
             let path = self.path(top).join(name);
-            Ok(End::There(There { id: *id, node: node.clone(), path: FilePath::new(path.as_os_str().as_bytes())? }))
+            Ok(End::There(There {
+                id: *id,
+                node: node.clone(),
+                path: FilePath::new(path.as_os_str().as_bytes())?,
+            }))
         };
         let what = Move {
             from: there(&self.from, "from")?,
@@ -243,7 +247,8 @@ async fn searches(ground: &Ground) -> anyhow::Result<()> {
         let (theirs, said) = timed(command.args(["-uu", "--one-file-system", "-g", GLOB, SEARCHED]))?;
         ensure!(found == said.lines().count(), "{found} names, fd found {}", said.lines().count());
         let began = Instant::now();
-        let grep = file.grep(path.clone(), REGEX.into(), None, None, Some(100_000), Some(60_000), Some(1 << 40));
+        let grep =
+            file.grep(path.clone(), REGEX.into(), None, None, Some(100_000), Some(60_000), Some(1 << 40));
         let matched = hits(grep.await?).await?;
         let our_grep = began.elapsed().as_secs_f64();
         let mut command = Command::new("rg");
@@ -252,7 +257,9 @@ async fn searches(ground: &Ground) -> anyhow::Result<()> {
             println!("# {found} names; {matched} lines, rg {}", said.lines().count());
             continue;
         }
-        for (all, one) in [(&mut names, ours), (&mut fds, theirs), (&mut lines, our_grep), (&mut rgs, their_grep)] {
+        for (all, one) in
+            [(&mut names, ours), (&mut fds, theirs), (&mut lines, our_grep), (&mut rgs, their_grep)]
+        {
             all.push(one);
         }
     }

@@ -228,7 +228,7 @@ impl Cluster {
     }
 
     /// What an operator of this role signs with.
-    pub fn operator_credentials(&self, role: Role) -> Credentials {
+    pub fn operator_credentials(&self, role: Role) -> Arc<Credentials> {
         self.ca.operator("grantor", role)
     }
 

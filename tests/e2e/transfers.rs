@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use p2p_shared::access::{Proof, Role};
 use p2p_shared::error::{Code, RpcError};
@@ -31,7 +32,7 @@ fn now() -> UnixMillis {
 /// Two nodes and an operator; the first node has files, the second takes them.
 struct Ground {
     cluster: Cluster,
-    operator: Credentials,
+    operator: Arc<Credentials>,
     top: TempDir,
 }
 
@@ -67,7 +68,8 @@ impl Ground {
 
     fn is_whole(&self, name: &str) {
         for file in ["small", "large"] {
-            let [from, to] = ["a/tree", name].map(|top| fs::read(self.top.path().join(top).join(file)).unwrap());
+            let [from, to] =
+                ["a/tree", name].map(|top| fs::read(self.top.path().join(top).join(file)).unwrap());
             assert!(from == to, "{name}/{file}");
         }
     }
@@ -88,7 +90,10 @@ async fn a_tree_goes_from_node_to_node_and_to_and_from_the_console() {
     // Whose word it was stands in the record of the sending node.
     let rows = ground.cluster.admin(0).audit().list(None, 100).await.unwrap();
     let text = format!("{rows:?}");
-    assert!(text.contains("transfer.send") && text.contains(ground.operator.identity().name.as_str()), "{text}");
+    assert!(
+        text.contains("transfer.send") && text.contains(ground.operator.identity().name.as_str()),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -97,7 +102,11 @@ async fn the_local_policy_of_either_side_holds() {
     let error = ground.run(ground.end(0, "b"), ground.end(1, "b/x")).await.unwrap_err();
     assert!(error.message.contains("denied: file roots"), "{error}");
     let error = ground.run(ground.end(0, "a/tree"), ground.end(1, "a/x")).await.unwrap_err();
-    assert_eq!((error.code, error.message.contains("denied: file roots")), (Code::Forbidden, true), "{error}");
+    assert_eq!(
+        (error.code, error.message.contains("denied: file roots")),
+        (Code::Forbidden, true),
+        "{error}"
+    );
     assert!(!ground.top.path().join("a/x").exists());
 }
 
