@@ -177,6 +177,7 @@ pub const TABLE: &[Spec] = &[
         "programs and units of the node or the marked nodes",
     ),
     spec(Action::Show(ViewId::Journal), "journal", Group::Go, "journal of the node or the marked nodes"),
+    spec(Action::Show(ViewId::Files), "files", Group::Go, "directories of the node"),
     spec(Action::Show(ViewId::Resources), "resources", Group::Go, "charts of the node"),
     spec(Action::Show(ViewId::Jobs), "jobs", Group::Go, "task queues of the node or the marked nodes"),
     spec(Action::Show(ViewId::Shell), "shell", Group::Go, "shells that live on nodes: attach again, or end"),

@@ -29,6 +29,7 @@ use crate::keymap::Keymap;
 use crate::layout::{self, Areas, Extras};
 use crate::log::Log;
 use crate::theme::Theme;
+use crate::views::files::FilesView;
 use crate::views::fleet::FleetView;
 use crate::views::jobs::JobsView;
 use crate::views::journal::JournalView;
@@ -95,6 +96,7 @@ struct Views {
     resources: ResourcesView,
     jobs: JobsView,
     peers: PeersView,
+    files: FilesView,
     shell: ShellView,
 }
 
@@ -108,6 +110,7 @@ impl Views {
             ViewId::Resources => &self.resources,
             ViewId::Jobs => &self.jobs,
             ViewId::Peers => &self.peers,
+            ViewId::Files => &self.files,
             ViewId::Shell => &self.shell,
         }
     }
@@ -121,6 +124,7 @@ impl Views {
             ViewId::Resources => &mut self.resources,
             ViewId::Jobs => &mut self.jobs,
             ViewId::Peers => &mut self.peers,
+            ViewId::Files => &mut self.files,
             ViewId::Shell => &mut self.shell,
         }
     }
@@ -187,6 +191,7 @@ impl State {
                 resources: ResourcesView::new(),
                 jobs: JobsView::default(),
                 peers: PeersView::new(),
+                files: FilesView::default(),
                 shell: ShellView::default(),
             },
             current: ViewId::Fleet,
@@ -238,6 +243,7 @@ impl State {
         }
         self.subscribe();
         self.follow();
+        self.browse();
         self.fit_terminal();
         std::mem::take(&mut self.out)
     }

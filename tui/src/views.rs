@@ -13,13 +13,14 @@ use ratatui::layout::Rect;
 use crate::action::Action;
 use crate::app::confirm::Proposal;
 use crate::app::menu::Menu;
-use crate::command::{Command, Follow, Source, Subject, Subscription};
+use crate::command::{Command, FilesOrder, Follow, Source, Subject, Subscription};
 use crate::event::Mouse;
 use crate::filter::{Field, Filter};
 use crate::fleet::Fleet;
 use crate::log::Log;
 use crate::theme::Theme;
 
+pub mod files;
 pub mod fleet;
 pub mod jobs;
 pub mod journal;
@@ -45,6 +46,8 @@ pub enum ViewId {
     Services,
     /// Lines of their journals, or of one program.
     Journal,
+    /// Directories of one node.
+    Files,
     /// Charts of one node.
     Resources,
     /// Task queues of some nodes or of all.
@@ -57,11 +60,12 @@ pub enum ViewId {
 
 impl ViewId {
     /// All of them, 0 first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fleet,
         Self::Processes,
         Self::Services,
         Self::Journal,
+        Self::Files,
         Self::Resources,
         Self::Jobs,
         Self::Peers,
@@ -78,6 +82,7 @@ impl ViewId {
             Self::Resources => "resources",
             Self::Jobs => "jobs",
             Self::Peers => "peers",
+            Self::Files => "files",
             Self::Shell => "shell",
         }
     }
@@ -195,6 +200,8 @@ pub enum Request {
         /// Which.
         id: String,
     },
+    /// Look at files of a node.
+    Files(NodeId, FilesOrder),
     /// Open a shell there.
     OpenShell(NodeId),
     /// Show facts that are here already: names and values.

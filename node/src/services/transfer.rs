@@ -240,8 +240,9 @@ impl Exchange for Wire {
                     }
                 });
                 // The caller is told by this node, about the other one.
-                let named =
-                    |error: RpcError| RpcError::new(error.code, format!("{}: {}", remote.name, error.message));
+                let named = |error: RpcError| {
+                    RpcError::new(error.code, format!("{}: {}", remote.name, error.message))
+                };
                 answer.map_err(named)?.ok_or_else(ended)
             }
         }

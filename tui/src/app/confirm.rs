@@ -6,7 +6,7 @@ use p2p_shared::id::NodeId;
 
 use p2p_shared::services::job::JobId;
 
-use crate::command::{Command, Defined, Errand, JobVerb, RunId, ServiceKey, Verb};
+use crate::command::{Command, Defined, Errand, FileDeed, JobVerb, RunId, ServiceKey, Verb};
 use crate::event::{Code, Key};
 use crate::widgets::field::Field;
 
@@ -43,6 +43,8 @@ pub enum Deed {
     EndShell(String),
     /// Defines a program.
     Define(Box<Defined>),
+    /// Removes a file or whatever.
+    File(FileDeed),
 }
 
 impl Target {
@@ -59,6 +61,7 @@ impl Target {
             Deed::Job(id, verb) => Command::Job { errand, node, id, verb },
             Deed::EndShell(id) => Command::EndShell { errand, node, id },
             Deed::Define(defined) => Command::Define { errand, node, defined },
+            Deed::File(deed) => Command::File { errand, node, deed },
         }
     }
 }

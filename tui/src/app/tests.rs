@@ -1,6 +1,7 @@
 //! The console as its user meets it: keys and messages enter, commands and a screen come out.
 
 mod acting;
+mod files;
 mod looking;
 mod random;
 mod services;

@@ -259,6 +259,9 @@ fn draw_ask(
             };
             (format!("new program on {whose}"), "NAME [restart=always] [user=U] COMMAND ARG...")
         }
+        Question::CopyFile(_, path) => {
+            (format!("copy {path} to"), "NODE for the same path there, or NODE:/path")
+        }
         Question::Journal(JournalPart::Unit) => {
             ("lines of one unit".to_owned(), "such as ssh.service; nothing shows every unit")
         }
