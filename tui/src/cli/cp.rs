@@ -252,15 +252,14 @@ fn report(
 /// What was done, in a few words.
 fn done(summary: &TransferSummary) -> String {
     let progress = &summary.progress;
-    let entries = format::plural(usize::try_from(progress.entries).unwrap_or(usize::MAX), "entry");
-    let entries =
-        if progress.entries == 1 { "1 entry".to_owned() } else { entries.replace("entrys", "entries") };
+    let number = format::count(usize::try_from(progress.entries).unwrap_or(usize::MAX));
+    let entries = format!("{number} {}", if progress.entries == 1 { "entry" } else { "entries" });
     let mut text = format!("{entries}, {}", format::bytes(progress.done_bytes));
     if progress.received_bytes < progress.done_bytes {
         text = format!("{text}, of which {} had to be sent", format::bytes(progress.received_bytes));
     }
-    if summary.elapsed_ms > 0 {
-        let rate = progress.received_bytes.saturating_mul(1_000) / summary.elapsed_ms;
+    let rate = progress.received_bytes.saturating_mul(1_000).checked_div(summary.elapsed_ms);
+    if let Some(rate) = rate {
         text = format!("{text}, in {} ({})", format::span_ms(summary.elapsed_ms), format::rate(rate));
     }
     text
