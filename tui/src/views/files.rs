@@ -132,6 +132,8 @@ impl FilesView {
         let order = self.table.order;
         self.path = to;
         (self.listed, self.asked, self.has_more) = (None, None, false);
+        // What it let through was of the directory that is left.
+        self.filter = None;
         self.table = Table::new(order);
     }
 
@@ -338,7 +340,7 @@ impl View for FilesView {
     }
 
     fn hints(&self) -> &'static [Action] {
-        &[Action::Open, Action::Describe, Action::Menu, Action::PaneNext, Action::Mark]
+        &[Action::Open, Action::Left, Action::Describe, Action::Menu, Action::PaneNext, Action::Mark]
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {

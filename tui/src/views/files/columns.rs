@@ -8,7 +8,7 @@ use p2p_shared::time::UnixMillis;
 
 use crate::action::SortKey;
 use crate::filter::{Field, Kind, Record};
-use crate::format::{bytes, clock, date, span_ms};
+use crate::format::{bytes, date, span_ms};
 use crate::theme::Role;
 use crate::widgets::table::{Cell, Column};
 
@@ -162,7 +162,7 @@ fn millis(nanos: i64) -> UnixMillis {
 
 /// All that is known of a name.
 pub(super) fn facts(row: &FileRow) -> Vec<(String, String)> {
-    let time = |nanos: i64| format!("{} {}", date(millis(nanos)), clock(millis(nanos)));
+    let time = |nanos: i64| date(millis(nanos));
     let fact = |name: &str, value: String| (name.to_owned(), value);
     let mut facts = vec![
         fact("kind", word(row.kind).into()),

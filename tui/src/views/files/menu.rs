@@ -46,7 +46,7 @@ pub(super) fn menu(view: &FilesView, scene: &Scene<'_>) -> Menu {
         item('v', "view its beginning", order(FilesOrder::View)),
         item('e', "view its end", order(FilesOrder::Tail)),
         item('c', "copy to a node", acting(copy())),
-        item('u', "undo the last change that was made by the console", acting(undo(view))),
+        item('u', "undo: bring back the version before the last write", acting(undo(view))),
         item('D', "remove", acting(removal.map(|request| Choice::Do(Box::new(request))))),
     ];
     Menu::new(title, items)

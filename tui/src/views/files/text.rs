@@ -5,7 +5,7 @@ use p2p_shared::services::file::{FileChunk, FilePath};
 use crate::format::bytes;
 
 /// Bytes of one line of hexadecimal.
-const HEX_BYTES: usize = 16;
+const HEX_BYTES: usize = 8;
 /// Bytes of a file that is no text that are shown.
 const HEX_SHOWN: usize = 4 << 10;
 /// Longest line that is shown, in characters.
@@ -42,7 +42,7 @@ fn dump(content: &[u8], offset: u64) -> Vec<(String, String)> {
         let plain: String =
             row.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
         let at = format!("{:08x}", offset + (index * HEX_BYTES) as u64);
-        (at, format!("{:<47}  {plain}", hex.join(" ")))
+        (at, format!("{:<23}  {plain}", hex.join(" ")))
     };
     rows.map(line).collect()
 }
