@@ -5,8 +5,8 @@
 #   scripts/bench.sh rpc idle        only these benches (the names of tests/benches)
 #
 # Goals are ratios against a floor or a peer in the same run; a line ends in PASS or FAIL, and the exit code
-# is 1 if one failed. Peers from the system are `ps`, `parallel-ssh` with `sshd` for fanout, and `nmap` for scan;
-# as root on Debian they are installed if they are missing.
+# is 1 if one failed. Peers from the system are `ps`, `parallel-ssh` with `sshd` for fanout, `nmap` for scan, and
+# `scp`, `rsync`, `rg` and `fd` for files; as root on Debian they are installed if they are missing.
 set -euo pipefail
 # Data directories of nodes are refused when others may look into them.
 umask 077
@@ -40,6 +40,13 @@ if printf '%s\n' "${wanted[@]}" | grep -qx fanout; then
 fi
 if printf '%s\n' "${wanted[@]}" | grep -qx scan; then
     command -v nmap >/dev/null || packages+=(nmap)
+fi
+if printf '%s\n' "${wanted[@]}" | grep -qx files; then
+    command -v scp >/dev/null || packages+=(openssh-client)
+    [ -x /usr/sbin/sshd ] || packages+=(openssh-server)
+    command -v rsync >/dev/null || packages+=(rsync)
+    command -v rg >/dev/null || packages+=(ripgrep)
+    command -v fdfind >/dev/null || command -v fd >/dev/null || packages+=(fd-find)
 fi
 if [ "${#packages[@]}" -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -74,6 +74,9 @@ pub(crate) fn fatal(path: &impl std::fmt::Display, source: Errno) -> RpcError {
         Errno::NOTDIR | Errno::ISDIR | Errno::LOOP | Errno::NAMETOOLONG => Code::BadRequest,
         _ => Code::Unavailable,
     };
+    let path = path.to_string();
+    // The top of it has no path of its own.
+    let path = if path.is_empty() { "the target" } else { &path };
     RpcError::new(code, format!("{path}: {}", words(source)))
 }
 

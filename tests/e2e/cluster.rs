@@ -231,6 +231,11 @@ impl Cluster {
         self.as_seen_by(credentials)
     }
 
+    /// What an operator of this role signs with.
+    pub fn operator_credentials(&self, role: Role) -> Arc<Credentials> {
+        self.ca.operator("grantor", role)
+    }
+
     /// All nodes, to somebody with these credentials.
     pub fn as_seen_by(&self, credentials: &Credentials) -> Mesh {
         self.saying(credentials, Local::new(credentials.identity().mesh.clone()))

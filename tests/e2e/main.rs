@@ -30,5 +30,6 @@ mod reload;
 mod revocation;
 mod shell_command;
 mod shells;
+mod transfers;
 mod units;
 mod wire;

@@ -63,6 +63,8 @@ fn harmless(method: &str) -> Value {
         "file.symlink" => json!({ "path": "/p2p-nowhere/x", "target": "x" }),
         "file.grep" => json!({ "path": "/p2p-nowhere", "regex": "x" }),
         name if name.starts_with("file.") => json!({ "path": "/p2p-nowhere/x" }),
+        "transfer.send" => json!({ "source": { "path": "/p2p-nowhere/x", "tree": false } }),
+        "transfer.receive" => json!({ "order": { "to": "/p2p-nowhere/x" } }),
         "exec.run" => {
             json!({ "request": { "command": { "program": { "program": "true", "arguments": [] } } } })
         }

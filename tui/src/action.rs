@@ -183,6 +183,7 @@ pub const TABLE: &[Spec] = &[
         Group::Go,
         "interfaces, sockets, routes and neighbours of the node or the marked nodes",
     ),
+    spec(Action::Show(ViewId::Files), "files", Group::Go, "directories of the node"),
     spec(Action::Show(ViewId::Resources), "resources", Group::Go, "charts of the node"),
     spec(
         Action::Show(ViewId::Alerts),

@@ -31,6 +31,7 @@ use crate::layout::{self, Areas, Extras};
 use crate::log::Log;
 use crate::theme::Theme;
 use crate::views::alerts::AlertsView;
+use crate::views::files::FilesView;
 use crate::views::fleet::FleetView;
 use crate::views::jobs::JobsView;
 use crate::views::journal::JournalView;
@@ -100,6 +101,7 @@ struct Views {
     jobs: JobsView,
     alerts: AlertsView,
     peers: PeersView,
+    files: FilesView,
     shell: ShellView,
 }
 
@@ -115,6 +117,7 @@ impl Views {
             ViewId::Jobs => &self.jobs,
             ViewId::Alerts => &self.alerts,
             ViewId::Peers => &self.peers,
+            ViewId::Files => &self.files,
             ViewId::Shell => &self.shell,
         }
     }
@@ -130,6 +133,7 @@ impl Views {
             ViewId::Jobs => &mut self.jobs,
             ViewId::Alerts => &mut self.alerts,
             ViewId::Peers => &mut self.peers,
+            ViewId::Files => &mut self.files,
             ViewId::Shell => &mut self.shell,
         }
     }
@@ -198,6 +202,7 @@ impl State {
                 jobs: JobsView::default(),
                 alerts: AlertsView::default(),
                 peers: PeersView::new(),
+                files: FilesView::default(),
                 shell: ShellView::default(),
             },
             current: ViewId::Fleet,
@@ -249,6 +254,7 @@ impl State {
         }
         self.subscribe();
         self.follow();
+        self.browse();
         self.fit_terminal();
         std::mem::take(&mut self.out)
     }

@@ -3,7 +3,8 @@
 //! A command never holds a handle or a closure, so that a test compares lists of them. Every target of an
 //! action is a command of its own and ends in exactly one `Outcome` event.
 
-use p2p_shared::id::NodeId;
+use p2p_shared::id::{NodeId, NodeName};
+use p2p_shared::services::file::FilePath;
 use p2p_shared::services::job::JobId;
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::{ProcessRef, Signal};
@@ -194,6 +195,44 @@ pub struct Defined {
     pub replace: bool,
 }
 
+/// What is asked of the files of a node. Each is answered by one `FilesSaid`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FilesOrder {
+    /// The names of a directory.
+    List(FilePath),
+    /// The beginning of a file.
+    View(FilePath),
+    /// The end of a file.
+    Tail(FilePath),
+    /// What a link leads to: a directory is listed, of a file the beginning is shown.
+    Follow(FilePath),
+}
+
+/// What is done with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileDeed {
+    /// Remove it; a directory only if it is empty.
+    Remove(FilePath),
+    /// Bring back the version before the last change.
+    Undo(FilePath),
+    /// Copy it, with all that is in it, straight to another node.
+    Copy {
+        /// Which.
+        path: FilePath,
+        /// To which node.
+        to: NodeName,
+        /// Under which name there.
+        to_path: FilePath,
+    },
+}
+
+impl FileDeed {
+    /// The directory's listing is another one afterwards.
+    pub const fn is_seen(&self) -> bool {
+        matches!(self, Self::Remove(_) | Self::Undo(_))
+    }
+}
+
 /// A terminal on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TerminalId(pub u64);
@@ -284,6 +323,10 @@ pub enum Command {
     Job { errand: Errand, node: NodeId, id: JobId, verb: JobVerb },
     /// Do something with an alert or a silence; answered by one `Outcome`.
     Alert { errand: Errand, node: NodeId, verb: AlertVerb },
+    /// Look at files; answered by one `Files`.
+    Files { node: NodeId, order: FilesOrder },
+    /// Do something with a file; answered by one `Outcome`.
+    File { errand: Errand, node: NodeId, deed: FileDeed },
     /// End a shell and all that runs in it; answered by one `Outcome`.
     EndShell { errand: Errand, node: NodeId, id: String },
     /// What a terminal wants; what comes of it is told as it comes.

@@ -11,6 +11,7 @@ pub mod door;
 pub mod entry;
 pub mod errand;
 pub mod feed;
+mod files;
 pub mod settings;
 mod shell;
 pub mod tail;
@@ -40,7 +41,8 @@ use self::shell::{Line, Wish};
 use self::tail::Tail;
 use self::way::Way;
 use crate::command::{
-    Command, Errand, Follow, RunId, ServiceKey, ServiceKind, ShellOrder, Subject, Subscription, TerminalId,
+    Command, Errand, FilesOrder, Follow, RunId, ServiceKey, ServiceKind, ShellOrder, Subject, Subscription,
+    TerminalId,
 };
 use crate::event::{Description, MeshEvent};
 
@@ -71,7 +73,7 @@ impl Effects {
     /// # Errors
     /// If no socket can be had.
     pub fn start(
-        credentials: &Credentials,
+        credentials: &Arc<Credentials>,
         given: Vec<NodeAddress>,
         events: mpsc::Sender<MeshEvent>,
     ) -> io::Result<Self> {
@@ -81,7 +83,13 @@ impl Effects {
         let task = Entry { way: way.clone(), given, events: events.clone(), current };
         let stopped = stop.clone();
         tasks.spawn(async move { stopped.run_until_cancelled(task.run()).await });
-        let means = Means { way, entry, permits: Arc::new(Semaphore::new(ERRANDS_MAX)) };
+        let means = Means {
+            way,
+            entry,
+            permits: Arc::new(Semaphore::new(ERRANDS_MAX)),
+            credentials: Arc::clone(credentials),
+            events: events.clone(),
+        };
         Ok(Self {
             means,
             events,
@@ -117,6 +125,8 @@ impl Effects {
             }
             Command::Alert { errand, node, verb } => self.send(errand, Deed::Alert { node, verb }),
             Command::Job { errand, node, id, verb } => self.send(errand, Deed::Job { node, id, verb }),
+            Command::Files { node, order } => self.files(node, order),
+            Command::File { errand, node, deed } => self.send(errand, Deed::File { node, deed }),
             Command::EndShell { errand, node, id } => self.send(errand, Deed::EndShell { node, id }),
             Command::Shell { terminal, order } => self.shell(terminal, order),
             Command::Follow(follow) => self.follow(follow),
@@ -183,6 +193,14 @@ impl Effects {
         let (way, events) = (self.means.way.clone(), self.events.clone());
         let line = Line::open((terminal, wish), way, events, (&self.tasks, &self.stop));
         self.lines.insert(terminal, line);
+    }
+
+    fn files(&self, node: NodeId, order: FilesOrder) {
+        let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            let Some(said) = stop.run_until_cancelled(files::look(&way, node, order)).await else { return };
+            let _ = events.send(MeshEvent::Files { node, said }).await;
+        });
     }
 
     fn describe(&self, node: NodeId, subject: Subject) {

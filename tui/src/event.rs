@@ -6,6 +6,7 @@
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{MeshName, NodeId, NodeName};
 use p2p_shared::services::alert::{AlertDelta, AlertRules};
+use p2p_shared::services::file::{FileChunk, FilePage, FilePath};
 use p2p_shared::services::job::{JobDelta, JobStatus};
 use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
@@ -137,6 +138,19 @@ pub enum ShellSaid {
     },
 }
 
+/// What a node says of its files.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FilesSaid {
+    /// The names of a directory.
+    Listed(FilePath, Result<FilePage, RpcError>),
+    /// A part of a file.
+    Viewed(FilePath, Result<FileChunk, RpcError>),
+    /// A link leads to this directory.
+    Leads(FilePath),
+    /// Something was done there: what is shown may differ now.
+    Changed,
+}
+
 /// Everything about something, as its node tells it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Description {
@@ -213,6 +227,10 @@ pub enum MeshEvent {
     Log {
         follow: Follow,
         said: Said,
+    },
+    Files {
+        node: NodeId,
+        said: FilesSaid,
     },
     Described {
         node: NodeId,

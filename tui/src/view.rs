@@ -318,6 +318,7 @@ fn hint(action: Action) -> &'static str {
         Action::Follow => "follow",
         Action::Shell => "shell",
         Action::Right => "scroll",
+        Action::Left => "up",
         other => other.spec().name,
     }
 }

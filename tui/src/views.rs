@@ -13,7 +13,7 @@ use ratatui::layout::Rect;
 use crate::action::Action;
 use crate::app::confirm::Proposal;
 use crate::app::menu::Menu;
-use crate::command::{Command, Follow, Source, Subject, Subscription};
+use crate::command::{Command, FilesOrder, Follow, Source, Subject, Subscription};
 use crate::event::Mouse;
 use crate::filter::{Field, Filter};
 use crate::fleet::Fleet;
@@ -21,6 +21,7 @@ use crate::log::Log;
 use crate::theme::Theme;
 
 pub mod alerts;
+pub mod files;
 pub mod fleet;
 pub mod jobs;
 pub mod journal;
@@ -49,6 +50,8 @@ pub enum ViewId {
     Journal,
     /// Interfaces, sockets, routes and neighbours of some nodes or of all.
     Network,
+    /// Directories of one node.
+    Files,
     /// Charts of one node.
     Resources,
     /// Alerts, silences and rules of some nodes or of all.
@@ -69,6 +72,7 @@ impl ViewId {
         Self::Services,
         Self::Journal,
         Self::Network,
+        Self::Files,
         Self::Resources,
         Self::Alerts,
         Self::Jobs,
@@ -88,6 +92,7 @@ impl ViewId {
             Self::Alerts => "alerts",
             Self::Jobs => "jobs",
             Self::Peers => "peers",
+            Self::Files => "files",
             Self::Shell => "shell",
         }
     }
@@ -206,6 +211,8 @@ pub enum Request {
         /// Which.
         id: String,
     },
+    /// Look at files of a node.
+    Files(NodeId, FilesOrder),
     /// Open a shell there.
     OpenShell(NodeId),
     /// Show facts that are here already: names and values.

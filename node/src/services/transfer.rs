@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use p2p_shared::access::{Caller, Proof};
 use p2p_shared::error::{Code, RpcError};
-use p2p_shared::id::NodeId;
+use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::mesh::{Mesh, NodeHandle};
 use p2p_shared::rpc::client::{Call, Inlet, Subscription};
 use p2p_shared::rpc::registry::CallContext;
@@ -104,7 +104,7 @@ impl TransferService {
             )));
         }
         let (answers, asks) = node.transfer().send(from.source).await?.split();
-        Ok(Remote { answers, asks })
+        Ok(Remote { name: from.node, answers, asks })
     }
 }
 
@@ -202,6 +202,7 @@ fn tree(place: Place) -> Tree {
 
 /// A node that is asked.
 struct Remote {
+    name: NodeName,
     answers: Subscription<TransferTell, <NodeHandle as Call>::Source>,
     asks: Inlet<TransferAsk, <NodeHandle as Call>::Sink>,
 }
@@ -238,7 +239,11 @@ impl Exchange for Wire {
                         answer = remote.answers.next() => answer,
                     }
                 });
-                answer?.ok_or_else(ended)
+                // The caller is told by this node, about the other one.
+                let named = |error: RpcError| {
+                    RpcError::new(error.code, format!("{}: {}", remote.name, error.message))
+                };
+                answer.map_err(named)?.ok_or_else(ended)
             }
         }
     }

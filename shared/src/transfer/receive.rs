@@ -5,7 +5,7 @@
 //! in them is there.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Mode};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::partial::part_name;
 use super::plan::{Pace, Step, is_below, is_within, mode, step};
 use super::small::{Batch, sync_all};
-use super::tree::{Tree, enter, times};
+use super::tree::{Tree, enter, stat_at, times};
 use super::{Exchange, fatal, hash, is_fatal, words};
 use crate::error::RpcError;
 use crate::services::file::{FileContent, FileKind, FilePath};
@@ -48,6 +48,8 @@ pub struct Receiver<'a, E> {
     early: Option<TransferTell>,
     /// Directories that the walk is in, the innermost last.
     within: Vec<TransferEntry>,
+    /// What a tree that was not there is to be called once it is whole.
+    name: Option<Vec<u8>>,
 }
 
 impl<'a, E: Exchange> Receiver<'a, E> {
@@ -69,6 +71,7 @@ impl<'a, E: Exchange> Receiver<'a, E> {
             told: now,
             early: None,
             within: Vec::new(),
+            name: None,
         }
     }
 
@@ -95,11 +98,21 @@ impl<'a, E: Exchange> Receiver<'a, E> {
         }
         let left = std::mem::take(&mut self.within);
         self.leave(left.into_iter().rev())?;
-        let path = FilePath::default();
-        let (parent, _) = self.tree.place(&path).map_err(|source| fatal(&path, source))?;
-        sync_all(parent).map_err(|source| fatal(&path, source))?;
+        self.finish().map_err(|source| fatal(&"the whole", source))?;
         self.summary.elapsed_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(self.summary)
+    }
+
+    /// Puts all on disk, and gives a new tree its name.
+    fn finish(&mut self) -> Result<(), Errno> {
+        let path = FilePath::default();
+        let name = self.name.take();
+        let (parent, part) = self.tree.place(&path)?;
+        sync_all(parent)?;
+        if let Some(name) = name {
+            rustix::fs::renameat(parent, OsStr::from_bytes(part), parent, OsStr::from_bytes(&name))?;
+        }
+        Ok(())
     }
 
     fn page(&mut self, entries: Vec<TransferEntry>, is_end: bool) -> Result<(), RpcError> {
@@ -110,6 +123,9 @@ impl<'a, E: Exchange> Receiver<'a, E> {
             }
             while self.within.last().is_some_and(|above| !is_within(&entry.path, &above.path)) {
                 left.extend(self.within.pop());
+            }
+            if entry.path.as_bytes().is_empty() {
+                self.begin(&entry)?;
             }
             let step = match self.tree.standing(&entry.path) {
                 Ok(standing) => step(&entry, standing.as_ref()),
@@ -141,6 +157,27 @@ impl<'a, E: Exchange> Receiver<'a, E> {
             self.wire.ask(TransferAsk::Next)?;
         }
         self.leave(left.into_iter())
+    }
+
+    /// A directory that is not there yet grows beside its name, so that what was cut is no half of it, and the
+    /// same again finds it.
+    fn begin(&mut self, top: &TransferEntry) -> Result<(), RpcError> {
+        let refused = |source| fatal(&"its directory", source);
+        let standing = self.tree.standing(&top.path).map_err(refused)?;
+        if top.kind != FileKind::Directory || standing.is_some() || self.name.is_some() {
+            return Ok(());
+        }
+        let (parent, name) = self.tree.place(&top.path).map_err(refused)?;
+        let part = part_name(name);
+        // Only what an earlier transfer of ours left is gone on with.
+        let is_foreign = stat_at(parent, part.as_bytes())
+            .is_ok_and(|stat| stat.st_uid != rustix::process::geteuid().as_raw());
+        if is_foreign {
+            return Err(RpcError::conflict(format!("{} is in the way, and somebody else's", part.display())));
+        }
+        self.name = Some(name.to_vec());
+        self.tree.renamed(part.into_vec());
+        Ok(())
     }
 
     /// What needs nothing from the other side.

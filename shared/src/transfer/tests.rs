@@ -152,7 +152,7 @@ fn what_was_cut_is_taken_up_and_nothing_has_its_name_before_it_is_whole() {
         let mut wire = ground.wire();
         wire.pieces_max = 6;
         assert_eq!(ground.receive(&mut wire).unwrap_err().message, "cut", "{cut}");
-        assert!(!ground.at("to/large").exists());
+        assert!(!ground.at("to").exists());
     }
     let (_, sent) = ground.transfer();
     assert_eq!((sent, ground.names()), (whole.len() - 18 * PIECE_BYTES_MAX, 1));

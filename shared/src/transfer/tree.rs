@@ -29,6 +29,12 @@ impl Tree {
         Self { parent, name, last: None }
     }
 
+    /// Calls the top of it `name` from now on.
+    pub(super) fn renamed(&mut self, name: Vec<u8>) {
+        self.name = name;
+        self.last = None;
+    }
+
     /// The directory that holds what `path` names below the top, and the last name of it.
     pub(super) fn place<'a>(&'a mut self, path: &'a FilePath) -> Result<(BorrowedFd<'a>, &'a [u8]), Errno> {
         let bytes = path.as_bytes();

@@ -6,7 +6,7 @@ use p2p_shared::id::NodeId;
 
 use p2p_shared::services::job::JobId;
 
-use crate::command::{AlertVerb, Command, Defined, Errand, JobVerb, RunId, ServiceKey, Verb};
+use crate::command::{AlertVerb, Command, Defined, Errand, FileDeed, JobVerb, RunId, ServiceKey, Verb};
 use crate::event::{Code, Key};
 use crate::widgets::field::Field;
 
@@ -45,6 +45,8 @@ pub enum Deed {
     EndShell(String),
     /// Defines a program.
     Define(Box<Defined>),
+    /// Removes a file or whatever.
+    File(FileDeed),
 }
 
 impl Target {
@@ -62,6 +64,7 @@ impl Target {
             Deed::Alert(verb) => Command::Alert { errand, node, verb },
             Deed::EndShell(id) => Command::EndShell { errand, node, id },
             Deed::Define(defined) => Command::Define { errand, node, defined },
+            Deed::File(deed) => Command::File { errand, node, deed },
         }
     }
 }

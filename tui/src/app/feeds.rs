@@ -5,7 +5,7 @@ use p2p_shared::time::Millis;
 use super::State;
 use crate::command::{Command, Subscription, Topic};
 use crate::log::Log;
-use crate::views::Change;
+use crate::views::{Change, ViewId};
 
 /// In a fleet of up to so many nodes the figures of all are followed all the time, so that charts have a past.
 const FOLLOWED_MAX: usize = 64;
@@ -27,6 +27,18 @@ impl State {
         self.out.extend(self.subscribed.difference(&wanted).copied().map(Command::Unsubscribe));
         self.out.extend(wanted.difference(&self.subscribed).copied().map(Command::Subscribe));
         self.subscribed = wanted;
+    }
+
+    /// Asks for the directory that the screen shows.
+    pub(super) fn browse(&mut self) {
+        if self.current != ViewId::Files || self.options.first_run.is_some() {
+            return;
+        }
+        let body = self.areas().body;
+        let scene = super::scene(&self.world, body, self.options.readonly);
+        if let Some((node, order)) = self.views.files.wanted(&scene) {
+            self.out.push(Command::Files { node, order });
+        }
     }
 
     /// Follows the lines that the screen shows, and no others.

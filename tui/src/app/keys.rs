@@ -166,6 +166,7 @@ impl State {
 
     fn refresh(&mut self) {
         self.out.extend(self.subscribed.iter().copied().map(Command::Subscribe));
+        self.views.files.refresh();
         self.out.push(Command::Redraw);
         self.say("asked for everything anew");
     }

@@ -36,6 +36,8 @@ pub enum Question {
     Silence(Vec<(p2p_shared::id::NodeId, String, String)>),
     /// What is asked of journals.
     Journal(JournalPart),
+    /// Where this file of this node is copied to: `NODE` or `NODE:/path`.
+    CopyFile(p2p_shared::id::NodeId, p2p_shared::services::file::FilePath),
 }
 
 /// A part of what is asked of journals; nothing written takes it away.

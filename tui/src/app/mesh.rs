@@ -5,7 +5,7 @@ use p2p_shared::id::NodeId;
 use super::State;
 use super::layer::Layer;
 use crate::command::{Follow, Subject};
-use crate::event::{Description, Entry, MeshEvent, Said};
+use crate::event::{Description, Entry, FilesSaid, MeshEvent, Said};
 use crate::fleet::Fleet;
 use crate::views::Change;
 
@@ -42,6 +42,7 @@ impl State {
             }
             MeshEvent::Log { follow, said } => self.on_log(&follow, said),
             MeshEvent::Shell { terminal, said } => self.on_shell(terminal, said),
+            MeshEvent::Files { node, said } => self.on_files(node, said),
             MeshEvent::Notice(text) => self.say(text),
             data => {
                 if let Some(change) = take_data(&mut self.world.fleet, data, self.world.now) {
@@ -77,6 +78,22 @@ impl State {
             }
         }
         self.dirty = true;
+    }
+
+    fn on_files(&mut self, node: NodeId, said: FilesSaid) {
+        self.dirty = true;
+        let body = self.areas().body;
+        let scene = super::scene(&self.world, body, self.options.readonly);
+        match said {
+            FilesSaid::Listed(path, result) => self.views.files.on_listed(&scene, (node, &path), result),
+            FilesSaid::Leads(path) => self.views.files.enter(node, path),
+            FilesSaid::Changed => self.views.files.on_changed(node),
+            FilesSaid::Viewed(path, Err(error)) => self.say(format!("{path}: {}", error.message)),
+            FilesSaid::Viewed(path, Ok(chunk)) => {
+                let (title, lines) = crate::views::files::text::shown(&path, &chunk);
+                self.layers.push(Layer::Facts { title, lines, scroll: 0 });
+            }
+        }
     }
 
     fn on_entry(&mut self, entry: Entry) {

@@ -1,5 +1,7 @@
 //! What views and dialogs ask of the console.
 
+use p2p_shared::id::NodeName;
+use p2p_shared::services::file::FilePath;
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::ProcessRef;
 
@@ -7,7 +9,7 @@ use super::State;
 use super::confirm::{Confirm, Deed, Proposal, Target};
 use super::layer::{Described, Details, Layer};
 use super::menu::{Choice, Question};
-use crate::command::{Command, Source, Subject};
+use crate::command::{Command, FileDeed, Source, Subject};
 use crate::views::{Change, Request, Scope, ViewId};
 use crate::widgets::field::Field;
 
@@ -27,6 +29,7 @@ impl State {
                 Request::Logs(source, scope) => self.show_lines(source, scope),
                 Request::Describe { node, subject, name } => self.describe(node, subject, name),
                 Request::Attach { node, id } => self.attach(node, id),
+                Request::Files(node, order) => self.out.push(Command::Files { node, order }),
                 Request::OpenShell(node) => self.open_shell(node),
                 Request::Read { title, lines } => self.layers.push(Layer::Facts { title, lines, scroll: 0 }),
             }
@@ -116,6 +119,7 @@ impl State {
             Question::Labels(nodes) => relabel(nodes, text)?,
             Question::Define(nodes) => define(nodes, text)?,
             Question::Silence(targets) => super::silence::silence(targets, text)?,
+            Question::CopyFile(node, path) => copy_file(*node, path, text)?,
             Question::Journal(part) => {
                 self.views.journal.ask(*part, text)?;
                 self.refresh_view();
@@ -149,6 +153,20 @@ fn define(nodes: &[(p2p_shared::id::NodeId, String)], text: &str) -> Result<Prop
     };
     let verb = format!("Define {} on", super::define::words(&defined));
     Ok(Proposal { verb, targets: nodes.iter().map(target).collect() })
+}
+
+/// `web-2` or `web-2:/srv/x`.
+fn copy_file(node: p2p_shared::id::NodeId, path: &FilePath, text: &str) -> Result<Proposal, String> {
+    let text = text.trim();
+    let (name, to_path) = match text.split_once(':') {
+        Some((name, to)) if to.starts_with('/') => (name, to.parse().map_err(|error| format!("{error}"))?),
+        Some(_) => return Err("a path of a node is absolute: NODE:/path".into()),
+        None => (text, path.clone()),
+    };
+    let to: NodeName = name.parse().map_err(|_| format!("{name:?} is no name of a node"))?;
+    let deed = Deed::File(FileDeed::Copy { path: path.clone(), to, to_path });
+    let target = Target { node, name: format!("{path} to {text}"), deed };
+    Ok(Proposal { verb: "Copy".into(), targets: vec![target] })
 }
 
 /// `role=web site=a old-`: sets two labels and removes one.

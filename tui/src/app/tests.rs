@@ -2,6 +2,7 @@
 
 mod acting;
 mod alerts;
+mod files;
 mod looking;
 mod random;
 mod services;

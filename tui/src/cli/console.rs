@@ -28,7 +28,7 @@ const LOG_LEVEL_DEFAULT: &str = "info";
 #[derive(Debug)]
 pub struct Console {
     /// Who the operator is; `Err` holds why there is none, for the screen of the first run.
-    pub credentials: Result<Credentials, SettingsError>,
+    pub credentials: Result<std::sync::Arc<Credentials>, SettingsError>,
     /// Where to enter.
     pub given: Vec<NodeAddress>,
     /// Name of the theme; `None` leaves it to the console.
@@ -50,7 +50,7 @@ impl Console {
         let credentials = match surroundings.credentials(certs, now()) {
             // Not knowing what to do is no reason to leave; everything else can be mended and said in a line.
             Err(missing @ SettingsError::NoCertificates(_)) => Err(missing),
-            found => Ok(found?),
+            found => Ok(std::sync::Arc::new(found?)),
         };
         Ok(Self {
             credentials,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::Args;
 use futures::StreamExt;
 use futures::stream;
-use p2p_shared::error::{Exit, RpcError};
+use p2p_shared::error::{Code, Exit, RpcError};
 use p2p_shared::services::file::FilePath;
 use p2p_shared::services::node::Member;
 use p2p_shared::services::transfer::{TransferProgress, TransferSummary};
@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug, Args)]
 pub struct CpArgs {
     /// What to copy, and where to: paths here, or NODE:/path; the last may be @SELECTOR:/path
-    #[arg(value_name = "SRC... DST", num_args = 2.., required = true)]
+    #[arg(value_name = "PATH", num_args = 2.., required = true)]
     pub paths: Vec<OsString>,
     /// Copy directories with all that is in them
     #[arg(short, long)]
@@ -228,6 +228,9 @@ fn report(
         Ok(summary) => summary,
         Err(error) => {
             streams.say(&format!("{name}: {}", words(error)));
+            if error.code == Code::Unavailable {
+                streams.tell("What is there stays; the same command takes it up.");
+            }
             return error.code.exit();
         }
     };
@@ -249,15 +252,14 @@ fn report(
 /// What was done, in a few words.
 fn done(summary: &TransferSummary) -> String {
     let progress = &summary.progress;
-    let entries = format::plural(usize::try_from(progress.entries).unwrap_or(usize::MAX), "entry");
-    let entries =
-        if progress.entries == 1 { "1 entry".to_owned() } else { entries.replace("entrys", "entries") };
+    let number = format::count(usize::try_from(progress.entries).unwrap_or(usize::MAX));
+    let entries = format!("{number} {}", if progress.entries == 1 { "entry" } else { "entries" });
     let mut text = format!("{entries}, {}", format::bytes(progress.done_bytes));
     if progress.received_bytes < progress.done_bytes {
         text = format!("{text}, of which {} had to be sent", format::bytes(progress.received_bytes));
     }
-    if summary.elapsed_ms > 0 {
-        let rate = progress.received_bytes.saturating_mul(1_000) / summary.elapsed_ms;
+    let rate = progress.received_bytes.saturating_mul(1_000).checked_div(summary.elapsed_ms);
+    if let Some(rate) = rate {
         text = format!("{text}, in {} ({})", format::span_ms(summary.elapsed_ms), format::rate(rate));
     }
     text

@@ -8,12 +8,15 @@ use p2p_shared::services::Services;
 use p2p_shared::services::job::JobId;
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::{ProcessRef, Signal};
-use tokio::sync::{Semaphore, watch};
+use p2p_shared::tls::Credentials;
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::control;
+use super::files;
 use super::way::Way;
-use crate::command::{AlertVerb, Defined, JobVerb, ServiceKey, Verb};
+use crate::command::{AlertVerb, Defined, FileDeed, JobVerb, ServiceKey, Verb};
+use crate::event::MeshEvent;
 
 /// What is to be done, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +87,13 @@ pub enum Deed {
         /// What.
         defined: Box<Defined>,
     },
+    /// Do something with a file.
+    File {
+        /// Its node.
+        node: NodeId,
+        /// What.
+        deed: FileDeed,
+    },
     /// Forget a member on every node; the entry node is asked.
     Forget {
         /// Whom.
@@ -100,6 +110,10 @@ pub struct Means {
     pub entry: watch::Receiver<Option<NodeName>>,
     /// Errands under way at a time.
     pub permits: Arc<Semaphore>,
+    /// With what this operator signs.
+    pub credentials: Arc<Credentials>,
+    /// Who hears how far an errand is.
+    pub events: mpsc::Sender<MeshEvent>,
 }
 
 impl Means {
@@ -151,6 +165,7 @@ impl Means {
                 let Defined { definition, replace } = *defined;
                 self.way.node(node).await?.program().define(definition, replace).await.map(drop)
             }
+            Deed::File { node, deed } => files::act(self, node, deed).await,
             Deed::Forget { node } => self.entry_node()?.node().forget(node).await,
         }
     }

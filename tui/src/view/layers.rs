@@ -264,6 +264,9 @@ fn draw_ask(
             format!("silence {}", plural(targets.len(), "alert")),
             "SPAN REASON, such as: 2h the disk is replaced",
         ),
+        Question::CopyFile(_, path) => {
+            (format!("copy {path} to"), "NODE for the same path there, or NODE:/path")
+        }
         Question::Journal(JournalPart::Unit) => {
             ("lines of one unit".to_owned(), "such as ssh.service; nothing shows every unit")
         }

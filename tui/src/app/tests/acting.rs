@@ -21,6 +21,7 @@ pub(super) fn acts(command: &Command) -> bool {
             | Command::Job { .. }
             | Command::EndShell { .. }
             | Command::Shell { .. }
+            | Command::File { .. }
     )
 }
 

@@ -1,0 +1,142 @@
+//! Files of nodes: what is looked at, and what is done with them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use p2p_shared::error::RpcError;
+use p2p_shared::id::NodeId;
+use p2p_shared::services::Services;
+use p2p_shared::services::file::{FileKind, FilePage, FilePath};
+use p2p_shared::services::transfer::TransferProgress;
+use p2p_shared::time::UnixMillis;
+use tokio::sync::watch;
+use tokio::time::interval;
+
+use super::errand::Means;
+use super::transfer::{self, End, Move, Operator, There};
+use super::way::Way;
+use crate::command::{FileDeed, FilesOrder};
+use crate::event::{FilesSaid, MeshEvent};
+use crate::format::{bytes, rate};
+
+/// Names of a directory that are asked for at once.
+const PAGE: u32 = 2_000;
+/// Names of a directory that are shown at most; more of them are for a search.
+const NAMES_MAX: usize = 10_000;
+/// Bytes of a file that are shown.
+const VIEW_BYTES: u32 = 64 << 10;
+/// Lines of its end that are shown.
+const TAIL_LINES: u32 = 500;
+/// Between two words of how far a copy is.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// Looks, and says what there is.
+pub(super) async fn look(way: &Way, node: NodeId, order: FilesOrder) -> FilesSaid {
+    match order {
+        FilesOrder::List(path) => {
+            let listed = list(way, node, &path).await;
+            FilesSaid::Listed(path, listed)
+        }
+        FilesOrder::View(path) => {
+            let viewed =
+                async { way.node(node).await?.file().read(path.clone(), None, Some(VIEW_BYTES)).await };
+            let viewed = viewed.await;
+            FilesSaid::Viewed(path, viewed)
+        }
+        FilesOrder::Tail(path) => {
+            let viewed = async { way.node(node).await?.file().tail(path.clone(), Some(TAIL_LINES)).await };
+            let viewed = viewed.await;
+            FilesSaid::Viewed(path, viewed)
+        }
+        FilesOrder::Follow(path) => {
+            let led = async { way.node(node).await?.file().stat(path.clone(), Some(true)).await };
+            match led.await {
+                Ok(row) if row.kind == FileKind::Directory => FilesSaid::Leads(path),
+                Ok(_) => Box::pin(look(way, node, FilesOrder::View(path))).await,
+                Err(error) => FilesSaid::Viewed(path, Err(error)),
+            }
+        }
+    }
+}
+
+async fn list(way: &Way, node: NodeId, path: &FilePath) -> Result<FilePage, RpcError> {
+    let files = way.node(node).await?.file();
+    let mut all = FilePage { rows: Vec::new(), next: None };
+    loop {
+        let page = files.list(path.clone(), None, None, all.next.take(), Some(PAGE)).await?;
+        all.rows.extend(page.rows);
+        all.next = page.next;
+        if all.next.is_none() || all.rows.len() >= NAMES_MAX {
+            return Ok(all);
+        }
+    }
+}
+
+/// Does something, and tells that what is shown may differ now.
+pub(super) async fn act(means: &Means, node: NodeId, deed: FileDeed) -> Result<(), RpcError> {
+    let is_seen = deed.is_seen();
+    let done = match deed {
+        FileDeed::Remove(path) => means.way.node(node).await?.file().remove(path, None).await.map(drop),
+        FileDeed::Undo(path) => undo(means, node, path).await,
+        FileDeed::Copy { path, to, to_path } => {
+            let handle = means.way.mesh.node(&to);
+            let id = handle.link().await?.peer().id;
+            let to = There { id, node: handle, path: to_path };
+            let from = There { id: node, node: means.way.node(node).await?, path };
+            copy(means, from, to).await
+        }
+    };
+    if is_seen && done.is_ok() {
+        // The console ends: nobody looks any more.
+        let _ = means.events.send(MeshEvent::Files { node, said: FilesSaid::Changed }).await;
+    }
+    done
+}
+
+async fn undo(means: &Means, node: NodeId, path: FilePath) -> Result<(), RpcError> {
+    let files = means.way.node(node).await?.file();
+    let kept = files.undos(Some(path.clone())).await?;
+    let newest = kept
+        .into_iter()
+        .next()
+        .ok_or_else(|| RpcError::not_found(format!("no version of {path} is kept there")))?;
+    files.undo(newest.id).await.map(drop)
+}
+
+async fn copy(means: &Means, from: There, to: There) -> Result<(), RpcError> {
+    let name = from.path.to_string();
+    let mut to = End::There(to);
+    if let (Some(true), End::There(there)) = (transfer::is_directory(&to).await?, &mut to) {
+        let last = from.path.as_bytes().rsplit(|&byte| byte == b'/').find(|name| !name.is_empty());
+        let whole = [there.path.as_bytes(), b"/", last.unwrap_or_default()].concat();
+        there.path = FilePath::new(whole).map_err(|error| RpcError::bad_request(error.to_string()))?;
+    }
+    let what = Move { from: End::There(from), to, tree: true, bytes_per_second_max: None };
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+    let operator = Operator { credentials: &means.credentials, now };
+    let (told, progress) = watch::channel(TransferProgress::default());
+    let moving = transfer::run(what, operator, &told);
+    tokio::pin!(moving);
+    let (mut looks, mut before) = (interval(TOLD), 0);
+    looks.tick().await;
+    let summary = loop {
+        tokio::select! {
+            ended = &mut moving => break ended?,
+            _ = looks.tick() => {
+                let now = progress.borrow().clone();
+                let speed = rate(now.received_bytes.saturating_sub(before));
+                before = now.received_bytes;
+                let text = format!("copying {name}: {} {speed} {}", bytes(now.done_bytes), now.path);
+                // The console ends: nobody looks any more.
+                let _ = means.events.send(MeshEvent::Notice(text)).await;
+            }
+        }
+    };
+    match summary.failed.iter().find(|failed| !failed.is_left_out) {
+        None => Ok(()),
+        Some(first) => Err(RpcError::conflict(format!(
+            "{} of it failed, such as {}: {}",
+            summary.progress.failed, first.path, first.why
+        ))),
+    }
+}
