@@ -72,7 +72,8 @@ impl Watch {
         let life = |state: MemberState| match state {
             MemberState::Lost => Life::Lost,
             MemberState::Left => Life::Left,
-            MemberState::Alive | MemberState::Suspect | MemberState::Unknown => Life::Lives,
+            MemberState::Alive => Life::Lives,
+            MemberState::Suspect | MemberState::Unknown => Life::Suspect,
         };
         let seen = |member: &Member| Seen {
             id: member.id,

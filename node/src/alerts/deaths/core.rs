@@ -27,6 +27,9 @@ const ASKED_MAX: usize = 8;
 const WITNESSED_MAX: usize = 12;
 /// After somebody reached a dead member, others are asked again.
 const AGAIN: Millis = Millis(10_000);
+/// Who was alive for so long is known to live: after a start the membership shows members that it remembers and
+/// that may be long dead.
+pub const PROOF: Millis = Millis(10_000);
 /// How long a death is remembered in case its messenger dies.
 pub const OPEN: Millis = Millis(120_000);
 
@@ -46,8 +49,10 @@ pub struct Seen {
 /// Whether a member lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// It answers, or may.
+    /// It answers.
     Lives,
+    /// It may be there.
+    Suspect,
     /// It does not answer.
     Lost,
     /// It said good-bye.
@@ -101,6 +106,16 @@ pub struct Death {
     pub witnesses: Vec<NodeName>,
 }
 
+/// What is known of a member.
+#[derive(Clone, Debug)]
+struct Known {
+    seen: Seen,
+    /// Since when it answers without a doubt.
+    lives: Option<Millis>,
+    /// Whether it did for long enough: only who lived can die.
+    is_proved: bool,
+}
+
 /// A death that is not told yet, or not for long.
 #[derive(Clone, Debug)]
 struct Open {
@@ -118,7 +133,7 @@ struct Open {
 #[derive(Debug)]
 pub struct Deaths {
     own: NodeId,
-    members: BTreeMap<NodeId, Seen>,
+    members: BTreeMap<NodeId, Known>,
     open: BTreeMap<NodeId, Open>,
     outputs: VecDeque<Output>,
 }
@@ -136,6 +151,7 @@ impl Deaths {
             Input::Heard { about, from, reached } => self.on_heard(now, about, from, reached),
             Input::Time => {}
         }
+        self.prove(now);
         self.open.retain(|_, open| now.since(open.began) < OPEN || open.is_doubted());
         if self.tells() && self.settled().is_some_and(|settled| settled <= now) {
             self.ask(now);
@@ -150,6 +166,12 @@ impl Deaths {
 
     /// When [`Input::Time`] has something to do, at the latest.
     pub fn poll_timeout(&self) -> Option<Millis> {
+        let unproved = self.members.values().filter(|known| !known.is_proved);
+        let proofs = unproved.filter_map(|known| Some(known.lives? + PROOF));
+        proofs.chain(self.next_telling()).min()
+    }
+
+    fn next_telling(&self) -> Option<Millis> {
         let waits = || self.open.values().filter(|open| !open.told);
         let settled = self.settled().filter(|_| self.tells())?;
         let answered = waits().flat_map(|open| open.asked.values()).map(|asked| *asked + ASK_TIMEOUT).min();
@@ -165,19 +187,45 @@ impl Deaths {
         };
         for id in gone {
             self.open.remove(&id);
-            if let Some(seen) = self.members.remove(&id) {
-                self.outputs.push_back(Output::Lives(id, seen.name));
+            if let Some(known) = self.members.remove(&id) {
+                self.outputs.push_back(Output::Lives(id, known.seen.name));
             }
         }
         for seen in members {
-            let before = self.members.insert(seen.id, seen.clone()).map(|before| before.life);
-            match (before, seen.life) {
-                (Some(Life::Lives), Life::Lost) => drop(self.open.insert(seen.id, Open::new(now, seen))),
-                (Some(Life::Lost) | None, Life::Lives | Life::Left) => {
+            self.on_member(now, seen);
+        }
+    }
+
+    fn on_member(&mut self, now: Millis, seen: Seen) {
+        let new = || Known { seen: seen.clone(), lives: None, is_proved: false };
+        let known = self.members.entry(seen.id).or_insert_with(new);
+        known.seen = seen.clone();
+        match seen.life {
+            Life::Lives => {
+                known.lives.get_or_insert(now);
+                self.open.remove(&seen.id);
+            }
+            Life::Suspect if known.is_proved => {}
+            Life::Suspect => known.lives = None,
+            Life::Lost | Life::Left => {
+                known.lives = None;
+                let lived = std::mem::take(&mut known.is_proved);
+                if seen.life == Life::Left {
                     self.open.remove(&seen.id);
                     self.outputs.push_back(Output::Lives(seen.id, seen.name));
+                } else if lived {
+                    self.open.insert(seen.id, Open::new(now, seen));
                 }
-                _ => {}
+            }
+        }
+    }
+
+    /// Whoever answered for long enough lives, whatever was told of it.
+    fn prove(&mut self, now: Millis) {
+        for (id, known) in &mut self.members {
+            if !known.is_proved && known.lives.is_some_and(|since| since + PROOF <= now) {
+                known.is_proved = true;
+                self.outputs.push_back(Output::Lives(*id, known.seen.name.clone()));
             }
         }
     }
@@ -199,7 +247,8 @@ impl Deaths {
     }
 
     fn living(&self) -> impl Iterator<Item = NodeId> {
-        self.members.values().filter(|seen| seen.life == Life::Lives).map(|seen| seen.id)
+        let is_there = |known: &&Known| matches!(known.seen.life, Life::Lives | Life::Suspect);
+        self.members.values().filter(is_there).map(|known| known.seen.id)
     }
 
     /// Whether this node is the one of all that live that tells.
@@ -250,7 +299,7 @@ impl Deaths {
         let due = self.open.values_mut().filter(|open| !open.told && open.not_before <= now);
         for open in due {
             open.told = true;
-            let name = |id: &NodeId| names.get(id).map(|seen| seen.name.clone());
+            let name = |id: &NodeId| names.get(id).map(|known| known.seen.name.clone());
             open.death.witnesses = open.witnesses.iter().filter_map(name).collect();
             self.outputs.push_back(Output::Tell(open.death.clone()));
         }

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use super::SeriesId;
 use super::bits::{BitReader, BitWriter};
-use super::bucket::{Bucket, merge_into};
+use super::bucket::{Bucket, SUM_BYTES, merge_into};
 use super::gorilla::Xor;
 use super::minute::{Minute, SECONDS};
 
 /// Of the head: the first and the last minute, how many, and all of them summed up.
 const HEAD_BYTES: usize = 4 + 4 + 2 + SUM_BYTES;
-/// Of the sum: how many values, and least, mean and greatest.
-const SUM_BYTES: usize = 4 + 3 * 4;
 
 /// Sums recorded minutes up: for each series its minutes, encoded. Minutes of the same time become one.
 pub fn seal(minutes: &[Minute]) -> BTreeMap<SeriesId, Vec<u8>> {
@@ -50,15 +48,9 @@ fn encode(minutes: &BTreeMap<u32, Option<Bucket>>) -> Vec<u8> {
     let count = u16::try_from(buckets().count()).unwrap_or(u16::MAX);
     let mut bytes = [first.to_be_bytes(), last.to_be_bytes()].concat();
     bytes.extend(count.to_be_bytes());
-    bytes.extend(sum.map_or([0; SUM_BYTES], |sum| sum_bytes(&sum)));
+    bytes.extend(sum.map_or([0; SUM_BYTES], Bucket::to_bytes));
     bytes.extend(out.into_bytes());
     bytes
-}
-
-fn sum_bytes(sum: &Bucket) -> [u8; SUM_BYTES] {
-    let [min, mean, max] = sum.parts().map(f32::to_be_bytes);
-    let parts = [sum.count().to_be_bytes(), min, mean, max];
-    std::array::from_fn(|at| parts[at / 4][at % 4])
 }
 
 /// Hands on the buckets of a block that may lie in `from..to` (seconds since 1970), each with its first second,
@@ -76,9 +68,7 @@ pub fn read(
     }
     let seconds = (u64::from(first) * SECONDS, u64::from(last) * SECONDS);
     if seconds.0 / step == seconds.1 / step {
-        let part = |at: usize| Some(f32::from_bits(number(at)?));
-        let sum = Bucket::from_parts(number(10)?, [part(14)?, part(18)?, part(22)?])?;
-        found(seconds.0, &sum);
+        found(seconds.0, &Bucket::from_bytes(&head[10..])?);
         return Some(());
     }
     let count = u16::from_be_bytes(head[8..10].try_into().ok()?);

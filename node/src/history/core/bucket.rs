@@ -1,5 +1,8 @@
 //! What is kept of a figure over a span: least, mean and greatest value, and how many there were.
 
+/// Bytes of one as it is stored.
+pub const SUM_BYTES: usize = 4 + 3 * 4;
+
 /// The values of a span, summed up. Merging is commutative, so the order in which values come changes nothing
 /// but the last bits of the sum.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +23,20 @@ impl Bucket {
     pub fn from_parts(count: u32, [min, mean, max]: [f32; 3]) -> Option<Self> {
         let sound = count > 0 && min.is_finite() && max.is_finite() && min <= mean && mean <= max;
         sound.then_some(Self { count, sum: f64::from(mean) * f64::from(count), min, max })
+    }
+
+    /// As it is stored.
+    pub fn to_bytes(self) -> [u8; SUM_BYTES] {
+        let [min, mean, max] = self.parts().map(f32::to_be_bytes);
+        let parts = [self.count.to_be_bytes(), min, mean, max];
+        std::array::from_fn(|at| parts[at / 4][at % 4])
+    }
+
+    /// What was stored at the beginning of these bytes; `None` if it is none of ours.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        let part = |at: usize| Some(f32::from_bits(number(at)?));
+        Self::from_parts(number(0)?, [part(4)?, part(8)?, part(12)?])
     }
 
     /// How many values.

@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 
 use super::SeriesId;
 use super::bits::{BitReader, BitWriter};
-use super::bucket::{Bucket, merge_into};
+use super::bucket::{Bucket, SUM_BYTES, merge_into};
 use super::gorilla::Xor;
 
 /// Seconds of a minute.
 pub const SECONDS: u64 = 60;
 /// Of the head: the minute, which seconds there are, and how many columns.
 const HEAD_BYTES: usize = 8 + 8 + 2;
-/// Of the head of a column: whose, and how many bytes.
+/// Of the head of a column: whose, and how many bytes. Behind it all its values summed up, so that steps of a
+/// minute and more need not decode them.
 const COLUMN_HEAD_BYTES: usize = 4 + 2;
 
 /// The values of one minute.
@@ -98,16 +99,13 @@ impl Minute {
 
     /// The minute as one bucket a series.
     pub fn buckets(&self) -> impl Iterator<Item = (SeriesId, Bucket)> {
-        self.columns.iter().filter_map(|(&series, column)| {
-            let mut bucket = None;
-            column.values.iter().for_each(|&value| merge_into(&mut bucket, &Bucket::of(value)));
-            Some((series, bucket?))
-        })
+        self.columns.iter().filter_map(|(&series, column)| Some((series, column.sum()?)))
     }
 }
 
 impl Column {
     fn to_bytes(&self, common: u64) -> Vec<u8> {
+        let mut bytes = self.sum().map_or_else(|| vec![0; SUM_BYTES], |sum| sum.to_bytes().to_vec());
         let (mut out, mut xor) = (BitWriter::default(), Xor::default());
         let own = u32::from(self.seconds != common);
         out.put(own, 1);
@@ -116,19 +114,14 @@ impl Column {
             out.put(self.seconds as u32, 32);
         }
         self.values.iter().for_each(|&value| xor.put(value, &mut out));
-        out.into_bytes()
+        bytes.extend(out.into_bytes());
+        bytes
     }
 
-    /// All values that were written as one bucket.
-    fn sum(bytes: &[u8], common: u64) -> Option<Option<Bucket>> {
-        let mut from = BitReader::new(bytes);
-        let seconds = Self::seconds(&mut from, common)?;
-        let (mut xor, mut sum) = (Xor::default(), None);
-        for _ in 0..seconds.count_ones() {
-            let value = xor.take(&mut from).filter(|value| value.is_finite())?;
-            merge_into(&mut sum, &Bucket::of(value));
-        }
-        Some(sum)
+    fn sum(&self) -> Option<Bucket> {
+        let mut sum = None;
+        self.values.iter().for_each(|&value| merge_into(&mut sum, &Bucket::of(value)));
+        sum
     }
 
     fn seconds(from: &mut BitReader<'_>, common: u64) -> Option<u64> {
@@ -139,7 +132,7 @@ impl Column {
     }
 
     fn from_bytes(bytes: &[u8], common: u64) -> Option<Self> {
-        let mut from = BitReader::new(bytes);
+        let mut from = BitReader::new(bytes.get(SUM_BYTES..)?);
         let seconds = Self::seconds(&mut from, common)?;
         let mut xor = Xor::default();
         let values = (0..seconds.count_ones()).map(|_| xor.take(&mut from).filter(|value| value.is_finite()));
@@ -194,9 +187,7 @@ impl<'a> MinuteView<'a> {
         mut found: impl FnMut(SeriesId, &Bucket),
     ) -> Option<()> {
         for (series, bytes) in self.columns().filter(|(series, _)| wanted(*series)) {
-            if let Some(sum) = Column::sum(bytes, self.seconds)? {
-                found(series, &sum);
-            }
+            found(series, &Bucket::from_bytes(bytes)?);
         }
         Some(())
     }
