@@ -5,8 +5,8 @@
 
 mod alerts;
 mod bootstrap;
-mod face;
 mod chronicle;
+mod face;
 mod handlers;
 mod jobs;
 mod keeping;
@@ -14,8 +14,8 @@ mod network;
 mod settings;
 mod shells;
 mod signing;
-mod transfer;
 mod telling;
+mod transfer;
 mod witness;
 mod works;
 
@@ -131,8 +131,6 @@ impl Node {
 
         let guards = Guards::new(&settings, &store, &runtimes);
         let registry = Registry::new(Arc::new(guards.gate(&revocations, credentials)));
-        let systemd = Systemd::new();
-        let registry = Registry::new(Arc::new(guards.gate(&revocations)));
         let Works { programs, job, exec, shell } =
             parts.works((&settings, &store), (&guards, &systemd), &runtimes.main).await?;
         let watched = (&sampler, registry.counters(), &programs, &membership, &systemd);

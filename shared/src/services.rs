@@ -43,7 +43,8 @@ macro_rules! services {
 }
 
 services!(
-    node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, transfer, network, alert
+    node, process, monitor, revocation, audit, unit, journal, program, exec, shell, job, file, transfer,
+    network, alert
 );
 
 impl<C: Call> Services for C {}

@@ -66,7 +66,7 @@ pub enum ViewId {
 
 impl ViewId {
     /// All of them, 0 first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Fleet,
         Self::Processes,
         Self::Services,

@@ -10,9 +10,9 @@ use p2p_shared::error::Exit;
 use p2p_shared::services::node::Label;
 use p2p_shared::tls::Credentials;
 
-use crate::auth::AuthError;
 use crate::alerts::handle::ConfiguredRules;
 use crate::alerts::notify::receiver::Receiver;
+use crate::auth::AuthError;
 use crate::host::error::HostError;
 use crate::host::machine;
 use crate::policy::Policy;
