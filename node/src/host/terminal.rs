@@ -13,9 +13,6 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// After no more than these it is not looked at once whether more is there.
-const FEW_BYTES: usize = 32;
-
 /// The node's end of a terminal.
 #[derive(Debug)]
 pub struct Terminal {
@@ -37,8 +34,8 @@ impl Terminal {
         Ok(Self { master })
     }
 
-    /// Waits until something was written on the other side, and takes all of it that fits; a few bytes, as a key
-    /// brings them, are taken at once. Nothing: nobody has the other side open any more.
+    /// Waits until something was written on the other side, and takes all of it that fits. Nothing: nobody has the
+    /// other side open any more.
     ///
     /// # Errors
     /// If the kernel refuses.
@@ -51,12 +48,7 @@ impl Terminal {
                 while length < into.len() {
                     match rustix::io::read(master, &mut into[length..]) {
                         Ok(0) | Err(Errno::IO) => break,
-                        Ok(read) => {
-                            length += read;
-                            if length <= FEW_BYTES {
-                                break;
-                            }
-                        }
+                        Ok(read) => length += read,
                         Err(Errno::INTR) => {}
                         Err(Errno::AGAIN) => return Err(io::ErrorKind::WouldBlock.into()),
                         Err(errno) => return Err(errno.into()),
