@@ -13,9 +13,6 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// After no more than these it is not looked at once whether more is there.
-const FEW_BYTES: usize = 32;
-
 /// The node's end of a terminal.
 #[derive(Debug)]
 pub struct Terminal {
@@ -33,12 +30,12 @@ impl Terminal {
             deprecated,
             reason = "unsound only for what gives its descriptor away, which an OwnedFd does not"
         )]
-        let master = AsyncFd::with_interest(master, Interest::READABLE)?;
+        let master = AsyncFd::with_interest(master, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self { master })
     }
 
-    /// Waits until something was written on the other side, and takes all of it that fits; a few bytes, as a key
-    /// brings them, are taken at once. Nothing: nobody has the other side open any more.
+    /// Waits until something was written on the other side, and takes all of it that fits. Nothing: nobody has the
+    /// other side open any more.
     ///
     /// # Errors
     /// If the kernel refuses.
@@ -51,12 +48,7 @@ impl Terminal {
                 while length < into.len() {
                     match rustix::io::read(master, &mut into[length..]) {
                         Ok(0) | Err(Errno::IO) => break,
-                        Ok(read) => {
-                            length += read;
-                            if length <= FEW_BYTES {
-                                break;
-                            }
-                        }
+                        Ok(read) => length += read,
                         Err(Errno::INTR) => {}
                         Err(Errno::AGAIN) => return Err(io::ErrorKind::WouldBlock.into()),
                         Err(errno) => return Err(errno.into()),
@@ -77,26 +69,13 @@ impl Terminal {
     /// # Errors
     /// If nobody has the other side open any more.
     pub async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            match rustix::io::write(self.master.get_ref(), bytes) {
-                Ok(written) => return Ok(written),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.room().await?,
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-    }
-
-    /// Waits until there is room. By a descriptor of its own: one that is waited for in both directions wakes
-    /// this node for each key once more, when the kernel has taken it.
-    async fn room(&self) -> io::Result<()> {
-        let copy = self.master.get_ref().try_clone()?;
-        #[expect(
-            deprecated,
-            reason = "unsound only for what gives its descriptor away, which an OwnedFd does not"
-        )]
-        let copy = AsyncFd::with_interest(copy, Interest::WRITABLE)?;
-        copy.writable().await.map(drop)
+        self.master
+            .async_io(Interest::WRITABLE, |master| match rustix::io::write(master, bytes) {
+                Ok(written) => Ok(written),
+                Err(Errno::AGAIN) => Err(io::ErrorKind::WouldBlock.into()),
+                Err(errno) => Err(errno.into()),
+            })
+            .await
     }
 
     /// Gives the window another size; what runs in it is told by SIGWINCH if that is a change.

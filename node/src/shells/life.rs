@@ -155,6 +155,11 @@ impl Pump<'_> {
                 read = self.next(&mut chunk) => self.take(read, &chunk).await,
             }
         };
+        // One that came just before the end.
+        if sized.has_changed().unwrap_or_default() {
+            let (size, _) = *sized.borrow_and_update();
+            self.record(Happened::Resize(size)).await;
+        }
         let drained = async {
             while let Ok(length @ 1..) = self.next(&mut chunk).await {
                 self.take(Ok(length), &chunk).await;
@@ -176,9 +181,7 @@ impl Pump<'_> {
             Ok(length) => match self.session.push(&chunk[..length]) {
                 Ok(()) => {
                     self.record(Happened::Output(chunk[..length].to_vec())).await;
-                    self.pace.keep(length as u64).await;
-                    // An echo leaves before it is looked whether more follows on it.
-                    return tokio::task::yield_now().await;
+                    return self.pace.keep(length as u64).await;
                 }
                 Err(error) => Some(error),
             },

@@ -436,8 +436,8 @@ async fn ended(bus: &Bus, unit: &UnitName) -> Result<Option<Ended>, SystemdError
     if !is_over {
         return Ok(None);
     }
-    let result = bus.own(unit.as_str(), "Result").await.unwrap_or_default();
-    Ok(Some(Ended::Exited { exit: super::units::exit(bus, unit).await, result }))
+    let (result, exit) = tokio::join!(bus.own(unit.as_str(), "Result"), super::units::exit(bus, unit));
+    Ok(Some(Ended::Exited { exit, result: result.unwrap_or_default() }))
 }
 
 /// What the exit codes of systemd's own steps mean, which come before the program.

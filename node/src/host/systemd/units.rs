@@ -216,8 +216,9 @@ pub(super) async fn file_state(bus: &Bus, unit: &str) -> Option<String> {
 
 /// How the main process ended last. The numbers are those of waitid(2).
 pub(super) async fn exit(bus: &Bus, unit: &UnitName) -> Option<UnitExit> {
-    let code: i32 = bus.own(unit.as_str(), "ExecMainCode").await?;
-    let status: i32 = bus.own(unit.as_str(), "ExecMainStatus").await?;
+    let own = async |property| bus.own::<i32>(unit.as_str(), property).await;
+    let (code, status) = tokio::join!(own("ExecMainCode"), own("ExecMainStatus"));
+    let (code, status) = (code?, status?);
     match code {
         1 => Some(UnitExit::Code(status)),
         2 => Some(UnitExit::Signal(status)),
