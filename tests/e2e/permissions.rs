@@ -48,6 +48,11 @@ fn harmless(method: &str) -> Value {
         }
         "monitor.history" => json!({ "series": "load1", "from": 1_000, "to": 61_000, "step_s": null }),
         "monitor.busiest" => json!({ "at": 1_000 }),
+        "network.resolve" => json!({ "name": "localhost" }),
+        "network.ping" => json!({ "target": "127.0.0.1", "count": 1 }),
+        "network.trace" => json!({ "target": "127.0.0.1", "hops": 1, "probes": 1 }),
+        "network.scan" => json!({ "request": { "targets": ["127.0.0.1"], "ports": "1" } }),
+        "network.load" => json!({ "request": { "direction": "down", "time_ms": 10 } }),
         "alert.test" => json!({ "rules": "" }),
         "alert.apply" => json!({ "rules": "", "seen": "" }),
         "alert.silence" => json!({ "matchers": "alertname=\"nobody\"", "reason": "a test", "span_s": 1 }),
