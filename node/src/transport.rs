@@ -44,7 +44,7 @@ use table::{Placed, Table};
 /// Events that a slow watcher may fall behind by; then it reads the table anew.
 const EVENTS_QUEUE: usize = 1_024;
 /// How long a graceful close waits for the other sides.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often it is noted from whom something was heard.
 const HEARD_INTERVAL: Duration = Duration::from_secs(1);
 
