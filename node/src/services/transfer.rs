@@ -207,6 +207,19 @@ struct Remote {
     asks: Inlet<TransferAsk, <NodeHandle as Call>::Sink>,
 }
 
+impl Remote {
+    async fn ask(&mut self, ask: &TransferAsk) -> Result<(), RpcError> {
+        let Err(error) = self.asks.send(ask).await else { return Ok(()) };
+        let reason = self.answers.reason(error).await;
+        Err(self.named(reason))
+    }
+
+    /// The caller is told by this node, about the other one.
+    fn named(&self, error: RpcError) -> RpcError {
+        RpcError::new(error.code, format!("{}: {}", self.name, error.message))
+    }
+}
+
 /// Where it comes from.
 enum Source {
     Caller(Inputs<TransferTell>),
@@ -224,7 +237,7 @@ impl Exchange for Wire {
     fn ask(&mut self, ask: TransferAsk) -> Result<(), RpcError> {
         match &mut self.source {
             Source::Caller(_) => self.runtime.block_on(self.items.send(&TransferItem::Ask(ask))),
-            Source::Node(remote) => self.runtime.block_on(remote.asks.send(&ask)),
+            Source::Node(remote) => self.runtime.block_on(remote.ask(&ask)),
         }
     }
 
@@ -239,11 +252,7 @@ impl Exchange for Wire {
                         answer = remote.answers.next() => answer,
                     }
                 });
-                // The caller is told by this node, about the other one.
-                let named = |error: RpcError| {
-                    RpcError::new(error.code, format!("{}: {}", remote.name, error.message))
-                };
-                answer.map_err(named)?.ok_or_else(ended)
+                answer.map_err(|error| remote.named(error))?.ok_or_else(ended)
             }
         }
     }

@@ -5,14 +5,19 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::codec::{self, Encoding};
 use super::service::{MethodSpec, Verb};
-use crate::error::RpcError;
+use crate::error::{Code, RpcError};
+
+/// A node that takes no more has said why by then.
+const REASON_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Arguments that wait for the connection to say how they are to be written.
 pub trait EncodeArgs: Sync {
@@ -168,6 +173,24 @@ impl<T: DeserializeOwned, S: ItemSource> Subscription<T, S> {
             Some(bytes) => Ok(Some(codec::decode(&bytes, self.encoding)?)),
             None => Ok(None),
         }
+    }
+
+    /// Why a node takes no more items, of which `error` tells only that: what it ended the stream with, behind the
+    /// items that were on their way.
+    pub async fn reason(&mut self, error: RpcError) -> RpcError {
+        if error.code != Code::Cancelled {
+            return error;
+        }
+        let said = timeout(REASON_TIMEOUT, async {
+            loop {
+                match self.source.next_item().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => return None,
+                    Err(said) => return Some(said),
+                }
+            }
+        });
+        said.await.ok().flatten().unwrap_or(error)
     }
 }
 

@@ -276,7 +276,10 @@ struct Wire {
 
 impl Exchange for Wire {
     fn ask(&mut self, ask: TransferAsk) -> Result<(), RpcError> {
-        self.runtime.block_on(self.way.asks.send(&ask))
+        self.runtime.block_on(async {
+            let Err(error) = self.way.asks.send(&ask).await else { return Ok(()) };
+            Err(self.way.answers.reason(error).await)
+        })
     }
 
     fn answer(&mut self) -> Result<TransferTell, RpcError> {
