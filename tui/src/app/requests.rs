@@ -79,8 +79,12 @@ impl State {
         let asked = proposal.clone();
         let (run, commands) = self.runs.begin(proposal, self.world.wall);
         self.out.extend(commands);
-        self.layers.push(Self::box_for(run, &asked));
-        self.with_view(|view, _| view.clear_marks());
+        let layer = Self::box_for(run, &asked);
+        // A probe is of no mark.
+        if !matches!(layer, Layer::Probe(_)) {
+            self.with_view(|view, _| view.clear_marks());
+        }
+        self.layers.push(layer);
     }
 
     fn inspect(&mut self, node: p2p_shared::id::NodeId, target: ProcessRef, name: String) {

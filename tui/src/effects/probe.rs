@@ -2,6 +2,8 @@
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::NodeId;
+use p2p_shared::mesh::NodeHandle;
+use p2p_shared::mesh::failure::LinkError;
 use p2p_shared::services::Services;
 use p2p_shared::services::network::PINGS_MAX;
 
@@ -11,7 +13,22 @@ use crate::event::{MeshEvent, ProbeSaid};
 
 /// Sends one; ends with it, or once nobody listens any more.
 pub(super) async fn run(means: &Means, (run, node): (RunId, NodeId), probe: Probe) -> Result<(), RpcError> {
-    let network = means.way.node(node).await?.network();
+    let handle = means.way.node(node).await?;
+    let sent = send(means, (run, &handle), probe).await;
+    sent.map_err(|error| {
+        if error.message != LinkError::Local.to_string() {
+            return error;
+        }
+        // The console lets go of who is lost.
+        RpcError::unavailable(format!(
+            "{} is lost: what it would still have said is not known",
+            handle.name()
+        ))
+    })
+}
+
+async fn send(means: &Means, (run, node): (RunId, &NodeHandle), probe: Probe) -> Result<(), RpcError> {
+    let network = node.network();
     let tell = async |said| {
         let told = means.events.send(MeshEvent::Probe { run, said }).await;
         told.map_err(|_| RpcError::cancelled("the console ends"))

@@ -186,12 +186,9 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
 fn list(console: &Console, rng: &mut Rng, index: usize) -> MeshEvent {
     let node = console.simulated.id(index);
     match rng.below(9) {
-        7 => MeshEvent::Probe {
-            run: RunId(rng.below(5)),
-            said: super::network::reply(rng.below(9) as u32, None),
-        },
+        7 => MeshEvent::Probe { run: RunId(rng.below(5)), said: network::reply(rng.below(9) as u32, None) },
         8 => {
-            let said = [super::network::hop(3, None), super::network::found(20..90, None)];
+            let said = [network::hop(3, None), network::found(20..90, None)];
             MeshEvent::Probe { run: RunId(rng.below(5)), said: said[rng.below(2) as usize].clone() }
         }
         4 => MeshEvent::Alerts { node, delta: console.simulated.alerts(index) },
