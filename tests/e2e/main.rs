@@ -23,6 +23,7 @@ mod jobs;
 mod layers;
 mod mesh;
 mod permissions;
+mod probes;
 mod processes;
 mod programs;
 mod refusals;

@@ -11,6 +11,7 @@ pub mod layer;
 pub mod menu;
 mod mesh;
 pub mod palette;
+pub mod probe;
 mod requests;
 pub mod runs;
 mod shell;
@@ -466,6 +467,8 @@ impl State {
                 MouseKind::WheelUp => *scroll = scroll.saturating_sub(3),
                 MouseKind::Press => {}
             }
+        } else {
+            self.scroll_probe(kind);
         }
     }
 }

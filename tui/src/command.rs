@@ -3,6 +3,10 @@
 //! A command never holds a handle or a closure, so that a test compares lists of them. Every target of an
 //! action is a command of its own and ends in exactly one `Outcome` event.
 
+mod probe;
+
+pub use probe::{Probe, ProbeKind};
+
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::file::FilePath;
 use p2p_shared::services::job::JobId;
@@ -327,6 +331,8 @@ pub enum Command {
     Files { node: NodeId, order: FilesOrder },
     /// Do something with a file; answered by one `Outcome`.
     File { errand: Errand, node: NodeId, deed: FileDeed },
+    /// Send a probe; its answers come as `Probe`, and then one `Outcome`.
+    Probe { errand: Errand, node: NodeId, probe: Probe },
     /// End a shell and all that runs in it; answered by one `Outcome`.
     EndShell { errand: Errand, node: NodeId, id: String },
     /// What a terminal wants; what comes of it is told as it comes.

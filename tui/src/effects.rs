@@ -12,6 +12,7 @@ pub mod entry;
 pub mod errand;
 pub mod feed;
 mod files;
+mod probe;
 pub mod settings;
 mod shell;
 pub mod tail;
@@ -127,6 +128,9 @@ impl Effects {
             Command::Job { errand, node, id, verb } => self.send(errand, Deed::Job { node, id, verb }),
             Command::Files { node, order } => self.files(node, order),
             Command::File { errand, node, deed } => self.send(errand, Deed::File { node, deed }),
+            Command::Probe { errand, node, probe } => {
+                self.send(errand, Deed::Probe { run: errand.run, node, probe });
+            }
             Command::EndShell { errand, node, id } => self.send(errand, Deed::EndShell { node, id }),
             Command::Shell { terminal, order } => self.shell(terminal, order),
             Command::Follow(follow) => self.follow(follow),

@@ -10,6 +10,7 @@ use p2p_shared::services::file::{FileChunk, FilePage, FilePath};
 use p2p_shared::services::job::{JobDelta, JobStatus};
 use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
+use p2p_shared::services::network::{PingReply, ScanFound, TraceStep};
 use p2p_shared::services::node::{FleetDelta, Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessRef};
 use p2p_shared::services::program::{LogChunk, ProgramInfo, ProgramLog, ProgramStatus};
@@ -17,7 +18,7 @@ use p2p_shared::services::shell::{ShellInfo, ShellItem};
 use p2p_shared::services::unit::{UnitDelta, UnitStatus};
 use p2p_shared::time::{Millis, UnixMillis};
 
-use crate::command::{Errand, Follow, Subject, Subscription, TerminalId};
+use crate::command::{Errand, Follow, RunId, Subject, Subscription, TerminalId};
 use crate::fleet::NetTables;
 
 /// A key without its modifiers.
@@ -151,6 +152,17 @@ pub enum FilesSaid {
     Changed,
 }
 
+/// What a node says of a probe that it sends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProbeSaid {
+    /// What became of one echo request.
+    Ping(PingReply),
+    /// A hop.
+    Trace(TraceStep),
+    /// What a scan found, and how far it is.
+    Scan(ScanFound),
+}
+
 /// Everything about something, as its node tells it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Description {
@@ -231,6 +243,10 @@ pub enum MeshEvent {
     Files {
         node: NodeId,
         said: FilesSaid,
+    },
+    Probe {
+        run: RunId,
+        said: ProbeSaid,
     },
     Described {
         node: NodeId,

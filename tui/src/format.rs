@@ -3,6 +3,8 @@
 //! Everything that a remote machine named passes through [`clean`] on its way to the screen; `widgets::paint`
 //! sees to that. Nothing here knows a colour or a position.
 
+pub mod probe;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 

@@ -4,6 +4,7 @@
 
 mod described;
 mod layers;
+mod probing;
 #[cfg(test)]
 mod snapshots;
 
@@ -43,6 +44,11 @@ pub fn draw(state: &State, area: Rect, buf: &mut Buffer) {
     for layer in &state.layers {
         layers::draw(state, layer, &areas, buf);
     }
+}
+
+/// How far the box of a probe can be scrolled back.
+pub(crate) fn probing_back_max(probing: &crate::app::probe::Probing, areas: &Areas) -> usize {
+    probing::back_max(probing, areas)
 }
 
 /// Where the text cursor stands, while a text field is open.

@@ -6,7 +6,9 @@ use p2p_shared::id::NodeId;
 
 use p2p_shared::services::job::JobId;
 
-use crate::command::{AlertVerb, Command, Defined, Errand, FileDeed, JobVerb, RunId, ServiceKey, Verb};
+use crate::command::{
+    AlertVerb, Command, Defined, Errand, FileDeed, JobVerb, Probe, RunId, ServiceKey, Verb,
+};
 use crate::event::{Code, Key};
 use crate::widgets::field::Field;
 
@@ -47,6 +49,8 @@ pub enum Deed {
     Define(Box<Defined>),
     /// Removes a file or whatever.
     File(FileDeed),
+    /// Sends a probe from it.
+    Probe(Probe),
 }
 
 impl Target {
@@ -65,6 +69,7 @@ impl Target {
             Deed::EndShell(id) => Command::EndShell { errand, node, id },
             Deed::Define(defined) => Command::Define { errand, node, defined },
             Deed::File(deed) => Command::File { errand, node, deed },
+            Deed::Probe(probe) => Command::Probe { errand, node, probe },
         }
     }
 }

@@ -307,6 +307,7 @@ impl State {
                 Answer::Agreed(proposal) => self.carry_out(proposal),
             },
             Layer::Ask { question, field, .. } => self.on_ask_key(question, field, key),
+            Layer::Probe(probing) => self.on_probe_key(probing, key),
             reading => self.on_reading_key(reading, key),
         }
     }
@@ -396,6 +397,7 @@ impl State {
                 Some(id) => self.open_shell(id),
                 None => self.say(format!("no node is called {name}")),
             },
+            Goal::Probe { kind, node, text } => self.probe_from(kind, &node, &text),
             Goal::Define { pattern, text } => self.define(&pattern, &text),
             Goal::Node(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
                 Some(id) => self.show(ViewId::Resources, Some(Scope::one(id))),

@@ -7,6 +7,7 @@ use p2p_shared::services::process::{ProcessDetails, ProcessRef};
 use super::confirm::Confirm;
 use super::menu::{Menu, Question};
 use super::palette::Palette;
+use super::probe::Probing;
 use crate::command::{RunId, Subject};
 use crate::event::Description;
 use crate::widgets::field::Field;
@@ -45,6 +46,8 @@ pub enum Layer {
     Details(Box<Details>),
     /// Everything about something else.
     Described(Box<Described>),
+    /// A probe and what comes of it.
+    Probe(Box<Probing>),
     /// Facts that were here already.
     Facts {
         /// The title.
@@ -95,7 +98,7 @@ impl Layer {
             }
             Self::Described(described) => Some(&mut described.scroll),
             Self::Details(details) => Some(&mut details.scroll),
-            Self::Palette(_) | Self::Menu(_) | Self::Ask { .. } | Self::Confirm(_) => None,
+            Self::Palette(_) | Self::Menu(_) | Self::Ask { .. } | Self::Confirm(_) | Self::Probe(_) => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The menu of actions on what is under the cursor, or marked.
 
+use crate::command::ProbeKind;
 use crate::event::{Code, Key};
 use crate::views::Request;
 
@@ -38,6 +39,30 @@ pub enum Question {
     Journal(JournalPart),
     /// Where this file of this node is copied to: `NODE` or `NODE:/path`.
     CopyFile(p2p_shared::id::NodeId, p2p_shared::services::file::FilePath),
+    /// What is pinged, traced or scanned from this node.
+    Probe {
+        /// From where.
+        node: (p2p_shared::id::NodeId, String),
+        /// How.
+        kind: ProbeKind,
+        /// What the cursor is on; may be empty.
+        target: String,
+    },
+}
+
+impl Question {
+    /// What stands in the line at first.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Probe { kind, target, .. } => kind.line(target),
+            _ => String::new(),
+        }
+    }
+
+    /// What it leads to changes nothing, and is no burden to others.
+    pub const fn only_looks(&self) -> bool {
+        matches!(self, Self::Journal(_) | Self::Probe { kind: ProbeKind::Ping | ProbeKind::Trace, .. })
+    }
 }
 
 /// A part of what is asked of journals; nothing written takes it away.

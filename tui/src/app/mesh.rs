@@ -37,11 +37,13 @@ impl State {
             }
             MeshEvent::Described { node, subject, result } => self.on_described(node, &subject, &result),
             MeshEvent::Outcome { errand, result } => {
+                self.on_probe_end(errand, &result);
                 self.runs.outcome(errand, result);
                 self.dirty = true;
             }
             MeshEvent::Log { follow, said } => self.on_log(&follow, said),
             MeshEvent::Shell { terminal, said } => self.on_shell(terminal, said),
+            MeshEvent::Probe { run, said } => self.on_probe(run, said),
             MeshEvent::Files { node, said } => self.on_files(node, said),
             MeshEvent::Notice(text) => self.say(text),
             data => {

@@ -4,6 +4,7 @@ use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use crate::action::{Action, Group, TABLE};
+use crate::command::ProbeKind;
 use crate::fleet::Fleet;
 use crate::views::ViewId;
 use crate::widgets::field::Field;
@@ -28,6 +29,15 @@ pub enum Goal {
     },
     /// A shell on this node.
     Shell(String),
+    /// A probe from this node.
+    Probe {
+        /// How.
+        kind: ProbeKind,
+        /// From where.
+        node: String,
+        /// Of what; asked for if nothing is written.
+        text: String,
+    },
     /// A program for the nodes that match a pattern.
     Define {
         /// Which nodes.
@@ -133,6 +143,9 @@ fn spoken(text: &str) -> Option<Choice> {
         ("network", rest) if !rest.is_empty() => Goal::On(ViewId::Network, rest.to_owned()),
         ("shells", rest) => Goal::On(ViewId::Shell, or_all(rest)),
         ("shell", rest) if !rest.is_empty() => Goal::Shell(rest.to_owned()),
+        ("ping", rest) if !rest.is_empty() => probe(ProbeKind::Ping, rest),
+        ("trace", rest) if !rest.is_empty() => probe(ProbeKind::Trace, rest),
+        ("scan", rest) if !rest.is_empty() => probe(ProbeKind::Scan, rest),
         ("define", rest) => match rest.split_once(' ') {
             Some((pattern, text)) => {
                 Goal::Define { pattern: pattern.to_owned(), text: text.trim().to_owned() }
@@ -154,11 +167,20 @@ fn spoken(text: &str) -> Option<Choice> {
         Goal::Lines { unit: None, .. } => "journal of the nodes that match",
         Goal::Lines { unit: Some(_), .. } => "journal of the unit on the nodes that match",
         Goal::Shell(_) => "opens a shell on this node",
+        Goal::Probe { kind: ProbeKind::Scan, .. } => {
+            "NODE TARGET PORTS [RATE]: open ports, seen from the node"
+        }
+        Goal::Probe { .. } => "NODE TARGET: sent from the node",
         Goal::Define { .. } => "NODES NAME [restart=always] [user=U] COMMAND ARG...",
         Goal::Node(_) => "resources of this node",
         Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",
     };
     Some(Choice { text: text.to_owned(), hint: hint.to_owned(), goal })
+}
+
+fn probe(kind: ProbeKind, rest: &str) -> Goal {
+    let (node, text) = rest.split_once(' ').unwrap_or((rest, ""));
+    Goal::Probe { kind, node: node.to_owned(), text: text.trim().to_owned() }
 }
 
 fn or_all(text: &str) -> String {
@@ -235,6 +257,9 @@ mod tests {
         assert_eq!(best("logs web-* ssh.service"), lines("web-*", Some("ssh.service")));
         let define = Goal::Define { pattern: "web-2".into(), text: "a /bin/b -c".into() };
         assert_eq!(best("define web-2 a /bin/b -c"), Some(define));
+        let scan =
+            Goal::Probe { kind: ProbeKind::Scan, node: "web-1".into(), text: "10.0.0.7 1-1024".into() };
+        assert_eq!(best("scan web-1 10.0.0.7 1-1024"), Some(scan));
         assert_eq!(best("node web-1"), Some(Goal::Node("web-1".into())));
         assert_eq!(best("label role=web"), Some(Goal::Label("role=web".into())));
     }

@@ -64,7 +64,7 @@ impl State {
         self.dirty = true;
     }
 
-    fn propose(&mut self, proposal: Proposal) {
+    pub(super) fn propose(&mut self, proposal: Proposal) {
         if self.options.readonly {
             self.say("read-only: start without --readonly to act");
         } else if !proposal.targets.is_empty() {
@@ -76,10 +76,15 @@ impl State {
 
     /// Does what was agreed to, and shows what becomes of it.
     pub(super) fn carry_out(&mut self, proposal: Proposal) {
+        let asked = proposal.clone();
         let (run, commands) = self.runs.begin(proposal, self.world.wall);
         self.out.extend(commands);
-        self.layers.push(Layer::Outcomes { run, scroll: 0 });
-        self.with_view(|view, _| view.clear_marks());
+        let layer = Self::box_for(run, &asked);
+        // A probe is of no mark.
+        if !matches!(layer, Layer::Probe(_)) {
+            self.with_view(|view, _| view.clear_marks());
+        }
+        self.layers.push(layer);
     }
 
     fn inspect(&mut self, node: p2p_shared::id::NodeId, target: ProcessRef, name: String) {
@@ -103,11 +108,12 @@ impl State {
     pub(super) fn choose(&mut self, choice: Choice) {
         match choice {
             Choice::Do(request) => self.fulfil(vec![*request]),
-            Choice::Ask(question) if self.options.readonly && !matches!(question, Question::Journal(_)) => {
+            Choice::Ask(question) if self.options.readonly && !question.only_looks() => {
                 self.say("read-only: start without --readonly to act");
             }
             Choice::Ask(question) => {
-                self.layers.push(Layer::Ask { question, field: Field::default(), mistake: None });
+                let field = Field::new(question.line());
+                self.layers.push(Layer::Ask { question, field, mistake: None });
             }
         }
     }
@@ -120,6 +126,7 @@ impl State {
             Question::Define(nodes) => define(nodes, text)?,
             Question::Silence(targets) => super::silence::silence(targets, text)?,
             Question::CopyFile(node, path) => copy_file(*node, path, text)?,
+            Question::Probe { node: (node, _), kind, .. } => return self.probe(*node, *kind, text),
             Question::Journal(part) => {
                 self.views.journal.ask(*part, text)?;
                 self.refresh_view();

@@ -4,6 +4,7 @@ mod acting;
 mod alerts;
 mod files;
 mod looking;
+pub(crate) mod network;
 mod random;
 mod services;
 mod shell;

@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::control;
 use super::files;
+use super::probe;
 use super::way::Way;
-use crate::command::{AlertVerb, Defined, FileDeed, JobVerb, ServiceKey, Verb};
+use crate::command::{AlertVerb, Defined, FileDeed, JobVerb, Probe, RunId, ServiceKey, Verb};
 use crate::event::MeshEvent;
 
 /// What is to be done, and where.
@@ -94,6 +95,15 @@ pub enum Deed {
         /// What.
         deed: FileDeed,
     },
+    /// Send a probe.
+    Probe {
+        /// By which its answers are known.
+        run: RunId,
+        /// From where.
+        node: NodeId,
+        /// Which.
+        probe: Probe,
+    },
     /// Forget a member on every node; the entry node is asked.
     Forget {
         /// Whom.
@@ -166,6 +176,7 @@ impl Means {
                 self.way.node(node).await?.program().define(definition, replace).await.map(drop)
             }
             Deed::File { node, deed } => files::act(self, node, deed).await,
+            Deed::Probe { run, node, probe } => probe::run(self, (run, node), probe).await,
             Deed::Forget { node } => self.entry_node()?.node().forget(node).await,
         }
     }

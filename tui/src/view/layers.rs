@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 
 use super::described;
 use super::over;
+use super::probing;
 use crate::action::{Group, TABLE};
 use crate::app::State;
 use crate::app::confirm::Confirm;
@@ -54,6 +55,9 @@ pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer
             let title = format!("{} on {}", described.name, state.world.fleet.name_of(described.node));
             let lines = described::lines(described, state.world.wall);
             reading(&title, &lines, described.scroll, areas, &mut painter);
+        }
+        Layer::Probe(layer) => {
+            probing::draw(layer, &state.world.fleet.name_of(layer.node), areas, &mut painter);
         }
         Layer::Facts { title, lines, scroll } => {
             reading(title, &described::facts(lines), *scroll, areas, &mut painter);
@@ -118,7 +122,7 @@ fn reading(title: &str, lines: &[Line], scroll: usize, areas: &Areas, painter: &
 }
 
 /// A line in as many as it takes to read it whole: its last piece goes on below, indented.
-fn fold(line: &Line, columns: usize) -> Vec<Line> {
+pub(super) fn fold(line: &Line, columns: usize) -> Vec<Line> {
     const INDENT: &str = "      ";
     let Some(((last, role), before)) = line.split_last() else { return vec![Vec::new()] };
     let last = clean(last);
@@ -147,12 +151,13 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
 }
 
 /// What the `:` line knows besides actions and nodes.
-const WORDS: [(&str, &str); 12] = [
+const WORDS: [(&str, &str); 13] = [
     ("ps web-*", "processes of the nodes that match; ps all for every node"),
     ("services web-*", "their programs and units"),
     ("logs web-* ssh.service", "their journals, of one unit if it is named"),
     ("alerts web-*", "their alerts, silences and rules"),
     ("jobs web-*", "their task queues"),
+    ("ping web-1 TARGET", "sent from there; trace too, and scan with PORTS"),
     ("shell web-1", "a shell there, left with ^]"),
     ("shells web-*", "shells that live there: attach again, or end them; shells for every node"),
     ("define web-1 NAME CMD ...", "a program there; restart=always, user=U may stand before CMD"),
@@ -266,6 +271,9 @@ fn draw_ask(
         ),
         Question::CopyFile(_, path) => {
             (format!("copy {path} to"), "NODE for the same path there, or NODE:/path")
+        }
+        Question::Probe { node: (_, name), kind, .. } => {
+            (format!("{} from {name}", kind.as_str()), kind.usage())
         }
         Question::Journal(JournalPart::Unit) => {
             ("lines of one unit".to_owned(), "such as ssh.service; nothing shows every unit")

@@ -256,11 +256,37 @@ fn network() {
     at_sizes("network_sockets", &mut console);
     console.press("]");
     at("network_routes", &mut console, (80, 24));
-    console.press("]/nothing<enter>");
+    console.press("]x");
+    at("menu_network", &mut console, (80, 24));
+    probes(&mut console);
+    console.press("/nothing<enter>");
     at("network_empty", &mut console, (80, 24));
     console.press("<esc>");
     fail(&mut console, 1, Topic::Network);
     at("network_denied", &mut console, (80, 24));
+}
+
+/// Over a neighbour, with the menu open.
+fn probes(console: &mut Console) {
+    use crate::app::tests::network::{found, reply};
+    console.press("s");
+    at("ask_scan", console, (80, 24));
+    console.press("<enter>");
+    at("confirm_scan", console, (80, 24));
+    console.press("y");
+    console.mesh(MeshEvent::Probe { run: RunId(1), said: found(22..25, None) });
+    at("scan_running", console, (80, 24));
+    let result = Err(RpcError::unavailable("web-1 went away"));
+    console.mesh(MeshEvent::Outcome { errand: Errand { run: RunId(1), target: 0 }, result });
+    at("scan_failed", console, (80, 24));
+    console.press("<esc>xp<enter>");
+    for seq in 0..40 {
+        console.mesh(MeshEvent::Probe { run: RunId(2), said: reply(seq, (seq != 37).then_some(0.25)) });
+    }
+    at_sizes("ping_running", console);
+    console.press("^c");
+    at("ping_stopped", console, (80, 24));
+    console.press("<esc>");
 }
 
 #[test]

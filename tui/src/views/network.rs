@@ -1,7 +1,8 @@
 //! Network: interfaces, sockets, routes and neighbours of nodes, a table at a time; a row opens to all that is known
-//! of it. Probes are sent by `p2p-tui network`.
+//! of it. Its menu sends probes from the node under the cursor.
 
 mod columns;
+mod menu;
 
 use std::cmp::Ordering;
 
@@ -41,7 +42,7 @@ impl Listed for Network {
     const TOPICS: &'static [Topic] = &[Topic::Network];
     const FIELDS: &'static [Field] = FIELDS;
     const HINTS: &'static [Action] =
-        &[Action::TabNext, Action::Describe, Action::AllNodes, Action::CopyField];
+        &[Action::TabNext, Action::Describe, Action::Menu, Action::AllNodes, Action::CopyField];
     const ORDER: Order = Order { key: SortKey::State, descending: false };
 
     fn of(&self, fleet: &Fleet, node: NodeId) -> Vec<ItemId> {
@@ -99,6 +100,7 @@ impl Listed for Network {
                 };
                 Done::Requests(row.map(read).into_iter().collect())
             }
+            Action::Menu => Done::Requests(vec![Request::Menu(menu::menu(list, scene))]),
             _ => Done::Unknown,
         }
     }

@@ -22,6 +22,7 @@ pub(super) fn acts(command: &Command) -> bool {
             | Command::EndShell { .. }
             | Command::Shell { .. }
             | Command::File { .. }
+            | Command::Probe { probe: crate::command::Probe::Scan(_), .. }
     )
 }
 

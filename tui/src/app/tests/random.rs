@@ -101,6 +101,9 @@ const KEYS: &[&str] = &[
     "logs all ssh.service<enter>",
     "s",
     "w",
+    ":network all<enter>",
+    "ping web-1 10.0.0.7<enter>",
+    "scan web-1 10.0.0.7 1-9<enter>y",
     "r",
     "日本",
     "e\u{301}",
@@ -182,7 +185,12 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
 /// Jobs, alerts, shells, and what a shell says.
 fn list(console: &Console, rng: &mut Rng, index: usize) -> MeshEvent {
     let node = console.simulated.id(index);
-    match rng.below(7) {
+    match rng.below(9) {
+        7 => MeshEvent::Probe { run: RunId(rng.below(5)), said: network::reply(rng.below(9) as u32, None) },
+        8 => {
+            let said = [network::hop(3, None), network::found(20..90, None)];
+            MeshEvent::Probe { run: RunId(rng.below(5)), said: said[rng.below(2) as usize].clone() }
+        }
         4 => MeshEvent::Alerts { node, delta: console.simulated.alerts(index) },
         5 => MeshEvent::Rules { node, rules: Box::new(console.simulated.rules()) },
         6 => MeshEvent::Network { node, tables: Box::new(console.simulated.network(index)) },

@@ -17,7 +17,7 @@ use super::super::output::{Format, Streams, json};
 use super::super::pace::span;
 use super::super::session::Session;
 use super::{From, Told, streamed};
-use crate::format::clean;
+use crate::format::probe::{self, Tally};
 
 /// What `network ping` takes.
 #[derive(Clone, Debug, Args)]
@@ -76,28 +76,6 @@ struct PingRow {
     note: String,
 }
 
-/// What one node's requests came to.
-#[derive(Debug, Default)]
-struct Tally {
-    sent: u32,
-    rtts: Vec<f32>,
-}
-
-impl Tally {
-    fn line(&self) -> String {
-        let answered = self.rtts.len();
-        let lost = (self.sent as usize - answered) as f32 / self.sent.max(1) as f32 * 100.0;
-        let mut line = format!("{} sent, {answered} answered, {lost:.0}% lost", self.sent);
-        if answered > 0 {
-            let least = self.rtts.iter().copied().fold(f32::INFINITY, f32::min);
-            let most = self.rtts.iter().copied().fold(0.0, f32::max);
-            let mean = self.rtts.iter().sum::<f32>() / answered as f32;
-            line.push_str(&format!(", round trip min/avg/max {least:.2}/{mean:.2}/{most:.2} ms"));
-        }
-        line
-    }
-}
-
 pub(super) async fn ping(
     session: &Session,
     args: &PingArgs,
@@ -117,12 +95,12 @@ pub(super) async fn ping(
     };
     let show = |node: &NodeName, reply: PingReply, streams: &mut Streams<'_>| {
         let tally = tallies.entry(node.clone()).or_default();
-        tally.sent += 1;
-        tally.rtts.extend(reply.rtt_ms);
+        tally.add(&reply);
+        let line = probe::ping(&reply);
         let PingReply { seq, address, outcome, rtt_ms, note } = reply;
         let row = PingRow { node: node.clone(), seq, address, outcome, rtt_ms, note };
         match output {
-            Format::Table => streams.data(&format!("{node}: {}\n", ping_line(&row))),
+            Format::Table => streams.data(&format!("{node}: {line}\n")),
             Format::Jsonl => streams.json_line(&row),
             Format::Json => {
                 rows.push(row);
@@ -140,17 +118,8 @@ pub(super) async fn ping(
         Format::Json => streams.data(&format!("{}\n", json(&rows, true)?))?,
         Format::Jsonl => {}
     }
-    let is_silent = tallies.values().any(|tally| tally.rtts.is_empty());
+    let is_silent = tallies.values().any(Tally::is_silent);
     Ok(if exit == Exit::Ok && is_silent { Exit::Failed } else { exit })
-}
-
-fn ping_line(row: &PingRow) -> String {
-    let PingRow { seq, address, rtt_ms, .. } = row;
-    match (row.outcome, rtt_ms) {
-        (PingOutcome::Reply, Some(rtt)) => format!("{address} seq={seq} time={rtt:.2} ms"),
-        (PingOutcome::Unreachable, _) => format!("{address} seq={seq} not sent: {}", clean(&row.note)),
-        _ => format!("{address} seq={seq} no answer"),
-    }
 }
 
 #[derive(Debug, Serialize)]
@@ -181,6 +150,7 @@ pub(super) async fn trace(
     };
     let show = |node: &NodeName, step: TraceStep, streams: &mut Streams<'_>| {
         reached.insert(node.clone(), step.end == Some(TraceEnd::Reached));
+        let text = trace_lines(node, &step);
         let TraceStep { target, hop, end } = step;
         let row = TraceRow {
             node: node.clone(),
@@ -191,7 +161,7 @@ pub(super) async fn trace(
             end,
         };
         match output {
-            Format::Table => streams.data(&trace_lines(&row)),
+            Format::Table => streams.data(&text),
             Format::Jsonl => streams.json_line(&row),
             Format::Json => {
                 rows.push(row);
@@ -208,72 +178,29 @@ pub(super) async fn trace(
 }
 
 /// `web-1   2  10.0.2.2  0.31 ms  0.28 ms  *  33% lost`, and how it ended behind the last one.
-fn trace_lines(row: &TraceRow) -> String {
-    let mut line = format!("{}  {:>2}  ", row.node, row.ttl);
-    let mut last = None;
-    let mut notes: Vec<&str> = Vec::new();
-    for probe in &row.probes {
-        if let Some(address) = probe.address.filter(|address| last != Some(*address)) {
-            last = Some(address);
-            line.push_str(&format!("{address}  "));
-        }
-        match probe.rtt_ms {
-            Some(rtt) => line.push_str(&format!("{rtt:.2} ms  ")),
-            None => line.push_str("*  "),
-        }
-        if !probe.note.is_empty() && !notes.contains(&probe.note.as_str()) {
-            notes.push(&probe.note);
-        }
+fn trace_lines(node: &NodeName, step: &TraceStep) -> String {
+    let line = format!("{node}  {}\n", probe::hop(&step.hop));
+    match step.end.and_then(probe::dead_end) {
+        Some(end) => format!("{line}{node}: {}: {end}\n", step.target),
+        None => line,
     }
-    if row.loss_ratio > 0.0 {
-        line.push_str(&format!("{:.0}% lost  ", row.loss_ratio * 100.0));
-    }
-    line.push_str(&clean(&notes.join(", ")));
-    let mut text = format!("{}\n", line.trim_end());
-    let end = match row.end {
-        Some(TraceEnd::Reached) | None => return text,
-        Some(TraceEnd::Unreachable) => "the way ends here",
-        Some(TraceEnd::HopsMax | TraceEnd::Unknown) => "not reached within these hops",
-    };
-    text.push_str(&format!("{}: {}: {end}\n", row.node, row.target));
-    text
 }
 
 #[cfg(test)]
 mod tests {
+    use p2p_shared::services::network::TraceHop;
+
     use super::*;
 
     #[test]
-    fn a_hop_reads_like_traceroute() {
-        let probe = |address: Option<&str>, rtt_ms, note: &str| TraceProbe {
-            address: address.map(|address| address.parse().unwrap()),
-            rtt_ms,
-            note: note.into(),
-        };
-        let mut row = TraceRow {
-            node: "web-1".parse().unwrap(),
-            target: "10.0.2.2".parse().unwrap(),
-            ttl: 2,
-            probes: vec![
-                probe(Some("10.0.1.1"), Some(0.314), ""),
-                probe(None, None, ""),
-                probe(Some("10.0.1.1"), Some(12.0), "host unreachable\u{1b}"),
-            ],
-            loss_ratio: 1.0 / 3.0,
-            end: Some(TraceEnd::Unreachable),
-        };
-        let expected = "web-1   2  10.0.1.1  0.31 ms  *  12.00 ms  33% lost  host unreachable^[\n\
-                        web-1: 10.0.2.2: the way ends here\n";
-        assert_eq!(trace_lines(&row), expected);
-        row.probes.truncate(1);
-        (row.loss_ratio, row.end) = (0.0, Some(TraceEnd::Reached));
-        assert_eq!(trace_lines(&row), "web-1   2  10.0.1.1  0.31 ms\n");
-    }
-
-    #[test]
-    fn a_tally_says_what_was_lost() {
-        let tally = Tally { sent: 4, rtts: vec![1.0, 3.0] };
-        assert_eq!(tally.line(), "4 sent, 2 answered, 50% lost, round trip min/avg/max 1.00/2.00/3.00 ms");
-        assert_eq!(Tally { sent: 2, rtts: vec![] }.line(), "2 sent, 0 answered, 100% lost");
+    fn behind_the_last_hop_stands_why_it_was_the_last() {
+        let hop = TraceHop { ttl: 2, probes: Vec::new(), loss_ratio: 1.0 };
+        let target = [10, 0, 2, 2].into();
+        let mut step = TraceStep { target, hop, end: Some(TraceEnd::Unreachable) };
+        let node = "web-1".parse().unwrap();
+        let expected = "web-1   2  100% lost\nweb-1: 10.0.2.2: the way ends here\n";
+        assert_eq!(trace_lines(&node, &step), expected);
+        step.end = Some(TraceEnd::Reached);
+        assert_eq!(trace_lines(&node, &step), "web-1   2  100% lost\n");
     }
 }

@@ -9,7 +9,7 @@ use p2p_shared::error::{Exit, RpcError};
 use p2p_shared::id::NodeName;
 use p2p_shared::mesh::NodeHandle;
 use p2p_shared::services::Services;
-use p2p_shared::services::network::{OpenPort, ScanEnd, ScanFound, ScanOrder, ScanRequest};
+use p2p_shared::services::network::{OpenPort, ScanFound, ScanOrder, ScanRequest};
 use p2p_shared::time::Millis;
 use serde::Serialize;
 use tokio::signal::ctrl_c;
@@ -22,7 +22,7 @@ use super::super::pace::span;
 use super::super::session::Session;
 use super::probes::millis;
 use super::{From, Told, streamed};
-use crate::format;
+use crate::format::probe::progress;
 
 /// Between two lines that say how far it is.
 const NEWS: Duration = Duration::from_secs(5);
@@ -160,47 +160,5 @@ async fn scan(
                 }
             }
         }
-    }
-}
-
-/// `12,000 of 65,535 ports in 1.2 s: 3 open, 11,990 closed, 7 silent`.
-fn progress(found: &ScanFound) -> String {
-    let count = |number: u64| format::count(usize::try_from(number).unwrap_or(usize::MAX));
-    let open = found.done.saturating_sub(found.closed).saturating_sub(found.silent);
-    let stopped = if found.end == Some(ScanEnd::Stopped) { "stopped: " } else { "" };
-    format!(
-        "{stopped}{} of {} ports in {}: {} open, {} closed, {} silent",
-        count(found.done),
-        count(found.total),
-        seconds(found.elapsed_ms),
-        count(open),
-        count(found.closed),
-        count(found.silent)
-    )
-}
-
-/// Short spans are what scans are about.
-fn seconds(ms: u64) -> String {
-    if ms < 60_000 { format!("{:.1} s", ms as f32 / 1_000.0) } else { format::span_ms(ms) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn progress_says_how_far_it_is_and_whether_it_was_stopped() {
-        let mut found = ScanFound {
-            open: Vec::new(),
-            done: 12_000,
-            total: 65_535,
-            closed: 11_990,
-            silent: 7,
-            elapsed_ms: 1_240,
-            end: None,
-        };
-        assert_eq!(progress(&found), "12,000 of 65,535 ports in 1.2 s: 3 open, 11,990 closed, 7 silent");
-        found.end = Some(ScanEnd::Stopped);
-        assert!(progress(&found).starts_with("stopped: "));
     }
 }
