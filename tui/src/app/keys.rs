@@ -307,6 +307,7 @@ impl State {
                 Answer::Agreed(proposal) => self.carry_out(proposal),
             },
             Layer::Ask { question, field, .. } => self.on_ask_key(question, field, key),
+            Layer::Conflict(clash) => self.on_conflict_key(clash, key),
             reading => self.on_reading_key(reading, key),
         }
     }
@@ -333,7 +334,7 @@ impl State {
     }
 
     /// Layers that are only read: they scroll, and close.
-    fn on_reading_key(&mut self, mut layer: Layer, key: Key) {
+    pub(super) fn on_reading_key(&mut self, mut layer: Layer, key: Key) {
         let Some(scroll) = layer.scroll_mut() else { return };
         match key.code {
             Code::Esc | Code::Enter | Code::Char('q' | '?') => return,

@@ -4,8 +4,8 @@ use p2p_shared::services::process::{Origin, ProcessDetails};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::described;
 use super::over;
+use super::{conflict, described};
 use crate::action::{Group, TABLE};
 use crate::app::State;
 use crate::app::confirm::Confirm;
@@ -54,6 +54,10 @@ pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer
             let title = format!("{} on {}", described.name, state.world.fleet.name_of(described.node));
             let lines = described::lines(described, state.world.wall);
             reading(&title, &lines, described.scroll, areas, &mut painter);
+        }
+        Layer::Conflict(clash) => {
+            let title = format!("conflict on {}", state.world.fleet.name_of(clash.node));
+            reading(&title, &conflict::lines(clash, state.world.wall), clash.scroll, areas, &mut painter);
         }
         Layer::Facts { title, lines, scroll } => {
             reading(title, &described::facts(lines), *scroll, areas, &mut painter);
