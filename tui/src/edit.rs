@@ -100,12 +100,10 @@ impl Conflict {
 pub fn draft(node: NodeId, path: FilePath, chunk: FileChunk) -> Result<Draft, String> {
     if !chunk.is_end {
         let (size, most) = (bytes(chunk.version.size_bytes), bytes(CONTENT_BYTES_MAX.into()));
-        return Err(format!(
-            "{path} has {size}: at most {most} are edited here; copy it with p2p cp, there and back"
-        ));
+        return Err(format!("too large to be edited here: {size}, at most {most}; p2p cp copies it"));
     }
     if chunk.content.0.contains(&0) || std::str::from_utf8(&chunk.content.0).is_err() {
-        return Err(format!("{path} is no text in UTF-8: an editor might spoil it"));
+        return Err("no text in UTF-8: an editor might spoil it".to_owned());
     }
     Ok(Draft { node, path, version: chunk.version, content: chunk.content })
 }
@@ -127,7 +125,7 @@ mod tests {
         assert_eq!(draft("naïve\n".as_bytes(), true).unwrap().content.0, "naïve\n".as_bytes());
         assert!(draft(b"", true).is_ok());
         let large = draft(b"a", false).unwrap_err();
-        assert!(large.contains("has 3.0M: at most 256K") && large.contains("p2p cp"), "{large}");
+        assert!(large.contains("3.0M, at most 256K") && large.contains("p2p cp"), "{large}");
         for binary in [&b"\x7fELF\0"[..], b"caf\xe9"] {
             assert!(draft(binary, true).unwrap_err().contains("no text"));
         }

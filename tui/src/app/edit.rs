@@ -33,7 +33,10 @@ impl State {
             Ok(chunk) => edit::draft(node, path, chunk),
         };
         match draft {
-            Ok(draft) => self.out.push(Command::Edit(Box::new(draft))),
+            Ok(draft) => {
+                self.message = None;
+                self.out.push(Command::Edit(Box::new(draft)));
+            }
             Err(why) => self.say(why),
         }
     }
@@ -107,12 +110,12 @@ fn writing(verb: &str, node: NodeId, edited: Edited) -> Proposal {
 fn overwriting(clash: &Clash) -> Result<Proposal, String> {
     let expect = clash.conflict.expect()?;
     let edited = Edited { expect, ..clash.conflict.edited.clone() };
-    Ok(writing("Write your text over the change of somebody else in", clash.node, edited))
+    Ok(writing("Overwrite the change of others in", clash.node, edited))
 }
 
 /// The lines that writing the text all the same would change.
 fn differing(conflict: &Conflict) -> Layer {
-    let title = format!("- there now, + yours: {}", conflict.edited.path);
+    let title = "- there now, + yours".to_owned();
     let mine = String::from_utf8_lossy(&conflict.edited.content.0);
     let lines = match &conflict.theirs {
         Err(error) => vec![(String::new(), error.message.clone())],

@@ -231,7 +231,7 @@ fn only_a_small_text_that_is_still_waited_for_opens_the_editor() {
         assert_eq!(draft(&say(&mut console, FilesSaid::ToEdit(path("/zero"), said))), None);
         assert!(console.shows(words), "{words}: {}", console.screen());
     };
-    refused(Ok(FileChunk { is_end: false, ..whole("a") }), "", "at most 256K are edited here");
+    refused(Ok(FileChunk { is_end: false, ..whole("a") }), "", "too large to be edited here");
     refused(Ok(whole("\0ELF")), "", "no text");
     refused(Err(RpcError::forbidden("denied: role")), "", "/zero: denied: role");
     refused(Ok(whole("a")), "<esc>0", "came too late");
@@ -253,7 +253,7 @@ fn a_conflict_writes_only_over_what_it_shows_and_after_a_question() {
         assert!(console.shows(text), "{text}: {}", console.screen());
     }
     assert!(acts(&console.press("<esc>w")).is_empty());
-    assert!(console.shows("over the change of somebody else"), "{}", console.screen());
+    assert!(console.shows("Overwrite the change of others"), "{}", console.screen());
     // Not meant: the conflict is still there.
     assert!(acts(&console.press("<esc>")).is_empty());
     assert!(console.shows("changed while you edited it"), "{}", console.screen());
