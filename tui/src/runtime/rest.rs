@@ -98,21 +98,27 @@ mod tests {
 
     use super::*;
 
-    /// A keyboard whose keys come from a channel, as the thread's from the terminal.
-    fn keyboard(patience: Duration) -> (blocking::SyncSender<u16>, Rests, mpsc::Receiver<io::Result<Input>>) {
+    type Inputs = mpsc::Receiver<io::Result<Input>>;
+
+    /// A keyboard that reads already, and whose keys come from a channel, as the thread's from the terminal.
+    fn keyboard(patience: Duration) -> (blocking::SyncSender<u16>, Rests, Inputs) {
+        let (reads_tx, reads) = blocking::sync_channel(1);
         let (keys_tx, keys) = blocking::sync_channel::<u16>(8);
         let (rests, orders) = channel(patience);
         let (input_tx, inputs) = mpsc::channel(2);
         thread::spawn(move || {
             super::super::keyboard::read_all(&input_tx, &orders, || {
+                // Only the first time somebody waits for it.
+                let _ = reads_tx.try_send(());
                 let key = keys.recv().map_err(io::Error::other)?;
                 Ok(vec![Input::Resize(key, 1)])
             });
         });
+        reads.recv().unwrap();
         (keys_tx, rests, inputs)
     }
 
-    async fn next(inputs: &mut mpsc::Receiver<io::Result<Input>>) -> Input {
+    async fn next(inputs: &mut Inputs) -> Input {
         inputs.recv().await.unwrap().unwrap()
     }
 
@@ -156,7 +162,7 @@ mod tests {
         assert!(rests.begin(&mut inputs, || {}).await.is_none());
     }
 
-    async fn next_error(inputs: &mut mpsc::Receiver<io::Result<Input>>) -> bool {
+    async fn next_error(inputs: &mut Inputs) -> bool {
         inputs.recv().await.is_some_and(|input| input.is_err())
     }
 }
