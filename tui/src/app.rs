@@ -5,6 +5,7 @@
 
 pub mod confirm;
 mod define;
+mod edit;
 mod feeds;
 mod keys;
 pub mod layer;
@@ -19,6 +20,8 @@ mod silence;
 
 use std::collections::{BTreeSet, VecDeque};
 
+use p2p_shared::id::NodeId;
+use p2p_shared::services::file::FilePath;
 use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::layout::Rect;
 
@@ -170,6 +173,8 @@ pub struct State {
     pressed: Vec<Key>,
     subscribed: BTreeSet<Subscription>,
     following: BTreeSet<Follow>,
+    /// The file that is read to be edited.
+    to_edit: Option<(NodeId, FilePath)>,
     /// Terminals that there were.
     terminals: u64,
     /// What became of every action.
@@ -214,6 +219,7 @@ impl State {
             pressed: Vec::new(),
             subscribed: BTreeSet::new(),
             following: BTreeSet::new(),
+            to_edit: None,
             terminals: 0,
             runs: Runs::default(),
             history: History::default(),
@@ -238,6 +244,7 @@ impl State {
                 self.dirty = true;
             }
             Event::Mesh(event) => self.on_mesh(event),
+            Event::Edited { draft, ended } => self.on_edited(*draft, ended),
             Event::Key(key) => {
                 self.settle();
                 self.dirty = true;

@@ -15,6 +15,8 @@ use p2p_shared::services::process::{ProcessRef, Signal};
 use p2p_shared::services::program::ProgramDefinition;
 use p2p_shared::services::shell::ShellSize;
 
+use crate::edit::{Draft, Edited};
+
 /// One action over its targets, as the screen of outcomes accounts for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u64);
@@ -210,6 +212,8 @@ pub enum FilesOrder {
     Tail(FilePath),
     /// What a link leads to: a directory is listed, of a file the beginning is shown.
     Follow(FilePath),
+    /// The whole of a file, to be edited here.
+    Edit(FilePath),
 }
 
 /// What is done with a file.
@@ -219,6 +223,8 @@ pub enum FileDeed {
     Remove(FilePath),
     /// Bring back the version before the last change.
     Undo(FilePath),
+    /// Make a text the whole of it, unless somebody else changed it.
+    Write(Box<Edited>),
     /// Copy it, with all that is in it, straight to another node.
     Copy {
         /// Which.
@@ -233,7 +239,7 @@ pub enum FileDeed {
 impl FileDeed {
     /// The directory's listing is another one afterwards.
     pub const fn is_seen(&self) -> bool {
-        matches!(self, Self::Remove(_) | Self::Undo(_))
+        matches!(self, Self::Remove(_) | Self::Undo(_) | Self::Write(_))
     }
 }
 
@@ -353,6 +359,8 @@ pub enum Command {
     Mouse(bool),
     /// Draw everything anew.
     Redraw,
+    /// Lend the terminal to the user's editor; answered by one `Edited`.
+    Edit(Box<Draft>),
     /// Stop as ^Z does; the screen comes back on SIGCONT.
     Suspend,
     /// End the console.

@@ -19,6 +19,7 @@ use p2p_shared::services::unit::{UnitDelta, UnitStatus};
 use p2p_shared::time::{Millis, UnixMillis};
 
 use crate::command::{Errand, Follow, RunId, Subject, Subscription, TerminalId};
+use crate::edit::{Conflict, Draft, Ended};
 use crate::fleet::NetTables;
 
 /// A key without its modifiers.
@@ -146,6 +147,10 @@ pub enum FilesSaid {
     Listed(FilePath, Result<FilePage, RpcError>),
     /// A part of a file.
     Viewed(FilePath, Result<FileChunk, RpcError>),
+    /// The whole of a file that is to be edited, if it is small enough.
+    ToEdit(FilePath, Result<FileChunk, RpcError>),
+    /// A text was not written: somebody else changed the file.
+    Conflict(Box<Conflict>),
     /// A link leads to this directory.
     Leads(FilePath),
     /// Something was done there: what is shown may differ now.
@@ -289,4 +294,9 @@ pub enum Event {
         wall: UnixMillis,
     },
     Mesh(MeshEvent),
+    /// The user's editor ended, and the screen is back.
+    Edited {
+        draft: Box<Draft>,
+        ended: Ended,
+    },
 }

@@ -8,6 +8,7 @@ pub mod action;
 pub mod app;
 pub mod cli;
 pub mod command;
+pub mod edit;
 pub mod effects;
 pub mod event;
 pub mod filter;

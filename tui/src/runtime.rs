@@ -4,8 +4,10 @@
 //! frames to the terminal when the state wants one, thirty a second at most. Nothing here waits for the network,
 //! and while nothing happens it wakes once a second and writes nothing.
 
+mod editor;
 mod keyboard;
 mod pacing;
+mod rest;
 mod signals;
 mod translate;
 
@@ -21,10 +23,12 @@ use tokio::time::sleep_until;
 
 use crate::app::State;
 use crate::command::Command;
+use crate::edit::Draft;
 use crate::event::{Event, MeshEvent};
 use crate::terminal::{Terminal, TerminalError};
 use crate::view;
 use pacing::Pacing;
+use rest::Rests;
 use signals::{Call, Signals};
 use translate::translate;
 
@@ -83,21 +87,24 @@ pub async fn run(
     terminal: Terminal,
 ) -> Result<(), RuntimeError> {
     let (input_tx, inputs) = mpsc::channel(INPUTS_MAX);
+    let (rests, orders) = rest::channel(rest::PATIENCE);
     let signals = Signals::listen().map_err(RuntimeError::Signals)?;
     thread::Builder::new()
         .name("keyboard".to_owned())
-        .spawn(move || keyboard::run(&input_tx))
+        .spawn(move || keyboard::run(&input_tx, &orders))
         .map_err(RuntimeError::Input)?;
     let console = Console {
         state,
         effects,
         terminal,
         inputs,
+        rests,
         events,
         signals,
         begin: Instant::now(),
         pacing: Pacing::default(),
         stop: false,
+        draft: None,
         over: false,
     };
     console.run().await
@@ -117,12 +124,15 @@ struct Console<E> {
     effects: E,
     terminal: Terminal,
     inputs: mpsc::Receiver<io::Result<Input>>,
+    rests: Rests,
     events: mpsc::Receiver<MeshEvent>,
     signals: Signals,
     begin: Instant,
     pacing: Pacing,
     /// Whether to stop as ^Z does, before the next wait.
     stop: bool,
+    /// What the user is to edit, before the next wait.
+    draft: Option<Box<Draft>>,
     over: bool,
 }
 
@@ -134,6 +144,10 @@ impl<E: Effects> Console<E> {
         while !self.over {
             if std::mem::take(&mut self.stop) {
                 self.suspend().await?;
+            }
+            if let Some(draft) = self.draft.take() {
+                self.edit(*draft).await?;
+                continue;
             }
             self.present()?;
             let wake = self.wait().await;
@@ -189,7 +203,7 @@ impl<E: Effects> Console<E> {
     }
 
     const fn is_leaving(&self) -> bool {
-        self.over || self.stop
+        self.over || self.stop || self.draft.is_some()
     }
 
     fn take_input(&mut self, input: io::Result<Input>) -> Result<(), RuntimeError> {
@@ -217,6 +231,7 @@ impl<E: Effects> Console<E> {
         match command {
             Command::Quit => self.over = true,
             Command::Suspend => self.stop = true,
+            Command::Edit(draft) => self.draft = Some(draft),
             Command::Mouse(on) => self.terminal.capture_mouse(on)?,
             Command::Redraw => self.redraw(),
             Command::Copy(text) => match self.terminal.copy(&text) {

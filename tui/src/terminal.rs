@@ -23,7 +23,7 @@ use p2p_shared::error::Exit;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use rustix::termios::tcgetattr;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use sheet::Sheet;
 
@@ -33,6 +33,8 @@ const SIZE_MAX: (u16, u16) = (1_000, 500);
 const SIZE_UNKNOWN: (u16, u16) = (80, 24);
 /// Tell presses and the wheel, with cells past column 223. crossterm would ask for every motion too.
 const MOUSE: &str = "\u{1b}[?1000h\u{1b}[?1006h";
+/// What a program that died may have left on besides: keys of the keypad, a scroll region, no wrapping.
+const LEFT_ON: &str = "\u{1b}[?1l\u{1b}>\u{1b}[r\u{1b}[?7h";
 /// Terminals drop longer texts without a word.
 const COPY_BYTES_MAX: usize = 64 * 1_024;
 
@@ -135,6 +137,18 @@ impl Terminal {
     /// Gives it back as it was.
     pub fn give_back(&mut self) {
         give_back();
+    }
+
+    /// Gives it to another program for a while; answers how it is set then.
+    pub fn lend(&mut self) -> Result<Termios, TerminalError> {
+        give_back();
+        Ok(tcgetattr(io::stdin()).map_err(io::Error::from)?)
+    }
+
+    /// Sets it as it was lent, whatever the other program left it in. It is not ours by that.
+    pub fn back(&mut self, lent: &Termios) -> Result<(), TerminalError> {
+        sheet::write_all(format!("{LEFT_ON}{}", farewell()).as_bytes())?;
+        Ok(tcsetattr(io::stdin(), OptionalActions::Now, lent).map_err(io::Error::from)?)
     }
 
     /// Its size now, clamped.

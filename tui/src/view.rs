@@ -2,6 +2,7 @@
 //!
 //! Takes `&State` and draws; decides nothing.
 
+mod conflict;
 mod described;
 mod layers;
 mod probing;

@@ -308,6 +308,7 @@ impl State {
             },
             Layer::Ask { question, field, .. } => self.on_ask_key(question, field, key),
             Layer::Probe(probing) => self.on_probe_key(probing, key),
+            Layer::Conflict(clash) => self.on_conflict_key(clash, key),
             reading => self.on_reading_key(reading, key),
         }
     }
@@ -334,7 +335,7 @@ impl State {
     }
 
     /// Layers that are only read: they scroll, and close.
-    fn on_reading_key(&mut self, mut layer: Layer, key: Key) {
+    pub(super) fn on_reading_key(&mut self, mut layer: Layer, key: Key) {
         let Some(scroll) = layer.scroll_mut() else { return };
         match key.code {
             Code::Esc | Code::Enter | Code::Char('q' | '?') => return,

@@ -9,6 +9,7 @@ use super::menu::{Menu, Question};
 use super::palette::Palette;
 use super::probe::Probing;
 use crate::command::{RunId, Subject};
+use crate::edit::Conflict;
 use crate::event::Description;
 use crate::widgets::field::Field;
 
@@ -48,6 +49,8 @@ pub enum Layer {
     Described(Box<Described>),
     /// A probe and what comes of it.
     Probe(Box<Probing>),
+    /// A file that somebody else changed while it was edited here.
+    Conflict(Box<Clash>),
     /// Facts that were here already.
     Facts {
         /// The title.
@@ -70,6 +73,17 @@ pub struct Described {
     pub subject: Subject,
     /// What the node answered; `None` until it did.
     pub result: Option<Result<Box<Description>, RpcError>>,
+    /// First line shown.
+    pub scroll: usize,
+}
+
+/// A file that somebody else changed, and what is to become of the text that was written here.
+#[derive(Clone, Debug)]
+pub struct Clash {
+    /// On which node.
+    pub node: NodeId,
+    /// The two texts.
+    pub conflict: Conflict,
     /// First line shown.
     pub scroll: usize,
 }
@@ -98,6 +112,7 @@ impl Layer {
             }
             Self::Described(described) => Some(&mut described.scroll),
             Self::Details(details) => Some(&mut details.scroll),
+            Self::Conflict(clash) => Some(&mut clash.scroll),
             Self::Palette(_) | Self::Menu(_) | Self::Ask { .. } | Self::Confirm(_) | Self::Probe(_) => None,
         }
     }

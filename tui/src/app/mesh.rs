@@ -90,6 +90,8 @@ impl State {
             FilesSaid::Listed(path, result) => self.views.files.on_listed(&scene, (node, &path), result),
             FilesSaid::Leads(path) => self.views.files.enter(node, path),
             FilesSaid::Changed => self.views.files.on_changed(node),
+            FilesSaid::ToEdit(path, result) => self.on_to_edit(node, path, result),
+            FilesSaid::Conflict(conflict) => self.on_conflict(node, *conflict),
             FilesSaid::Viewed(path, Err(error)) => self.say(format!("{path}: {}", error.message)),
             FilesSaid::Viewed(path, Ok(chunk)) => {
                 let (title, lines) = crate::views::files::text::shown(&path, &chunk);

@@ -9,7 +9,7 @@ use super::State;
 use super::confirm::{Confirm, Deed, Proposal, Target};
 use super::layer::{Described, Details, Layer};
 use super::menu::{Choice, Question};
-use crate::command::{Command, FileDeed, Source, Subject};
+use crate::command::{Command, FileDeed, FilesOrder, Source, Subject};
 use crate::views::{Change, Request, Scope, ViewId};
 use crate::widgets::field::Field;
 
@@ -29,6 +29,7 @@ impl State {
                 Request::Logs(source, scope) => self.show_lines(source, scope),
                 Request::Describe { node, subject, name } => self.describe(node, subject, name),
                 Request::Attach { node, id } => self.attach(node, id),
+                Request::Files(node, FilesOrder::Edit(path)) => self.fetch_to_edit(node, path),
                 Request::Files(node, order) => self.out.push(Command::Files { node, order }),
                 Request::OpenShell(node) => self.open_shell(node),
                 Request::Read { title, lines } => self.layers.push(Layer::Facts { title, lines, scroll: 0 }),
@@ -77,6 +78,7 @@ impl State {
     /// Does what was agreed to, and shows what becomes of it.
     pub(super) fn carry_out(&mut self, proposal: Proposal) {
         let asked = proposal.clone();
+        self.settle_conflict(&proposal);
         let (run, commands) = self.runs.begin(proposal, self.world.wall);
         self.out.extend(commands);
         let layer = Self::box_for(run, &asked);

@@ -2,7 +2,7 @@
 
 mod acting;
 mod alerts;
-mod files;
+pub(crate) mod files;
 mod looking;
 pub(crate) mod network;
 mod random;

@@ -129,13 +129,16 @@ pub struct Means {
 impl Means {
     /// Does it; how it ended. Giving it up does not undo what the node already did.
     pub async fn run(&self, deed: Deed, given_up: &CancellationToken) -> Result<(), RpcError> {
+        let kept = kept(&deed);
         let whole = async {
             // The semaphore is never closed.
             let _permit = self.permits.acquire().await.ok();
             self.call(deed).await
         };
         let done = given_up.run_until_cancelled(whole).await;
-        done.unwrap_or_else(|| Err(RpcError::cancelled("given up here; it may have happened all the same")))
+        done.unwrap_or_else(|| {
+            Err(RpcError::cancelled(format!("given up here; it may have happened all the same{kept}")))
+        })
     }
 
     async fn call(&self, deed: Deed) -> Result<(), RpcError> {
@@ -185,5 +188,15 @@ impl Means {
         let nobody = || RpcError::unavailable("the console is not connected to any node now; try again");
         let name = self.entry.borrow().clone().ok_or_else(nobody)?;
         Ok(self.way.mesh.node(&name))
+    }
+}
+
+/// Where a text of the user's stays if nobody says that it was written.
+fn kept(deed: &Deed) -> String {
+    match deed {
+        Deed::File { deed: FileDeed::Write(edited), .. } => {
+            format!("; your text is in {}", edited.kept.display())
+        }
+        _ => String::new(),
     }
 }

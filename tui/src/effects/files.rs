@@ -1,11 +1,13 @@
 //! Files of nodes: what is looked at, and what is done with them.
 
+mod save;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::NodeId;
 use p2p_shared::services::Services;
-use p2p_shared::services::file::{FileKind, FilePage, FilePath};
+use p2p_shared::services::file::{CONTENT_BYTES_MAX, FileChunk, FileKind, FilePage, FilePath};
 use p2p_shared::services::transfer::TransferProgress;
 use p2p_shared::time::UnixMillis;
 use tokio::sync::watch;
@@ -42,6 +44,10 @@ pub(super) async fn look(way: &Way, node: NodeId, order: FilesOrder) -> FilesSai
             let viewed = viewed.await;
             FilesSaid::Viewed(path, viewed)
         }
+        FilesOrder::Edit(path) => {
+            let whole = whole(way, node, &path).await;
+            FilesSaid::ToEdit(path, whole)
+        }
         FilesOrder::Tail(path) => {
             let viewed = async { way.node(node).await?.file().tail(path.clone(), Some(TAIL_LINES)).await };
             let viewed = viewed.await;
@@ -56,6 +62,11 @@ pub(super) async fn look(way: &Way, node: NodeId, order: FilesOrder) -> FilesSai
             }
         }
     }
+}
+
+/// As much of a file as a node gives at once, which is as much as it takes.
+async fn whole(way: &Way, node: NodeId, path: &FilePath) -> Result<FileChunk, RpcError> {
+    way.node(node).await?.file().read(path.clone(), None, Some(CONTENT_BYTES_MAX)).await
 }
 
 async fn list(way: &Way, node: NodeId, path: &FilePath) -> Result<FilePage, RpcError> {
@@ -77,6 +88,7 @@ pub(super) async fn act(means: &Means, node: NodeId, deed: FileDeed) -> Result<(
     let done = match deed {
         FileDeed::Remove(path) => means.way.node(node).await?.file().remove(path, None).await.map(drop),
         FileDeed::Undo(path) => undo(means, node, path).await,
+        FileDeed::Write(edited) => save::save(means, node, *edited).await,
         FileDeed::Copy { path, to, to_path } => {
             let handle = means.way.mesh.node(&to);
             let id = handle.link().await?.peer().id;

@@ -9,6 +9,8 @@ use std::time::Duration;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers, poll, read};
 use tokio::sync::mpsc;
 
+use super::rest::Orders;
+
 /// Nobody types the second key of a sequence that fast.
 const ESCAPE: Duration = Duration::from_millis(25);
 /// The longest sequence that is mended; a longer one is no sequence.
@@ -16,8 +18,18 @@ const SEQUENCE_MAX: usize = 24;
 
 /// Reads until the console is gone. It has a thread of its own because a terminal that was closed keeps crossterm
 /// reading for ever: that must not hold up the signal which ends the console. The thread ends with the program.
-pub fn run(inputs: &mpsc::Sender<io::Result<Input>>) {
+pub fn run(inputs: &mpsc::Sender<io::Result<Input>>, orders: &Orders) {
+    read_all(inputs, orders, next);
+}
+
+/// Reads by `next`, and rests when it is told to.
+pub(super) fn read_all(
+    inputs: &mpsc::Sender<io::Result<Input>>,
+    orders: &Orders,
+    mut next: impl FnMut() -> io::Result<Vec<Input>>,
+) {
     loop {
+        orders.obey();
         let (mended, failed) = match next() {
             Ok(mended) => (mended, None),
             Err(error) => (Vec::new(), Some(error)),

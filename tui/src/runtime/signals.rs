@@ -52,6 +52,32 @@ impl Signals {
         }
     }
 
+    /// Waits for one that asks to leave. The others belong to the program that has the terminal meanwhile.
+    pub async fn end(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.hang_up.recv() => return,
+                _ = self.interrupt.recv() => {}
+                _ = self.resume.recv() => {}
+            }
+        }
+    }
+
+    /// Drops those that came for the program which had the terminal.
+    pub async fn forget(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => {}
+            () = std::future::ready(()) => {}
+        }
+        tokio::select! {
+            biased;
+            _ = self.resume.recv() => {}
+            () = std::future::ready(()) => {}
+        }
+    }
+
     /// Stops the whole job, as ^Z does in a cooked terminal, and returns when it goes on. Where no shell could
     /// continue it the kernel ignores the stop, and this returns soon.
     pub async fn stop_job(&mut self) -> io::Result<()> {

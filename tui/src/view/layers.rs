@@ -4,9 +4,9 @@ use p2p_shared::services::process::{Origin, ProcessDetails};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::described;
 use super::over;
 use super::probing;
+use super::{conflict, described};
 use crate::action::{Group, TABLE};
 use crate::app::State;
 use crate::app::confirm::Confirm;
@@ -58,6 +58,9 @@ pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer
         }
         Layer::Probe(layer) => {
             probing::draw(layer, &state.world.fleet.name_of(layer.node), areas, &mut painter);
+        Layer::Conflict(clash) => {
+            let title = format!("conflict on {}", state.world.fleet.name_of(clash.node));
+            reading(&title, &conflict::lines(clash, state.world.wall), clash.scroll, areas, &mut painter);
         }
         Layer::Facts { title, lines, scroll } => {
             reading(title, &described::facts(lines), *scroll, areas, &mut painter);

@@ -455,3 +455,13 @@ fn other_themes() {
         at(&format!("theme_{name}_tree"), &mut console, (80, 24));
     }
 }
+
+#[test]
+fn an_edited_file_that_somebody_else_changed() {
+    let mut console = crate::app::tests::files::clashing();
+    at_sizes("files_conflict", &mut console);
+    console.press("d");
+    at("files_difference", &mut console, (80, 24));
+    console.press("<esc>w");
+    at("files_overwrite", &mut console, (80, 24));
+}

@@ -209,6 +209,17 @@ impl FilesView {
         }
     }
 
+    /// Has the file edited; of a link that to which it leads.
+    fn edit(&self) -> Vec<Request> {
+        let (Some(node), Some(row)) = (self.of, self.row()) else { return Vec::new() };
+        vec![match row.kind {
+            FileKind::File | FileKind::Symlink => {
+                Request::Files(node, FilesOrder::Edit(self.below(&row.name)))
+            }
+            _ => Request::Say("only regular files can be edited".into()),
+        }]
+    }
+
     fn describe(&self) -> Vec<Request> {
         let Some(row) = self.row() else { return Vec::new() };
         let title = self.below(&row.name).to_string();
@@ -251,6 +262,7 @@ impl View for FilesView {
         match action {
             Action::Open => return self.open(),
             Action::Describe => return self.describe(),
+            Action::Edit => return self.edit(),
             Action::Left => self.go_up(),
             Action::Right if self.row().is_some_and(|row| row.kind == FileKind::Directory) => {
                 return self.open();
@@ -340,7 +352,15 @@ impl View for FilesView {
     }
 
     fn hints(&self) -> &'static [Action] {
-        &[Action::Open, Action::Left, Action::Describe, Action::Menu, Action::PaneNext, Action::Mark]
+        &[
+            Action::Open,
+            Action::Left,
+            Action::Edit,
+            Action::Describe,
+            Action::Menu,
+            Action::PaneNext,
+            Action::Mark,
+        ]
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {

@@ -2,11 +2,12 @@
 
 use p2p_shared::error::RpcError;
 use p2p_shared::services::file::{
-    FileChunk, FileContent, FileKind, FilePage, FilePath, FileRow, FileVersion,
+    FileChunk, FileContent, FileExpect, FileKind, FilePage, FilePath, FileRow, FileVersion,
 };
 
 use super::*;
 use crate::command::{FileDeed, FilesOrder};
+use crate::edit::{Conflict, Draft, Edited, Ended};
 use crate::event::{FilesSaid, MeshEvent};
 
 fn path(text: &str) -> FilePath {
@@ -140,4 +141,149 @@ fn a_copy_and_a_removal_are_asked_about_first() {
     );
     // What is shown may differ then.
     assert_eq!(orders(&say(&mut console, FilesSaid::Changed)), [FilesOrder::List(path("/"))]);
+}
+
+fn version(size_bytes: u64) -> FileVersion {
+    FileVersion { inode: 7, size_bytes, modified_ns: 0 }
+}
+
+fn whole(text: &str) -> FileChunk {
+    let content = FileContent(text.as_bytes().to_vec());
+    FileChunk { offset: 0, content, is_end: true, version: version(text.len() as u64) }
+}
+
+fn draft(commands: &[Command]) -> Option<Draft> {
+    commands.iter().find_map(|command| match command {
+        Command::Edit(draft) => Some((**draft).clone()),
+        _ => None,
+    })
+}
+
+fn written(commands: &[Command]) -> Edited {
+    match &acts(commands)[..] {
+        [Command::File { deed: FileDeed::Write(edited), .. }] => (**edited).clone(),
+        other => panic!("one write, not {other:?}"),
+    }
+}
+
+/// A console whose user has `zero` in the editor.
+fn editing(text: &str) -> (Console, Draft) {
+    let mut console = browsing();
+    assert_eq!(orders(&console.press("Ge")), [FilesOrder::Edit(path("/zero"))]);
+    let said = FilesSaid::ToEdit(path("/zero"), Ok(whole(text)));
+    let draft = draft(&say(&mut console, said)).expect("the editor opens");
+    (console, draft)
+}
+
+fn edited(console: &mut Console, draft: Draft, ended: Ended) -> Vec<Command> {
+    console.state.update(Event::Edited { draft: Box::new(draft), ended })
+}
+
+fn changed(text: &str) -> Ended {
+    Ended::Changed { content: FileContent(text.into()), kept: "/run/user/7/p2p-edit-1-0/zero".into() }
+}
+
+/// A console whose user has edited `zero`, which somebody else changed meanwhile.
+pub(crate) fn clashing() -> Console {
+    let (mut console, draft) = editing("one\ntwo\n");
+    let edited = written(&edited(&mut console, draft, changed("one\nmine\n")));
+    let conflict = Conflict {
+        edited,
+        theirs: Ok(whole("one\ntheirs\n")),
+        row: Some(row("zero", FileKind::File)),
+        by: Some(("anna".into(), console.state.world.wall)),
+    };
+    say(&mut console, FilesSaid::Conflict(Box::new(conflict)));
+    console
+}
+
+#[test]
+fn an_edited_file_is_written_with_the_version_that_was_read() {
+    let (mut console, draft) = editing("a\n");
+    assert_eq!((draft.path.clone(), draft.version), (path("/zero"), version(2)));
+    let edited = written(&edited(&mut console, draft, changed("b\n")));
+    assert_eq!(edited.expect, FileExpect::Version(version(2)));
+    assert_eq!(edited.content.0, b"b\n");
+    assert!(console.shows("/zero") && console.shows("1 waiting"), "{}", console.screen());
+}
+
+#[test]
+fn nothing_is_written_that_did_not_change_or_failed_and_a_text_is_named() {
+    let (mut console, draft) = editing("a\n");
+    assert!(acts(&edited(&mut console, draft.clone(), Ended::Unchanged)).is_empty());
+    assert!(console.shows("/zero: nothing was changed"), "{}", console.screen());
+    let failed = Ended::Failed { why: "there is no editor vi here".into(), kept: None };
+    assert!(acts(&edited(&mut console, draft.clone(), failed)).is_empty());
+    assert!(console.shows("there is no editor vi here"), "{}", console.screen());
+    let failed = Ended::Failed { why: "vi ended with 1".into(), kept: Some("/tmp/p2p-edit-1-0/zero".into()) };
+    assert!(acts(&edited(&mut console, draft, failed)).is_empty());
+    for text in ["/zero was not written", "vi ended with 1", "/tmp/p2p-edit-1-0/zero"] {
+        assert!(console.shows(text), "{text}: {}", console.screen());
+    }
+}
+
+#[test]
+fn only_a_small_text_that_is_still_waited_for_opens_the_editor() {
+    let refused = |said: Result<FileChunk, RpcError>, keys: &str, words: &str| {
+        let mut console = browsing();
+        console.press("Ge");
+        console.press(keys);
+        assert_eq!(draft(&say(&mut console, FilesSaid::ToEdit(path("/zero"), said))), None);
+        assert!(console.shows(words), "{words}: {}", console.screen());
+    };
+    refused(Ok(FileChunk { is_end: false, ..whole("a") }), "", "too large to be edited here");
+    refused(Ok(whole("\0ELF")), "", "no text");
+    refused(Err(RpcError::forbidden("denied: role")), "", "/zero: denied: role");
+    refused(Ok(whole("a")), "<esc>0", "came too late");
+    let mut console = browsing();
+    // Nobody asked for it.
+    assert_eq!(draft(&say(&mut console, FilesSaid::ToEdit(path("/zero"), Ok(whole("a"))))), None);
+    // A directory.
+    assert!(orders(&console.press("gge")).is_empty());
+}
+
+#[test]
+fn a_conflict_writes_only_over_what_it_shows_and_after_a_question() {
+    let mut console = clashing();
+    for text in ["changed while you edited it", "anna", "/run/user/7/p2p-edit-1-0/zero"] {
+        assert!(console.shows(text), "{text}: {}", console.screen());
+    }
+    assert!(acts(&console.press("d")).is_empty());
+    for text in ["  one", "- theirs", "+ mine"] {
+        assert!(console.shows(text), "{text}: {}", console.screen());
+    }
+    assert!(acts(&console.press("<esc>w")).is_empty());
+    assert!(console.shows("Overwrite the change of others"), "{}", console.screen());
+    // Not meant: the conflict is still there.
+    assert!(acts(&console.press("<esc>")).is_empty());
+    assert!(console.shows("changed while you edited it"), "{}", console.screen());
+    let edited = written(&console.press("wy"));
+    assert_eq!(edited.expect, FileExpect::Version(version(11)));
+    assert_eq!(edited.content.0, b"one\nmine\n");
+    console.press("<esc>");
+    assert!(!console.shows("changed while you edited it"), "{}", console.screen());
+}
+
+#[test]
+fn a_conflict_that_is_left_says_where_the_text_is() {
+    for key in ["k", "<esc>", "q", "^c"] {
+        let mut console = clashing();
+        assert!(acts(&console.press(key)).is_empty());
+        assert!(console.shows("your text is in /run/user/7/p2p-edit-1-0/zero"), "{key} {}", console.screen());
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_written_anew_and_one_that_nobody_can_see_is_not() {
+    let (mut console, draft) = editing("a\n");
+    let edited = written(&edited(&mut console, draft, changed("b\n")));
+    let mut conflict = Conflict { edited, theirs: Err(RpcError::not_found("no /zero")), row: None, by: None };
+    say(&mut console, FilesSaid::Conflict(Box::new(conflict.clone())));
+    assert!(console.shows("no /zero"), "{}", console.screen());
+    let edited = written(&console.press("wy"));
+    assert_eq!(edited.expect, FileExpect::Absent);
+    conflict.theirs = Err(RpcError::forbidden("denied: role"));
+    say(&mut console, FilesSaid::Conflict(Box::new(conflict)));
+    assert!(acts(&console.press("wy")).is_empty());
+    assert!(console.shows("cannot be read: denied: role"), "{}", console.screen());
 }

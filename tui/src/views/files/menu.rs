@@ -44,7 +44,8 @@ pub(super) fn menu(view: &FilesView, scene: &Scene<'_>) -> Menu {
     let removal = remove(view).ok_or_else(|| "there is no name under the cursor".to_owned());
     let items = vec![
         item('v', "view its beginning", order(FilesOrder::View)),
-        item('e', "view its end", order(FilesOrder::Tail)),
+        item('t', "view its end", order(FilesOrder::Tail)),
+        item('e', "edit it in $VISUAL or $EDITOR", acting(order(FilesOrder::Edit))),
         item('c', "copy to a node", acting(copy())),
         item('u', "undo: bring back the version before the last write", acting(undo(view))),
         item('D', "remove", acting(removal.map(|request| Choice::Do(Box::new(request))))),
