@@ -58,6 +58,7 @@ pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer
         }
         Layer::Probe(layer) => {
             probing::draw(layer, &state.world.fleet.name_of(layer.node), areas, &mut painter);
+        }
         Layer::Conflict(clash) => {
             let title = format!("conflict on {}", state.world.fleet.name_of(clash.node));
             reading(&title, &conflict::lines(clash, state.world.wall), clash.scroll, areas, &mut painter);
