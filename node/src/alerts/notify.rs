@@ -1,7 +1,7 @@
 //! Alerts on their way to people: receivers of webhooks, and commands.
 //!
 //! Notices enter through [`handle::Notifier`]; [`core`] decides, as a pure function, what becomes one message,
-//! when it is sent and how often; [`driver`] has the clock and the disk; [`webhook`] and [`command`] are one
+//! when it is sent and how often; [`driver`] has the clock and the disk; `webhook` and `command` are one
 //! attempt each. [`body`] is what receivers are told. Nothing here decides whether an alert fires, and nothing
 //! that a receiver answers but its status is looked at.
 

@@ -1,7 +1,7 @@
 //! The history's loop: samples into the core, minutes to the disk, looks to those who ask.
 //!
 //! The disk is written by a task of its own, so a slow one delays no sample; while it is behind, minutes wait in
-//! memory, and beyond [`BEHIND_MAX`] they are lost, which the log says. A power cut takes the open minute.
+//! memory, and beyond `BEHIND_MAX` they are lost, which the log says. A power cut takes the open minute.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

@@ -4,7 +4,7 @@
 //! The wall clock alone would lose and double seconds when samples come a little early or late around the
 //! turn of a second. The monotonic clock alone would go on beside the time that everybody else sees once the
 //! wall clock was set. So seconds are counted by the monotonic clock for as long as both agree to
-//! [`DRIFT_MAX`] seconds, and begin anew at the wall clock when they do not: it jumped, or the machine slept.
+//! `DRIFT_MAX` seconds, and begin anew at the wall clock when they do not: it jumped, or the machine slept.
 //! What comes of a jump is for the record: forward leaves a gap, backward gives seconds that were there before,
 //! and the record keeps both (see [`super::recorder`]).
 
