@@ -2,7 +2,7 @@
 //!
 //! systemd says what changes; looks are [`GATHER`] apart, so that a machine whose units come and go costs little.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,15 +75,22 @@ async fn follow(
         if news.full {
             states.clear();
         }
-        for unit in &news.gone {
-            states.remove(unit);
-            restarts.forget(unit);
+        // One that systemd forgot is told once more, as inactive: what was said of it ends with that.
+        let mut departed = BTreeSet::new();
+        for unit in news.gone {
+            restarts.forget(&unit);
+            if let Some(state) = states.get_mut(&unit) {
+                *state = ActiveState::Inactive;
+                departed.insert(unit);
+            }
         }
         for unit in news.changed.into_iter().filter(is_of_interest) {
             note_restarts(systemd, &unit, (restarts, news.full)).await;
+            departed.remove(&unit.name);
             states.insert(unit.name, unit.active);
         }
         tell(told, figures(&states, restarts, &wanted.borrow()));
+        states.retain(|unit, _| !departed.contains(unit));
         gather(&mut units).await?;
     }
 }
