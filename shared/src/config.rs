@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-pub use document::Document;
+pub use document::{Document, edits};
 
 /// What a secret looks like wherever it is shown.
 pub const MASK: &str = "********";

@@ -7,18 +7,20 @@
 #[expect(dead_code, clippy::unwrap_used, reason = "the tests need more of it, and a bench without a CA ends")]
 #[path = "../e2e/ca.rs"]
 mod ca;
+#[expect(dead_code, reason = "scp and ssh need more of it")]
+mod sshd;
 #[expect(dead_code, reason = "the other benches need more of it")]
 mod support;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use p2p_shared::access::Role;
 use p2p_shared::error::RpcError;
 use p2p_shared::fanout::drive::drive;
@@ -30,17 +32,16 @@ use p2p_shared::mesh::{Mesh, NodeHandle, Resolve, Target};
 use p2p_shared::services::Services;
 use p2p_shared::services::exec::{CommandLine, ExecItem, ExecRequest};
 use p2p_shared::tls::Credentials;
-use tempfile::TempDir;
 use tokio::runtime::{Builder, Handle};
 
 use ca::TestCa;
+use sshd::Sshd;
 use support::{Program, at_most, median};
 
 const FEW: usize = 16;
 const MANY: usize = 64;
 const ROUNDS: usize = 9;
 const ROUNDS_PSSH: usize = 3;
-const START_MAX: Duration = Duration::from_secs(10);
 
 struct Known(HashMap<NodeName, SocketAddr>);
 
@@ -120,81 +121,26 @@ async fn exec(mesh: &Mesh, names: &[NodeName]) -> anyhow::Result<f64> {
     Ok(took)
 }
 
-/// An `sshd` of our own, ended with it.
-struct Sshd {
-    child: Child,
-    directory: TempDir,
-    port: u16,
-}
-
-impl Sshd {
-    fn start() -> anyhow::Result<Self> {
-        let directory = TempDir::new()?;
-        let path = directory.path().to_str().context("a path that is no text")?.to_owned();
-        for key in ["host", "user"] {
-            let mut keygen = Command::new("ssh-keygen");
-            let made =
-                keygen.args(["-q", "-t", "ed25519", "-N", "", "-f", &format!("{path}/{key}")]).status()?;
-            ensure!(made.success(), "ssh-keygen failed");
-        }
-        fs::copy(directory.path().join("user.pub"), directory.path().join("authorized"))?;
-        // Free a moment ago; sshd says so if it no longer is.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {path}/host\nPidFile {path}/pid\nUsePAM no\n\
-             AuthorizedKeysFile {path}/authorized\nStrictModes no\nPasswordAuthentication no\n\
-             MaxStartups 200\nPermitRootLogin prohibit-password\n"
-        );
-        fs::write(directory.path().join("config"), config)?;
-        // Where it leaves what runs unprivileged.
-        fs::create_dir_all("/run/sshd")?;
-        let mut command = Command::new("/usr/sbin/sshd");
-        command
-            .args(["-D", "-e", "-f", &format!("{path}/config")])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null());
-        let sshd = Self { child: command.spawn()?, directory, port };
-        let began = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            ensure!(began.elapsed() < START_MAX, "sshd does not answer");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Ok(sshd)
+/// Seconds that `parallel-ssh` took for as many sessions.
+fn parallel_ssh(sshd: &Sshd, count: usize) -> anyhow::Result<f64> {
+    let hosts = sshd.directory().join("hosts");
+    let lines: String = (1..=count).map(|_| format!("127.0.0.1:{}\n", sshd.port())).collect();
+    fs::write(&hosts, lines)?;
+    let identity = format!("IdentityFile={}", sshd.key().display());
+    let mut command = Command::new("parallel-ssh");
+    command.arg("-h").arg(&hosts).args(["-p", "64", "-t", "60", "-l", &user()?]);
+    for option in
+        [identity.as_str(), "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes"]
+    {
+        command.args(["-O", option]);
     }
-
-    /// Seconds that `parallel-ssh` took for as many sessions.
-    fn run(&self, count: usize) -> anyhow::Result<f64> {
-        let path = self.directory.path().to_str().context("a path that is no text")?;
-        let hosts = self.directory.path().join("hosts");
-        let lines: String = (1..=count).map(|_| format!("127.0.0.1:{}\n", self.port)).collect();
-        fs::write(&hosts, lines)?;
-        let identity = format!("IdentityFile={path}/user");
-        let mut command = Command::new("parallel-ssh");
-        command.arg("-h").arg(&hosts).args(["-p", "64", "-t", "60", "-l", &user()?]);
-        for option in
-            [identity.as_str(), "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes"]
-        {
-            command.args(["-O", option]);
-        }
-        let began = Instant::now();
-        let output = command.arg("hostname").stdin(Stdio::null()).output()?;
-        let took = began.elapsed().as_secs_f64();
-        let said = String::from_utf8_lossy(&output.stdout);
-        let well = said.matches("[SUCCESS]").count();
-        ensure!(
-            output.status.success() && well == count,
-            "{well} of {count} sessions of ssh ended well: {said}"
-        );
-        Ok(took)
-    }
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    let began = Instant::now();
+    let output = command.arg("hostname").stdin(Stdio::null()).output()?;
+    let took = began.elapsed().as_secs_f64();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let well = said.matches("[SUCCESS]").count();
+    ensure!(output.status.success() && well == count, "{well} of {count} sessions of ssh ended well: {said}");
+    Ok(took)
 }
 
 fn user() -> anyhow::Result<String> {
@@ -221,7 +167,7 @@ async fn measure(ca: &TestCa) -> anyhow::Result<()> {
     let pssh = match Path::new("/usr/bin/parallel-ssh").exists() && Path::new("/usr/sbin/sshd").exists() {
         true => {
             let sshd = Sshd::start()?;
-            median((0..ROUNDS_PSSH).map(|_| sshd.run(FEW)).collect::<anyhow::Result<_>>()?)
+            median((0..ROUNDS_PSSH).map(|_| parallel_ssh(&sshd, FEW)).collect::<anyhow::Result<_>>()?)
         }
         false => {
             println!("# skipped: parallel-ssh or sshd is not installed");

@@ -7,6 +7,7 @@
 #[expect(dead_code, clippy::unwrap_used, reason = "the tests need more of it, and a bench without a CA ends")]
 #[path = "../e2e/ca.rs"]
 mod ca;
+#[expect(dead_code, reason = "parallel-ssh needs more of it")]
 mod sshd;
 #[expect(dead_code, reason = "the other benches need more of it")]
 mod support;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,9 +34,10 @@ impl Sshd {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {path}/host\nPidFile {path}/pid\nUsePAM no\n\
              AuthorizedKeysFile {path}/authorized\nStrictModes no\nPasswordAuthentication no\n\
-             PermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\n"
+             MaxStartups 200\nPermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\n"
         );
         fs::write(directory.path().join("config"), config)?;
+        // Where it leaves what runs unprivileged.
         fs::create_dir_all("/run/sshd")?;
         let mut command = Command::new("/usr/sbin/sshd");
         command
@@ -51,9 +53,23 @@ impl Sshd {
         Ok(sshd)
     }
 
+    /// Its own directory, gone with it.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The private key that it lets in.
+    pub fn key(&self) -> PathBuf {
+        self.directory.path().join("user")
+    }
+
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What `scp` and `ssh` take to get there without asking; the port has another letter in each.
     pub fn options(&self, port_flag: &str) -> Vec<String> {
-        let key = self.directory.path().join("user").display().to_string();
+        let key = self.key().display().to_string();
         let options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes"];
         let mut all = vec![port_flag.to_owned(), self.port.to_string(), "-i".into(), key];
         all.extend(options.iter().flat_map(|option| ["-o".to_owned(), (*option).to_owned()]));

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use redb::backends::FileBackend;
 use redb::{AccessGuard, Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::{StoreError, open_file};
+use super::{StoreError, open_file, written};
 
 /// The file in the data directory.
 const FILE: &str = "history.redb";
@@ -320,12 +320,7 @@ impl HistoryStore {
         &self,
         write: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), StoreError> {
-        let run = || {
-            let transaction = self.database.begin_write()?;
-            write(&transaction)?;
-            Ok(transaction.commit()?)
-        };
-        run().map_err(|source| StoreError::using(&self.path, source))
+        written(&self.database, write).map_err(|source| StoreError::using(&self.path, source))
     }
 }
 

@@ -242,13 +242,18 @@ impl Store {
         &self,
         write: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), StoreError> {
-        let run = || {
-            let transaction = self.database.begin_write()?;
-            write(&transaction)?;
-            Ok(transaction.commit()?)
-        };
-        run().map_err(|source| StoreError::using(&self.path, source))
+        written(&self.database, write).map_err(|source| StoreError::using(&self.path, source))
     }
+}
+
+/// All of one transaction, or nothing of it.
+fn written(
+    database: &Database,
+    write: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
+) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    write(&transaction)?;
+    Ok(transaction.commit()?)
 }
 
 fn make_directory(directory: &Path) -> Result<(), StoreError> {

@@ -210,8 +210,8 @@ fn unknown(key: &str, leaves: &[Leaf]) -> String {
     }
 }
 
-/// Levenshtein distance.
-fn edits(one: &str, other: &str) -> usize {
+/// Levenshtein distance of two words, of which the first 128 letters count.
+pub fn edits(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().take(128).collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (index, letter) in one.chars().take(128).enumerate() {

@@ -104,7 +104,12 @@ pub(super) fn link(directory: impl AsFd, name: &[u8]) -> Option<FilePath> {
 }
 
 pub(super) fn kind(stat: &Stat) -> FileKind {
-    match FileType::from_raw_mode(stat.st_mode) {
+    kind_of(FileType::from_raw_mode(stat.st_mode))
+}
+
+/// What the system's kind of file is called.
+pub fn kind_of(kind: FileType) -> FileKind {
+    match kind {
         FileType::RegularFile => FileKind::File,
         FileType::Directory => FileKind::Directory,
         FileType::Symlink => FileKind::Symlink,
@@ -136,8 +141,11 @@ pub(super) fn times(modified_ns: i64) -> Timestamps {
     Timestamps { last_access: omit, last_modification: Timespec { tv_sec: seconds, tv_nsec: nanos } }
 }
 
-/// Reads until `bytes` are full or the file ends.
-pub(super) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> Result<usize, Errno> {
+/// Reads until `bytes` are full or the file ends; how many came.
+///
+/// # Errors
+/// As the system says.
+pub fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> Result<usize, Errno> {
     let mut done = 0;
     while done < bytes.len() {
         match file.read_at(&mut bytes[done..], offset.saturating_add(done as u64)) {

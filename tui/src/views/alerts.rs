@@ -56,9 +56,7 @@ impl Listed for Alerts {
         row.name()
     }
 
-    fn columns(single: bool) -> &'static [Column] {
-        columns::columns(single)
-    }
+    const COLUMNS: &'static [Column] = columns::COLUMNS;
 
     fn cell(row: &Row<'_>, column: &str) -> Cell {
         row.cell(column)

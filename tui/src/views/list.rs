@@ -50,8 +50,8 @@ pub(crate) trait Listed: Debug + Default {
     fn node(row: &Self::Row<'_>) -> NodeId;
     /// What dialogs call it, without its node.
     fn name(row: &Self::Row<'_>) -> String;
-    /// The columns; that of the node only where there are several.
-    fn columns(single: bool) -> &'static [Column];
+    /// The columns; the first is that of the node, shown only where there are several.
+    const COLUMNS: &'static [Column];
     /// A cell by the title of its column.
     fn cell(row: &Self::Row<'_>, column: &str) -> Cell;
     /// Rows by a key; equal ones are ordered by name and node.
@@ -341,7 +341,7 @@ impl<L: Listed> View for ListView<L> {
     }
 
     fn on_mouse(&mut self, scene: &Scene<'_>, mouse: Mouse) -> Vec<Request> {
-        let columns = L::columns(self.list.is_single());
+        let columns = Column::beside(L::COLUMNS, self.list.is_single());
         on_mouse(&mut self.list.table, columns, scene.body, mouse);
         self.moved = true;
         self.rebuild(scene);
@@ -378,7 +378,7 @@ impl<L: Listed> View for ListView<L> {
         if !whole {
             return Some(L::name(&row));
         }
-        let columns = L::columns(self.list.is_single());
+        let columns = Column::beside(L::COLUMNS, self.list.is_single());
         let cells = columns.iter().map(|column| L::cell(&row, column.title).text);
         Some(cells.collect::<Vec<_>>().join("\t"))
     }
@@ -397,7 +397,7 @@ impl<L: Listed> View for ListView<L> {
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
-        let columns = L::columns(self.list.is_single());
+        let columns = Column::beside(L::COLUMNS, self.list.is_single());
         let empty = self.emptiness(scene);
         let lost = self.list.is_single() && self.list.in_scope(scene).any(|(_, node)| !node.is_there());
         let look = Look { columns, empty: &empty, dimmed: lost };

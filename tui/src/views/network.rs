@@ -64,9 +64,7 @@ impl Listed for Network {
         row.what()
     }
 
-    fn columns(single: bool) -> &'static [Column] {
-        columns::columns(single)
-    }
+    const COLUMNS: &'static [Column] = columns::COLUMNS;
 
     fn cell(row: &Row<'_>, column: &str) -> Cell {
         row.cell(column)

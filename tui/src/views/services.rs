@@ -62,9 +62,7 @@ impl Listed for Services {
         row.item.key.name.clone()
     }
 
-    fn columns(single: bool) -> &'static [Column] {
-        columns::columns(single)
-    }
+    const COLUMNS: &'static [Column] = columns::COLUMNS;
 
     fn cell(row: &Row<'_>, column: &str) -> Cell {
         row.cell(column)

@@ -40,6 +40,14 @@ impl Column {
         Self { title, width, most: width, flexible: false, right: false, rank, sort }
     }
 
+    /// The columns of rows that stand beside their node: without the first, that of the node, if there is one node.
+    pub const fn beside(all: &'static [Self], single: bool) -> &'static [Self] {
+        match all {
+            [_, rest @ ..] if single => rest,
+            _ => all,
+        }
+    }
+
     /// A number at the right.
     pub const fn number(title: &'static str, width: u16, rank: u8, sort: Option<SortKey>) -> Self {
         Self { title, width, most: width, flexible: false, right: true, rank, sort }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use p2p_shared::config::edits;
 use p2p_shared::services::alert::FIGURES;
 
 use super::rule::Expression;
@@ -69,21 +70,6 @@ fn unknown(metric: &str) -> String {
         Some((_, name)) => format!("there is no figure {metric}; did you mean {name}?"),
         None => format!("there is no figure {metric}; `p2p-tui alerts figures` lists those there are"),
     }
-}
-
-/// Levenshtein distance of short words.
-fn edits(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, letter) in one.chars().take(64).enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
-        for column in 0..other.len() {
-            let replaced = diagonal + usize::from(letter != other[column]);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

@@ -2,11 +2,10 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 
 use p2p_shared::services::file::{FileChunk, FileContent, FileKind, FilePath, FileSum};
+use p2p_shared::transfer::tree::read_at;
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use super::error::FileError;
@@ -70,20 +69,6 @@ pub(super) fn range(
         is_end: count <= length,
         version: row::version(&stat),
     })
-}
-
-/// Reads until `bytes` are full or the file ends.
-pub(super) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> Result<usize, Errno> {
-    let mut done = 0;
-    while done < bytes.len() {
-        match file.read_at(&mut bytes[done..], offset.saturating_add(done as u64)) {
-            Ok(0) => break,
-            Ok(count) => done += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
-        }
-    }
-    Ok(done)
 }
 
 /// The last lines of a file, at most `bytes_max` of them.

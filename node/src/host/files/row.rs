@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
 use p2p_shared::services::file::{FileKind, FilePath, FileRow, FileVersion};
+use p2p_shared::transfer::tree::kind_of;
 use rustix::fs::{AtFlags, FileType, Statx, StatxAttributes, StatxFlags, StatxTimestamp};
 use rustix::io::Errno;
 use rustix::path::Arg;
@@ -16,19 +17,6 @@ pub(super) const MASK: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BT
 /// What it is.
 pub(super) fn kind(stat: &Statx) -> FileKind {
     kind_of(FileType::from_raw_mode(stat.stx_mode.into()))
-}
-
-pub(super) fn kind_of(kind: FileType) -> FileKind {
-    match kind {
-        FileType::RegularFile => FileKind::File,
-        FileType::Directory => FileKind::Directory,
-        FileType::Symlink => FileKind::Symlink,
-        FileType::Fifo => FileKind::Fifo,
-        FileType::Socket => FileKind::Socket,
-        FileType::CharacterDevice => FileKind::CharDevice,
-        FileType::BlockDevice => FileKind::BlockDevice,
-        FileType::Unknown => FileKind::Unknown,
-    }
 }
 
 /// Which state of it that is.

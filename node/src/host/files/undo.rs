@@ -12,13 +12,13 @@ use std::sync::{Mutex, PoisonError};
 
 use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::services::file::{FileExpect, FilePath, FileUndo, FileWritten};
+use p2p_shared::transfer::tree::read_at;
 use rustix::fs::Statx;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error::FileError;
 use super::jail::Jail;
-use super::read::read_at;
 use super::write::{self, Order};
 use crate::clock;
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 
 use p2p_shared::services::file::{FileExpect, FileKind, FilePath, FileVersion, FileWritten};
+use p2p_shared::transfer::tree::read_at;
 use rustix::fs::{OFlags, Statx};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::draft::Draft;
 use super::error::FileError;
 use super::jail::{Jail, Place, stat_of};
-use super::read::{opened, read_at};
+use super::read::opened;
 use super::reserved::Use;
 use super::row;
 use super::undo::Undos;

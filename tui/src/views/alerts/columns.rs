@@ -21,7 +21,7 @@ const RULE: &str = "RULE";
 const BY: &str = "BY";
 const WHAT: &str = "WHAT";
 
-const COLUMNS: [Column; 7] = [
+pub(super) const COLUMNS: &[Column] = &[
     Column::text(NODE, 8, 0, Some(SortKey::Node)).up_to(24),
     Column::text(STATE, 9, 0, Some(SortKey::State)),
     Column::text(SEVERITY, 8, 2, None),
@@ -30,15 +30,6 @@ const COLUMNS: [Column; 7] = [
     Column::text(BY, 8, 4, Some(SortKey::User)).up_to(24),
     Column::rest(WHAT, 26, 0, None),
 ];
-
-pub(super) const fn columns(single: bool) -> &'static [Column] {
-    const ALL: &[Column] = &COLUMNS;
-    const ONE: &[Column] = {
-        let [_, rest @ ..] = &COLUMNS;
-        rest
-    };
-    if single { ONE } else { ALL }
-}
 
 /// What a filter may name.
 pub(super) const FIELDS: &[Field] = &[

@@ -24,7 +24,7 @@ const PRIORITY: &str = "PRIO";
 const AGE: &str = "AGE";
 const WORK: &str = "WORK";
 
-const COLUMNS: [Column; 10] = [
+pub(super) const COLUMNS: &[Column] = &[
     Column::text(NODE, 8, 0, Some(SortKey::Node)).up_to(24),
     Column::text(ID, 8, 1, Some(SortKey::Name)).up_to(20),
     Column::text(STATE, 11, 0, Some(SortKey::State)),
@@ -36,15 +36,6 @@ const COLUMNS: [Column; 10] = [
     Column::number(AGE, 6, 2, Some(SortKey::Age)),
     Column::rest(WORK, 14, 0, None),
 ];
-
-pub(super) const fn columns(single: bool) -> &'static [Column] {
-    const ALL: &[Column] = &COLUMNS;
-    const ONE: &[Column] = {
-        let [_, rest @ ..] = &COLUMNS;
-        rest
-    };
-    if single { ONE } else { ALL }
-}
 
 /// What a filter may name.
 pub(super) const FIELDS: &[Field] = &[

@@ -18,22 +18,13 @@ const STATE: &str = "STATE";
 const WITH: &str = "WITH";
 const MORE: &str = "MORE";
 
-const COLUMNS: [Column; 5] = [
+pub(super) const COLUMNS: &[Column] = &[
     Column::text(NODE, 8, 0, Some(SortKey::Node)).up_to(24),
     Column::text(WHAT, 16, 0, Some(SortKey::Name)).up_to(48),
     Column::text(STATE, 11, 1, Some(SortKey::State)),
     Column::text(WITH, 18, 0, None).up_to(48),
     Column::rest(MORE, 14, 2, None),
 ];
-
-pub(super) const fn columns(single: bool) -> &'static [Column] {
-    const ALL: &[Column] = &COLUMNS;
-    const ONE: &[Column] = {
-        let [_, rest @ ..] = &COLUMNS;
-        rest
-    };
-    if single { ONE } else { ALL }
-}
 
 /// What a filter may name.
 pub(super) const FIELDS: &[Field] = &[

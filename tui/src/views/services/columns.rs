@@ -27,7 +27,7 @@ const PID: &str = "PID";
 const AGE: &str = "SINCE";
 const ABOUT: &str = "DESCRIPTION";
 
-const COLUMNS: [Column; 11] = [
+pub(super) const COLUMNS: &[Column] = &[
     Column::text(NODE, 8, 0, Some(SortKey::Node)).up_to(24),
     Column::text(NAME, 22, 0, Some(SortKey::Name)).up_to(48),
     Column::text(STATE, 16, 0, Some(SortKey::State)).up_to(24),
@@ -40,15 +40,6 @@ const COLUMNS: [Column; 11] = [
     Column::number(AGE, 6, 3, Some(SortKey::Age)),
     Column::rest(ABOUT, 16, 8, None),
 ];
-
-pub(super) const fn columns(single: bool) -> &'static [Column] {
-    const ALL: &[Column] = &COLUMNS;
-    const ONE: &[Column] = {
-        let [_, rest @ ..] = &COLUMNS;
-        rest
-    };
-    if single { ONE } else { ALL }
-}
 
 /// What a filter may name.
 pub(super) const FIELDS: &[Field] = &[

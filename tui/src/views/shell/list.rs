@@ -29,7 +29,7 @@ const AGE: &str = "AGE";
 const BY: &str = "OPENED BY";
 const COMMAND: &str = "COMMAND";
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: &[Column] = &[
     Column::text(NODE, 8, 0, Some(SortKey::Node)).up_to(24),
     Column::text(ID, 8, 0, Some(SortKey::Name)).up_to(20),
     Column::text(USER, 8, 3, Some(SortKey::User)).up_to(16),
@@ -142,14 +142,7 @@ impl Listed for Shells {
         row.item.key.clone()
     }
 
-    fn columns(single: bool) -> &'static [Column] {
-        const ALL: &[Column] = &COLUMNS;
-        const ONE: &[Column] = {
-            let [_, rest @ ..] = &COLUMNS;
-            rest
-        };
-        if single { ONE } else { ALL }
-    }
+    const COLUMNS: &'static [Column] = COLUMNS;
 
     fn cell(row: &Row<'_>, column: &str) -> Cell {
         let shell = row.shell();

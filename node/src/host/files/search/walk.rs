@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use p2p_shared::services::file::{FileContent, FileHit, FileKind, FilePath};
+use p2p_shared::transfer::tree::kind_of;
 use rustix::fs::{FileType, OFlags, RawDir};
 
 use super::grep::Grep;
@@ -175,7 +176,7 @@ impl Walk<'_> {
             }
             let kind = match entry.file_type() {
                 FileType::Unknown => row::kind(&stat_at(&directory, name).ok()?),
-                known => row::kind_of(known),
+                known => kind_of(known),
             };
             if kind == FileKind::Directory {
                 self.enter(task, &directory, name, found);

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use p2p_shared::services::file::{FileCount, FileKind, FilePath};
+use p2p_shared::transfer::tree::read_at;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, SeekFrom, Statx, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
@@ -230,7 +231,7 @@ fn range(walk: &Walk<'_>, from: &File, to: &File, span: std::ops::Range<u64>) ->
 fn by_hand(from: &File, to: &File, at: u64, step: usize) -> Result<u64, Errno> {
     use std::os::unix::fs::FileExt;
     let mut buffer = vec![0; step];
-    let count = crate::host::files::read::read_at(from, &mut buffer, at)?;
+    let count = read_at(from, &mut buffer, at)?;
     to.write_all_at(&buffer[..count], at)
         .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     Ok(count as u64)
