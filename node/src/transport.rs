@@ -29,7 +29,7 @@ use p2p_shared::rpc::frame::StreamKind;
 use p2p_shared::rpc::registry::Registry;
 use p2p_shared::services::node::{Direction, RefusedHandshake};
 use p2p_shared::tls::{Credentials, PeerIdentity, PeerKind, RefusalReason, Trust};
-use quinn::{ClientConfig, Endpoint};
+use quinn::{ClientConfig, Endpoint, ServerConfig};
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::timeout;
@@ -114,6 +114,7 @@ type Dialling = Shared<BoxFuture<'static, Result<Link, DialError>>>;
 struct Inner {
     endpoint: Endpoint,
     client: ClientConfig,
+    server: ServerConfig,
     local: Local,
     own: PeerIdentity,
     trust: Arc<Trust>,
@@ -138,11 +139,12 @@ impl Transport {
     pub fn bind(settings: &Settings, credentials: &Credentials, handle: Handle) -> io::Result<Self> {
         let socket = bind_socket(settings.listen)?;
         let server = endpoint::server_config(credentials, credentials.trust());
-        let endpoint = endpoint::endpoint(socket, Some(server), handle.clone())?;
+        let endpoint = endpoint::endpoint(socket, Some(server.clone()), handle.clone())?;
         let own = credentials.identity().clone();
         Ok(Self(Arc::new(Inner {
             endpoint,
             client: endpoint::client_config(credentials, credentials.trust()),
+            server,
             local: Local::new(own.mesh.clone()),
             routes: OnceLock::new(),
             table: Mutex::new(Table::new(own.id, settings.peers_max)),

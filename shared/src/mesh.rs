@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod failure;
 pub mod hello;
 pub mod link;
+mod path;
 mod pool;
 pub mod runtime;
 pub mod stream;

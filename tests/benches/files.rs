@@ -13,22 +13,27 @@ mod sshd;
 mod support;
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, ensure};
+use bytes::Bytes;
 use p2p_shared::access::Role;
 use p2p_shared::id::NodeId;
 use p2p_shared::mesh::NodeHandle;
+use p2p_shared::mesh::endpoint::{accepting, client_config, dialling, server_config};
 use p2p_shared::services::Services;
 use p2p_shared::services::file::{FilePath, SearchEnd};
 use p2p_shared::services::node::MemberState;
-use p2p_shared::services::transfer::{TransferProgress, TransferSummary};
+use p2p_shared::services::transfer::{PIECE_BYTES_MAX, TransferProgress, TransferSummary};
 use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::Credentials;
 use p2p_tui::effects::transfer::{self, End, Move, Operator, There};
+use quinn::{ClientConfig, Endpoint, EndpointConfig, ServerConfig, TokioRuntime};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
@@ -48,7 +53,7 @@ const REGEX: &str = "[Ee]rror_[a-z]+";
 
 struct Ground {
     top: TempDir,
-    operator: std::sync::Arc<Credentials>,
+    operator: Arc<Credentials>,
     from: (NodeId, NodeHandle),
     to: (NodeId, NodeHandle),
     sshd: Sshd,
@@ -159,9 +164,58 @@ fn noise(path: &Path, length: usize) -> anyhow::Result<()> {
     Ok(fs::write(path, bytes)?)
 }
 
-async fn large(ground: &Ground) -> anyhow::Result<()> {
+/// Seconds of as many bytes over a stream of quinn as we set it, each end on a thread of its own, without a file.
+fn bare(ca: &TestCa) -> anyhow::Result<f64> {
+    let (node, operator) = (ca.node("bare"), ca.operator("bare", Role::Viewer));
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = socket.local_addr()?;
+    let server = server_config(&node, node.trust());
+    let sending = std::thread::spawn(move || alone(send_all(socket, server)));
+    let took = alone(receive_all(address, client_config(&operator, operator.trust())))?;
+    sending.join().map_err(|_| anyhow::anyhow!("the bare sender panicked"))??;
+    Ok(took)
+}
+
+fn alone<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+async fn send_all(socket: UdpSocket, server: ServerConfig) -> anyhow::Result<()> {
+    let endpoint =
+        Endpoint::new(EndpointConfig::default(), Some(server.clone()), socket, Arc::new(TokioRuntime))?;
+    let incoming = endpoint.accept().await.context("closed")?;
+    let config = accepting(server, incoming.remote_address());
+    let connection = incoming.accept_with(config)?.await?;
+    let mut send = connection.open_uni().await?;
+    let piece = Bytes::from(vec![0x5a; PIECE_BYTES_MAX]);
+    for _ in 0..LARGE_BYTES / PIECE_BYTES_MAX {
+        send.write_chunk(piece.clone()).await?;
+    }
+    send.finish()?;
+    send.stopped().await?;
+    connection.closed().await;
+    Ok(())
+}
+
+async fn receive_all(address: SocketAddr, client: ClientConfig) -> anyhow::Result<f64> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime))?;
+    let connection = endpoint.connect_with(dialling(client, address), address, "p2p-admin")?.await?;
+    let mut receive = connection.accept_uni().await?;
+    let (began, mut count) = (Instant::now(), 0);
+    while let Some(chunk) = receive.read_chunk(64 << 10, true).await? {
+        count += chunk.bytes.len();
+    }
+    let took = began.elapsed().as_secs_f64();
+    ensure!(count == LARGE_BYTES, "{count} bytes came");
+    connection.close(0u32.into(), b"");
+    endpoint.wait_idle().await;
+    Ok(took)
+}
+
+async fn large(ground: &Ground, ca: &TestCa) -> anyhow::Result<()> {
     noise(&ground.path("from/large"), LARGE_BYTES)?;
-    let (mut ours, mut scp, mut rsync) = (Vec::new(), Vec::new(), Vec::new());
+    let [mut ours, mut scp, mut rsync, mut quinn] = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
         ground.clear()?;
         ours.push(ground.ours("large").await?.0);
@@ -169,12 +223,15 @@ async fn large(ground: &Ground) -> anyhow::Result<()> {
         scp.push(ground.scp("large")?);
         ground.clear()?;
         rsync.push(ground.rsync(&["-W"], "large")?.0);
+        quinn.push(tokio::task::block_in_place(|| bare(ca))?);
     }
     fs::remove_file(ground.path("from/large"))?;
-    let (ours, scp, rsync) = (median(ours), median(scp), median(rsync));
-    println!("# 512 MiB: {:.0} MiB/s, scp {:.0}, rsync {:.0}", 512.0 / ours, 512.0 / scp, 512.0 / rsync);
-    at_least("P16 copy_rate_vs_scp", scp / ours, 1.3);
-    at_least("P16 copy_rate_vs_rsync_whole", rsync / ours, 2.0);
+    let rate = |took| LARGE_BYTES as f64 / f64::from(1 << 20) / median(took);
+    let [ours, scp, rsync, quinn] = [ours, scp, rsync, quinn].map(rate);
+    println!("# MiB/s: {ours:.0}, scp {scp:.0}, rsync {rsync:.0}, bare quinn without files {quinn:.0}");
+    at_least("P16 copy_rate_vs_scp", ours / scp, 1.3);
+    at_least("P16 copy_rate_vs_rsync_whole", ours / rsync, 2.0);
+    at_least("P16 copy_rate_vs_quinn", ours / quinn, 0.75);
     Ok(())
 }
 
@@ -292,7 +349,7 @@ fn main() -> anyhow::Result<()> {
         let ground = Ground::start(&ca).await?;
         fs::create_dir(ground.path("from"))?;
         ground.clear()?;
-        large(&ground).await?;
+        large(&ground, &ca).await?;
         small(&ground).await?;
         delta(&ground).await?;
         searches(&ground).await

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use p2p_shared::mesh::Target;
+use p2p_shared::mesh::endpoint::accepting;
 use p2p_shared::mesh::failure::LinkError;
 use p2p_shared::mesh::link::{CONNECT_TIMEOUT, Link, canonical};
 use p2p_shared::services::node::Direction;
@@ -80,7 +81,8 @@ pub(super) async fn run(inner: Arc<Inner>, _routes: Arc<Routes>) {
 
 async fn handshake(inner: Arc<Inner>, incoming: Incoming, address: SocketAddr, place: Place) {
     let meet = async {
-        let connection = incoming.accept()?.await?;
+        let config = accepting(inner.server.clone(), address);
+        let connection = incoming.accept_with(config)?.await?;
         Link::accept(connection, &inner.local).await
     };
     let met = timeout(CONNECT_TIMEOUT, meet).await.unwrap_or(Err(LinkError::TimedOut));

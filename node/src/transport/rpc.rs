@@ -132,7 +132,7 @@ fn result_frames(result: &[u8]) -> Result<Bytes, StreamError> {
 
 async fn answer_error(send: &mut SendStream, error: &RpcError) {
     let Ok(text) = codec::encode(error, Encoding::Json) else { return };
-    if write_frame(send, FrameKind::Error, &text).await.is_ok() {
+    if write_frame(send, FrameKind::Error, text).await.is_ok() {
         let _ = send.finish();
     }
 }
@@ -156,18 +156,18 @@ async fn stream(
     let result = loop {
         tokio::select! {
             biased;
-            Some(item) = items.recv() => write_frame(send, FrameKind::Item, &item).await?,
+            Some(item) = items.recv() => write_frame(send, FrameKind::Item, item).await?,
             result = &mut call => break result,
             () = &mut feed, if !fed => fed = true,
             _ = &mut stopped => return Err(StreamError::Abandoned),
         }
     };
     while let Ok(item) = items.try_recv() {
-        write_frame(send, FrameKind::Item, &item).await?;
+        write_frame(send, FrameKind::Item, item).await?;
     }
     match result {
         Ok(_) => {
-            write_frame(send, FrameKind::End, &[]).await?;
+            write_frame(send, FrameKind::End, Bytes::new()).await?;
             let _ = send.finish();
         }
         Err(error) => answer_error(send, &error).await,

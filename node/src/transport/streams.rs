@@ -150,7 +150,7 @@ async fn message(
     }
     match timeout(REQUEST_TIMEOUT, answered).await {
         Ok(Ok(answer)) => {
-            if write_frame(&mut send, FrameKind::Message, &answer).await.is_ok() {
+            if write_frame(&mut send, FrameKind::Message, answer.into()).await.is_ok() {
                 let _ = send.finish();
             }
             Served::Well

@@ -10,11 +10,15 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn::{
+    ClientConfig, Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig,
+    VarInt,
+};
 use tokio::runtime::Handle;
 
 use super::failure::{DialError, DialFailure, LinkError};
 use super::link::{Expected, Link, Local};
+use super::path::datagram_bytes_max;
 use super::pool::{Dial, Target};
 use super::runtime::PinnedRuntime;
 use crate::rpc::frame::ALPN;
@@ -43,7 +47,8 @@ const INCOMING_BUFFER_TOTAL_BYTES: u64 = 4 << 20;
 /// How long one address may take before the next one is tried beside it (as in RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
 
-fn transport() -> Arc<TransportConfig> {
+/// The limits of one connection with `address`; of one with whoever comes if there is none.
+fn transport(address: Option<SocketAddr>) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(BIDI_STREAMS_MAX))
@@ -55,6 +60,11 @@ fn transport() -> Arc<TransportConfig> {
         .keep_alive_interval(Some(KEEP_ALIVE))
         .initial_rtt(INITIAL_RTT)
         .datagram_receive_buffer_size(None);
+    if let Some(bytes_max) = address.and_then(datagram_bytes_max) {
+        let mut discovery = MtuDiscoveryConfig::default();
+        discovery.upper_bound(bytes_max);
+        config.mtu_discovery_config(Some(discovery));
+    }
     Arc::new(config)
 }
 
@@ -64,7 +74,7 @@ pub fn server_config(credentials: &Credentials, trust: Arc<Trust>) -> ServerConf
         .expect("the provider has the initial cipher suite of QUIC");
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     config
-        .transport_config(transport())
+        .transport_config(transport(None))
         .migration(false)
         .max_incoming(INCOMING_MAX)
         .incoming_buffer_size(INCOMING_BUFFER_BYTES)
@@ -77,7 +87,19 @@ pub fn client_config(credentials: &Credentials, trust: Arc<Trust>) -> ClientConf
     let crypto = QuicClientConfig::try_from(tls::client_config(credentials, trust, ALPN))
         .expect("the provider has the initial cipher suite of QUIC");
     let mut config = ClientConfig::new(Arc::new(crypto));
-    config.transport_config(transport());
+    config.transport_config(transport(None));
+    config
+}
+
+/// `config` for a connection that came from `address`.
+pub fn accepting(mut config: ServerConfig, address: SocketAddr) -> Arc<ServerConfig> {
+    config.transport_config(transport(Some(address)));
+    Arc::new(config)
+}
+
+/// `config` for a connection to `address`.
+pub fn dialling(mut config: ClientConfig, address: SocketAddr) -> ClientConfig {
+    config.transport_config(transport(Some(address)));
     config
 }
 

@@ -13,6 +13,7 @@ use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 use rustls::pki_types::CertificateDer;
 use tokio::time::{Instant, timeout};
 
+use super::endpoint::dialling;
 use super::failure::{CloseCode, LinkError};
 use super::hello::{Agreement, Hello, MAJOR, MINOR};
 use super::pool::Target;
@@ -128,7 +129,7 @@ impl Link {
         local: &Local,
     ) -> Result<Self, LinkError> {
         let address = for_socket(endpoint, address);
-        let connecting = endpoint.connect_with(config, address, SERVER_NAME)?;
+        let connecting = endpoint.connect_with(dialling(config, address), address, SERVER_NAME)?;
         let meet = async {
             let connection = connecting.await?;
             let peer = peer_of(&connection)?;
@@ -294,7 +295,7 @@ async fn answer(connection: Connection, peer: PeerIdentity, local: &Local) -> Re
     }
     let record = FrameReader::new(receive).expect_frame(FrameKind::Message).await.map_err(gone)?;
     let theirs = read_hello(&connection, &record, &ours)?;
-    write_frame(&mut send, FrameKind::Message, &ours.to_bytes()).await.map_err(gone)?;
+    write_frame(&mut send, FrameKind::Message, ours.to_bytes().into()).await.map_err(gone)?;
     let _ = send.finish();
     Ok(link(connection, peer, Side::Listener, (&ours, theirs)))
 }

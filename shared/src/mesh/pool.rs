@@ -355,11 +355,11 @@ pub struct Sink(SendStream);
 
 impl ItemSink for Sink {
     async fn send_item(&mut self, item: Bytes) -> Result<(), RpcError> {
-        Ok(write_frame(&mut self.0, FrameKind::Item, &item).await?)
+        Ok(write_frame(&mut self.0, FrameKind::Item, item).await?)
     }
 
     async fn finish(&mut self) -> Result<(), RpcError> {
-        write_frame(&mut self.0, FrameKind::End, &[]).await?;
+        write_frame(&mut self.0, FrameKind::End, Bytes::new()).await?;
         let _ = self.0.finish();
         Ok(())
     }

@@ -9,10 +9,12 @@ use quinn::{ReadError, RecvStream, SendStream, WriteError};
 
 use super::failure::LinkError;
 use crate::error::RpcError;
-use crate::rpc::frame::{Frame, FrameDecoder, FrameError, FrameKind, put_frame};
+use crate::rpc::frame::{Frame, FrameDecoder, FrameError, FrameKind, put_frame, put_header};
 
 /// Most bytes taken from quinn at once.
 const CHUNK_BYTES_MAX: usize = 64 << 10;
+/// From here a payload is not copied behind its header; below, a copy costs less than a piece more.
+const APART_BYTES_MIN: usize = 4 << 10;
 
 /// Why a stream gave no frame, or took none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -134,10 +136,15 @@ impl FrameReader {
 pub async fn write_frame(
     stream: &mut SendStream,
     kind: FrameKind,
-    payload: &[u8],
+    payload: Bytes,
 ) -> Result<(), StreamError> {
     let mut wire = BytesMut::new();
-    put_frame(&mut wire, kind, payload)?;
-    stream.write_chunk(wire.freeze()).await?;
+    if payload.len() < APART_BYTES_MIN {
+        put_frame(&mut wire, kind, &payload)?;
+        stream.write_chunk(wire.freeze()).await?;
+    } else {
+        put_header(&mut wire, kind, payload.len())?;
+        stream.write_all_chunks(&mut [wire.freeze(), payload]).await?;
+    }
     Ok(())
 }

@@ -160,16 +160,28 @@ pub enum FrameError {
 /// # Errors
 /// [`FrameError::TooLarge`] if the payload is over the limit of its kind.
 pub fn put_frame(out: &mut BytesMut, kind: FrameKind, payload: &[u8]) -> Result<(), FrameError> {
-    let claimed = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-    if payload.len() > kind.bytes_max() {
-        return Err(FrameError::TooLarge { claimed, limit: kind.bytes_max() });
-    }
     out.reserve(FRAME_HEADER_BYTES + payload.len());
-    out.put_u32(claimed);
-    out.put_u8(kind.to_wire());
+    put_header(out, kind, payload.len())?;
     out.put_slice(payload);
     Ok(())
 }
+
+/// Writes what comes before a payload of `length` bytes.
+///
+/// # Errors
+/// [`FrameError::TooLarge`] over the limit of `kind`; nothing was written then.
+pub fn put_header(out: &mut BytesMut, kind: FrameKind, length: usize) -> Result<(), FrameError> {
+    let claimed = u32::try_from(length).unwrap_or(u32::MAX);
+    if length > kind.bytes_max() {
+        return Err(FrameError::TooLarge { claimed, limit: kind.bytes_max() });
+    }
+    out.put_u32(claimed);
+    out.put_u8(kind.to_wire());
+    Ok(())
+}
+
+/// Most bytes for which room is made before they come.
+const RESERVED_BYTES_MAX: usize = 320 << 10;
 
 /// Cuts a stream of bytes into frames. Holds at most one frame and one chunk of input.
 #[derive(Debug, Default)]
@@ -202,7 +214,10 @@ impl FrameDecoder {
         if length > kind.bytes_max() {
             return Err(FrameError::TooLarge { claimed, limit: kind.bytes_max() });
         }
-        if self.buffer.len() < FRAME_HEADER_BYTES + length {
+        let missing = (FRAME_HEADER_BYTES + length).saturating_sub(self.buffer.len());
+        if missing > 0 {
+            // At once and not by doubling, for what will be there soon. A claim alone touches no memory.
+            self.buffer.reserve(missing.min(RESERVED_BYTES_MAX));
             return Ok(None);
         }
         self.buffer.advance(FRAME_HEADER_BYTES);
