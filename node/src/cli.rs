@@ -63,6 +63,8 @@ pub enum Command {
     Audit(audit::AuditArgs),
     /// Checks, shows or explains the configuration.
     Config(config::ConfigArgs),
+    /// Prints the description of the HTTP API, as OpenAPI 3.1.
+    Openapi,
     /// Prints completions for a shell.
     Completions {
         /// Which shell.
@@ -97,6 +99,7 @@ fn dispatch<S: Start>(cli: Cli, start: S) -> Exit {
         Command::Audit(args) => ended(audit::run(args)),
         Command::Config(args) => config::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Openapi => output::print(format!("{:#}\n", crate::http::document()).as_bytes()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "p2p-node", &mut script);

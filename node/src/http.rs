@@ -7,6 +7,7 @@
 mod admission;
 mod api;
 mod body;
+mod docs;
 mod guard;
 mod hosts;
 mod problem;
@@ -30,7 +31,7 @@ use tokio_util::task::TaskTracker;
 use crate::program::StartError;
 
 pub use admission::{Admission, Limits};
-pub use api::Parts;
+pub use api::{Parts, document};
 pub use hosts::Hosts;
 pub use problem::Problem;
 pub use status::Status;
@@ -66,7 +67,7 @@ pub struct Face {
 
 /// The routes that every node has, behind the guard.
 pub fn router(status: Arc<dyn Status>, hosts: Hosts, parts: Parts) -> Router {
-    guard::around(status::routes(status).merge(api::routes(parts)), hosts)
+    guard::around(status::routes(status).merge(api::routes(parts)).merge(docs::routes()), hosts)
 }
 
 /// Binds `address`; on any but a loopback address with `http.crt` and `http.key` of `certs`.

@@ -114,3 +114,8 @@ fn the_readme_prints_the_table_of_roles() {
         assert!(readme.contains(&row), "README lacks {row}");
     }
 }
+
+#[test]
+fn the_description_of_the_http_api_is_the_golden_one() {
+    golden("openapi.json", &format!("{:#}\n", p2p_node::http::document()));
+}

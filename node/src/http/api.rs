@@ -23,6 +23,8 @@ use p2p_shared::id::NodeName;
 use p2p_shared::mesh::Mesh;
 use p2p_shared::rpc::registry::Registry;
 
+pub use openapi::document;
+
 use crate::auth::Auth;
 use crate::membership::handle::MembershipHandle;
 

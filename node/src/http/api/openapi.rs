@@ -12,10 +12,11 @@ use p2p_shared::services;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::auth::{Login, Refresh, Tokens};
-use super::execute::{Execute, Executed};
 use super::fleet::Order;
 use super::methods::answer;
+
+mod example;
+mod plain;
 
 /// The document.
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
@@ -26,7 +27,7 @@ pub(super) async fn get() -> Response {
 
 /// The whole document.
 pub fn document() -> Value {
-    let mut paths = own_paths();
+    let mut paths = plain::paths();
     for method in services::methods().filter(|method| method.verb != Verb::Duplex) {
         let path = format!("/api/v1/nodes/{{node}}/{}", method.name.replace('.', "/"));
         let verb = if method.verb == Verb::Post { "post" } else { "get" };
@@ -52,11 +53,12 @@ pub fn document() -> Value {
         "components": {
             "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
             "schemas": { "Problem": problem() },
+            "responses": problems(&OF_EVERY_CALL),
         },
     })
 }
 
-fn schema<T: JsonSchema>() -> Value {
+pub(super) fn schema<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
@@ -107,8 +109,16 @@ const OF_EVERY_CALL: [(u16, &str); 14] = [
     (504, "It did not end in time; it may still have happened."),
 ];
 
+/// The same as one description for all calls.
+fn of_every_call() -> Map<String, Value> {
+    let named = |&(status, _): &(u16, _)| {
+        (status.to_string(), json!({ "$ref": format!("#/components/responses/{status}") }))
+    };
+    OF_EVERY_CALL.iter().map(named).collect()
+}
+
 fn responses(good: Value) -> Value {
-    let mut responses = problems(&OF_EVERY_CALL);
+    let mut responses = of_every_call();
     responses.insert("200".to_owned(), good);
     Value::Object(responses)
 }
@@ -138,14 +148,15 @@ fn operation(method: &MethodSpec) -> Value {
         }),
     };
     if method.verb == Verb::Post {
-        operation
-            .insert("requestBody".into(), json!({ "content": { "application/json": { "schema": args } } }));
+        let example = example::of(&args);
+        let content = json!({ "application/json": { "schema": args, "example": example } });
+        operation.insert("requestBody".into(), json!({ "content": content }));
     } else {
         let required = args.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
         let properties = args.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
         parameters.extend(properties.into_iter().map(|(name, schema)| {
             let needed = required.contains(&Value::String(name.clone()));
-            json!({ "name": name, "in": "query", "required": needed, "schema": schema })
+            in_query(&name, needed.then(|| example::of(&schema)), schema)
         }));
     }
     operation.insert("parameters".into(), parameters.into());
@@ -153,16 +164,37 @@ fn operation(method: &MethodSpec) -> Value {
     Value::Object(operation)
 }
 
+/// An argument in a query; `example` of one that must be there. What has parts is written as JSON.
+fn in_query(name: &str, example: Option<Value>, schema: Value) -> Value {
+    let description = schema.get("description").cloned().unwrap_or_default();
+    let mut parameter =
+        json!({ "name": name, "in": "query", "required": example.is_some(), "description": description });
+    let is_plain = matches!(example::kind(&schema), Some("string" | "integer" | "number" | "boolean"));
+    if let Some(parameter) = parameter.as_object_mut() {
+        if let Some(example) = example {
+            parameter.insert("example".into(), example);
+        }
+        if is_plain {
+            parameter.insert("schema".into(), schema);
+        } else {
+            parameter.insert("content".into(), json!({ "application/json": { "schema": schema } }));
+        }
+    }
+    parameter
+}
+
 fn described(method: &MethodSpec, id: &str) -> Map<String, Value> {
     let permission = method.permission;
     let doc = method.doc.trim().replace("\n ", "\n");
-    let summary = doc.split_once(". ").map_or(doc.as_str(), |(first, _)| first).replace('\n', " ");
+    let summary =
+        doc.split_once(". ").map_or(doc.as_str(), |(first, _)| first).replace('\n', " ").replace('`', "");
     let Value::Object(operation) = json!({
         "operationId": id,
         "tags": [method.service.name],
         "summary": summary,
         "description": format!("{doc}\n\nNeeds the permission `{permission}`, which role {} has.", permission.role()),
         "x-permission": permission.as_str(),
+        "x-verb": method.verb.as_str(),
         "x-role": permission.role(),
     }) else {
         return Map::new();
@@ -172,8 +204,13 @@ fn described(method: &MethodSpec, id: &str) -> Map<String, Value> {
 
 fn fleet_operation(method: &MethodSpec) -> Value {
     let mut operation = described(method, &format!("fleet.{}", method.name));
-    let body =
-        json!({ "required": true, "content": { "application/json": { "schema": schema::<Order>() } } });
+    let example = json!({
+        "selector": "all",
+        "arguments": example::of(&(method.schemas)().args.to_value()),
+        "dry_run": true,
+    });
+    let content = json!({ "application/json": { "schema": schema::<Order>(), "example": example } });
+    let body = json!({ "required": true, "content": content });
     operation.insert("requestBody".into(), body);
     let good = json!({
         "description": "Lines of JSON: one a target as it ends, with `node`, `outcome`, and `result` or `error`; \
@@ -182,43 +219,4 @@ fn fleet_operation(method: &MethodSpec) -> Value {
     });
     operation.insert("responses".into(), responses(good));
     Value::Object(operation)
-}
-
-fn own_paths() -> Map<String, Value> {
-    let json_of = |schema: Value| json!({ "application/json": { "schema": schema } });
-    let body_of = |schema: Value| json!({ "required": true, "content": json_of(schema) });
-    let good =
-        |what: &str, schema: Value| responses(json!({ "description": what, "content": json_of(schema) }));
-    let tokens = good("Tokens.", schema::<Tokens>());
-    let mut ended = problems(&OF_EVERY_CALL);
-    ended.insert("204".to_owned(), json!({ "description": "The session has ended, if there was one." }));
-    let Value::Object(paths) = json!({
-        "/api/v1/auth/token": { "post": {
-            "operationId": "auth.token", "summary": "Tokens for a user's name and password", "security": [],
-            "requestBody": body_of(schema::<Login>()), "responses": tokens,
-        }},
-        "/api/v1/auth/refresh": { "post": {
-            "operationId": "auth.refresh", "summary": "The next tokens of a session", "security": [],
-            "requestBody": body_of(schema::<Refresh>()), "responses": tokens,
-        }},
-        "/api/v1/auth/logout": { "post": {
-            "operationId": "auth.logout", "summary": "Ends a session", "security": [{}, { "bearer": [] }],
-            "requestBody": { "required": false, "content": json_of(schema::<Refresh>()) }, "responses": ended,
-        }},
-        "/api/v1/execute": { "post": {
-            "operationId": "execute", "summary": "Runs one shell line at this node",
-            "description": "As the method `exec.run` does: needs the permission `exec`, which role admin has.",
-            "x-permission": "exec", "x-role": "admin",
-            "requestBody": body_of(schema::<Execute>()), "responses": good("What came of it.", schema::<Executed>()),
-        }},
-        "/rpc": { "post": {
-            "operationId": "rpc", "summary": "Every method by JSON-RPC 2.0",
-            "description": "Batches and notifications; a member `node` says which node is meant.",
-            "requestBody": body_of(json!({ "type": ["object", "array"] })),
-            "responses": good("The answer, or the answers of a batch.", json!({ "type": ["object", "array"] })),
-        }},
-    }) else {
-        return Map::new();
-    };
-    paths
 }

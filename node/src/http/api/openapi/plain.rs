@@ -1,0 +1,134 @@
+//! The paths that are no method of a service: log-in, the owner's short cuts, and what the node says of itself.
+
+use p2p_shared::services::node::{NodeInfo, NodeStats};
+use serde_json::{Map, Value, json};
+
+use super::super::auth::{Login, Refresh, Tokens};
+use super::super::execute::{Execute, Executed};
+use super::{of_every_call, problems, responses, schema};
+
+/// All of them.
+pub(super) fn paths() -> Map<String, Value> {
+    let mut paths = Map::new();
+    for part in [of_itself(), logins(), calls()] {
+        let Value::Object(part) = part else { continue };
+        paths.extend(part);
+    }
+    paths
+}
+
+fn json_of(schema: &Value) -> Value {
+    json!({ "application/json": { "schema": schema } })
+}
+
+fn body_of(schema: &Value, example: &Value) -> Value {
+    json!({ "required": true, "content": { "application/json": { "schema": schema, "example": example } } })
+}
+
+fn good(what: &str, schema: &Value) -> Value {
+    responses(json!({ "description": what, "content": json_of(schema) }))
+}
+
+/// What may come instead of an answer that needs no token and no argument.
+fn open(what: &str, schema: &Value, more: &[(u16, &str)]) -> Value {
+    let mut responses = problems(more);
+    responses.extend(problems(&[
+        (400, "The request is malformed."),
+        (405, "The path takes another method."),
+        (421, "The Host header names no name of this node."),
+        (500, "A defect."),
+    ]));
+    responses.insert("200".to_owned(), json!({ "description": what, "content": json_of(schema) }));
+    Value::Object(responses)
+}
+
+fn of_itself() -> Value {
+    let health = json!({
+        "type": "object", "required": ["status"], "properties": { "status": { "const": "ok" } },
+    });
+    let ready = json!({
+        "type": "object", "required": ["ready", "checks"],
+        "properties": {
+            "ready": { "type": "boolean" },
+            "checks": { "type": "array", "items": {
+                "type": "object", "required": ["name", "ok"],
+                "properties": {
+                    "name": { "type": "string" }, "ok": { "type": "boolean" },
+                    "detail": { "type": ["string", "null"], "description": "For clients of this machine alone." },
+                },
+            }},
+        },
+    });
+    let needed = [(401, "Asked from another machine, without a good token."), (403, "The role may not.")];
+    json!({
+        "/health": { "get": {
+            "operationId": "health", "summary": "Whether the process answers", "security": [],
+            "responses": open("It does.", &health, &[]),
+        }},
+        "/ready": { "get": {
+            "operationId": "ready", "summary": "Whether the node can serve, by named checks", "security": [],
+            "responses": open("It can.", &ready, &[(503, "It cannot; `checks` says why.")]),
+        }},
+        "/api/info": { "get": {
+            "operationId": "info", "summary": "Who this node is", "security": [{}, { "bearer": [] }],
+            "description": "Needs no token on the node's own machine.",
+            "responses": open("This.", &schema::<NodeInfo>(), &needed),
+        }},
+        "/api/stats": { "get": {
+            "operationId": "stats", "summary": "What this node counts", "security": [{}, { "bearer": [] }],
+            "description": "Needs no token on the node's own machine.",
+            "responses": open("This.", &schema::<NodeStats>(), &needed),
+        }},
+        "/openapi.json": { "get": {
+            "operationId": "openapi", "summary": "This document", "security": [],
+            "responses": open("It.", &json!({ "type": "object" }), &[]),
+        }},
+    })
+}
+
+fn logins() -> Value {
+    let tokens = good("Tokens.", &schema::<Tokens>());
+    let mut ended = of_every_call();
+    ended.insert("204".to_owned(), json!({ "description": "The session has ended, if there was one." }));
+    let refresh = schema::<Refresh>();
+    let old = json!({ "refresh_token": "xL0c4m0yq1s9gkq1wF7r1b3n5d8p2v6t4z0a9e7u5i2" });
+    json!({
+        "/api/v1/auth/token": { "post": {
+            "operationId": "auth.token", "summary": "Tokens for a user's name and password", "security": [],
+            "requestBody": body_of(&schema::<Login>(), &json!({ "username": "anna", "password": "correct horse" })),
+            "responses": tokens,
+        }},
+        "/api/v1/auth/refresh": { "post": {
+            "operationId": "auth.refresh", "summary": "The next tokens of a session", "security": [],
+            "requestBody": body_of(&refresh, &old), "responses": tokens,
+        }},
+        "/api/v1/auth/logout": { "post": {
+            "operationId": "auth.logout", "summary": "Ends a session", "security": [{}, { "bearer": [] }],
+            "requestBody": { "required": false, "content": json_of(&refresh) }, "responses": ended,
+        }},
+    })
+}
+
+fn calls() -> Value {
+    let line = json!({ "command": "uname -r", "timeout": 10 });
+    let any = json!({ "type": ["object", "array"] });
+    let rpc = json!({ "jsonrpc": "2.0", "id": 1, "method": "node.info", "params": {}, "node": "self" });
+    let mut answers = good("The answer, or the answers of a batch.", &any);
+    if let Some(answers) = answers.as_object_mut() {
+        answers.insert("204".to_owned(), json!({ "description": "There were notifications alone." }));
+    }
+    json!({
+        "/api/v1/execute": { "post": {
+            "operationId": "execute", "summary": "Runs one shell line at this node",
+            "description": "As the method `exec.run` does: needs the permission `exec`, which role admin has.",
+            "x-permission": "exec", "x-role": "admin",
+            "requestBody": body_of(&schema::<Execute>(), &line),
+            "responses": good("What came of it.", &schema::<Executed>()),
+        }},
+        "/rpc": { "post": {
+            "operationId": "rpc", "summary": "Every method by JSON-RPC 2.0",
+            "description": "Batches and notifications; a member `node` says which node is meant.",
+            "requestBody": body_of(&any, &rpc), "responses": answers,
+        }},
+    })
+}
