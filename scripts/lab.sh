@@ -3,6 +3,7 @@
 #
 #   scripts/lab.sh up N | NAME...         N hosts h1 to hN, or hosts of these names; ready when it returns
 #   scripts/lab.sh exec HOST CMD [ARG...] run a command in a host, as root, with our stdin and stdout
+#   scripts/lab.sh near HOST CMD [ARG...] run a program of this machine in the network of a host
 #   scripts/lab.sh push FILE... HOST:DIR  copy files into a host
 #   scripts/lab.sh cut A B                nothing passes between A and B; `cut A` cuts A off from everybody
 #   scripts/lab.sh loss PCT               every packet is lost with this probability, in each direction
@@ -334,6 +335,7 @@ case $verb in
     keep) keep "$1" ;;
     guard) guard "$1" ;;
     exec) [ "$#" -ge 2 ] || usage_error "exec needs a host and a command"; known "$1"; inside "$@" ;;
+    near) [ "$#" -ge 2 ] || usage_error "near needs a host and a command"; known "$1"; network "$@" ;;
     push) push "$@" ;;
     cut) [ "$#" -ge 1 ] || usage_error "cut needs a host"; for host in "$@"; do known "$host"; done; cut_off "$@" ;;
     loss) [[ ${1:-} =~ ^[0-9]+(\.[0-9])?$ ]] || usage_error "loss needs a percentage"; each_running lose "$1" ;;

@@ -53,7 +53,10 @@ pub(super) fn routes(parts: Parts) -> Router {
         .route("/api/v1/auth/token", post(auth::token))
         .route("/api/v1/auth/refresh", post(auth::refresh))
         .route("/api/v1/auth/logout", post(auth::logout))
-        .route("/api/v1/nodes/{node}/{service}/{method}", get(methods::get).post(methods::post))
+        .route(
+            "/api/v1/nodes/{node}/{service}/{method}",
+            get(methods::get).post(methods::post).fallback(methods::other),
+        )
         .route("/api/v1/fleet/{service}/{method}", post(fleet::post))
         .route("/api/v1/execute", post(execute::post))
         .route("/rpc", post(json_rpc::post))

@@ -5,11 +5,12 @@
 use clap::Args;
 use p2p_shared::error::Exit;
 use p2p_shared::time::Millis;
-use p2p_shared::tls::mint_token;
+use p2p_shared::tls::{TOKEN_LIFE_MAX, mint_token};
 
 use super::Entrance;
 use super::failure::CliError;
 use super::output::Streams;
+use super::pace;
 use super::session::now;
 use crate::effects::settings::Surroundings;
 
@@ -18,9 +19,9 @@ use crate::effects::settings::Surroundings;
 #[command(after_help = "For example: curl -H \"Authorization: Bearer $(p2p-tui token)\" \
     http://127.0.0.1:8000/api/v1/nodes/web-2/process/list")]
 pub struct TokenArgs {
-    /// How many minutes it is good for, 1 to 15
-    #[arg(long, value_name = "MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=15))]
-    pub minutes: u64,
+    /// How long it is good for, as `90s` or `15m`, which is the longest
+    #[arg(long, value_name = "T", default_value = "15m", value_parser = pace::span)]
+    pub ttl: Millis,
 }
 
 /// Prints a token.
@@ -30,9 +31,11 @@ pub fn run(
     surroundings: &Surroundings,
     streams: &mut Streams<'_>,
 ) -> Result<Exit, CliError> {
+    if args.ttl > TOKEN_LIFE_MAX {
+        return Err(CliError::new(Exit::Usage, "--ttl is at most 15m: such a token opens every node"));
+    }
     let credentials = surroundings.credentials(entrance.certs.as_deref(), now())?;
-    let life = Millis::from_secs(args.minutes * 60);
-    let token = mint_token(&credentials, now(), life)
+    let token = mint_token(&credentials, now(), args.ttl)
         .map_err(|error| CliError::new(Exit::Config, format!("no token: {error}")))?;
     streams.data(&format!("{token}\n"))?;
     Ok(Exit::Ok)

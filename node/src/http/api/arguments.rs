@@ -4,7 +4,7 @@
 //! one. A text that is none stays as it is, and the method says what is wrong with it. Pure.
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use p2p_shared::error::RpcError;
 use p2p_shared::rpc::service::MethodSpec;
@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 
 /// The kinds of the arguments of the methods that were asked by a query so far, by the method's name.
 static KINDS: LazyLock<Mutex<HashMap<&'static str, HashMap<String, Kind>>>> = LazyLock::new(Mutex::default);
+/// What the arguments of the methods that came in a body so far look like, by the method's name.
+static SCHEMAS: LazyLock<Mutex<HashMap<&'static str, Arc<Value>>>> = LazyLock::new(Mutex::default);
 
 /// What becomes of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,16 +51,53 @@ pub(super) fn of_query(method: &'static MethodSpec, query: &str) -> Result<Value
 ///
 /// # Errors
 /// If it is no JSON object.
-pub(super) fn of_body(body: &[u8]) -> Result<Value, RpcError> {
+pub(super) fn of_body(method: &'static MethodSpec, body: &[u8]) -> Result<Value, RpcError> {
     if body.is_empty() {
         return Ok(Value::Object(Map::new()));
     }
     let value: Value =
         serde_json::from_slice(body).map_err(|error| RpcError::bad_request(format!("the body: {error}")))?;
     match value {
-        Value::Object(_) => Ok(value),
+        Value::Object(_) => check(method, &value).map(|()| value),
         _ => Err(RpcError::bad_request("the body is no object with the arguments by their names")),
     }
+}
+
+/// That no list stands where the method takes named parts: serde would take the list for the parts in order.
+///
+/// # Errors
+/// If one does.
+pub(super) fn check(method: &'static MethodSpec, arguments: &Value) -> Result<(), RpcError> {
+    let schema = {
+        let mut known = SCHEMAS.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(method.name).or_insert_with(|| Arc::new((method.schemas)().args.to_value())).clone()
+    };
+    unlisted(&schema, arguments)
+}
+
+fn unlisted(schema: &Value, value: &Value) -> Result<(), RpcError> {
+    match (value, schema.get("type")) {
+        (Value::Array(_), Some(kinds)) if kinds != "array" && !holds(kinds, "array") => {
+            Err(RpcError::bad_request("a list stands where named parts belong"))
+        }
+        (Value::Array(items), _) => match schema.get("items") {
+            Some(schema) => items.iter().try_for_each(|item| unlisted(schema, item)),
+            None => Ok(()),
+        },
+        (Value::Object(parts), _) => {
+            let known = schema.get("properties").and_then(Value::as_object);
+            let of_part = |(name, part)| match known.and_then(|known| known.get(name)) {
+                Some(schema) => unlisted(schema, part),
+                None => Ok(()),
+            };
+            parts.iter().try_for_each(of_part)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn holds(kinds: &Value, kind: &str) -> bool {
+    kinds.as_array().is_some_and(|kinds| kinds.iter().any(|one| one == kind))
 }
 
 fn kinds(method: &'static MethodSpec) -> HashMap<String, Kind> {
@@ -118,6 +157,7 @@ fn decoded(text: &str) -> Result<String, RpcError> {
 
 #[cfg(test)]
 mod tests {
+    use p2p_shared::error::Code;
     use p2p_shared::services;
     use serde_json::json;
 
@@ -155,10 +195,23 @@ mod tests {
 
     #[test]
     fn a_body_is_an_object_or_nothing() {
-        assert_eq!(of_body(b""), Ok(json!({})));
-        assert_eq!(of_body(b"{\"a\": 1}"), Ok(json!({"a": 1})));
+        let list = services::method("process.list").unwrap();
+        assert_eq!(of_body(list, b""), Ok(json!({})));
+        assert_eq!(of_body(list, b"{\"a\": 1}"), Ok(json!({"a": 1})));
         for body in [&b"[]"[..], b"7", b"null", b"{", b"\xff", &[b'['; 100_000]] {
-            assert!(of_body(body).is_err());
+            assert!(of_body(list, body).is_err());
         }
+    }
+
+    #[test]
+    fn a_list_is_not_taken_for_the_parts_of_an_object() {
+        let define = services::method("program.define").unwrap();
+        let with =
+            |limits: Value| json!({"definition": {"name": "web", "command": "sleep", "limits": limits}});
+        assert_eq!(check(define, &with(json!({}))), Ok(()));
+        assert_eq!(check(define, &with(json!([null, null]))).unwrap_err().code, Code::BadRequest);
+        assert_eq!(check(define, &json!([])).unwrap_err().code, Code::BadRequest);
+        let arguments = json!({"definition": {"name": "web", "command": "sleep", "arguments": ["1"]}});
+        assert_eq!(check(define, &arguments), Ok(()));
     }
 }

@@ -93,10 +93,12 @@ pub(super) async fn logout(
     headers: HeaderMap,
     refresh: Body<Refresh>,
 ) -> Result<StatusCode, Problem> {
-    let token = match bearer::token(&headers) {
-        Some(token) => token.to_owned(),
-        None => body(refresh)?.refresh_token,
+    let named = match refresh {
+        // No body: then it is the session of the token in the header.
+        Err(JsonRejection::MissingJsonContentType(_)) if bearer::token(&headers).is_some() => None,
+        refresh => Some(body(refresh)?.refresh_token),
     };
+    let token = named.or_else(|| bearer::token(&headers).map(str::to_owned)).unwrap_or_default();
     api.0.auth.logout(&token).await?;
     Ok(StatusCode::NO_CONTENT)
 }

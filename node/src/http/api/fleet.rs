@@ -29,10 +29,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
-use super::Api;
 use super::auth::body;
 use super::bearer::Bearer;
 use super::call::{Asked, method, streamed};
+use super::{Api, arguments};
 use crate::http::Problem;
 
 /// What is to be done, where and how.
@@ -103,6 +103,7 @@ pub(super) async fn post(
         return Err(RpcError::bad_request(format!("{} streams: ask it node by node", method.name)).into());
     }
     let order = body(order)?;
+    arguments::check(method, &Value::Object(order.arguments.clone()))?;
     let bad = |what: &str, why: String| RpcError::bad_request(format!("{what}: {why}"));
     let selector: Selector = order.selector.parse().map_err(|error| bad("selector", format!("{error}")))?;
     let share = |name, text: &Option<String>| {

@@ -16,16 +16,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::Api;
 use super::bearer::Bearer;
 use super::call::{Asked, method};
 use super::methods::answer;
+use super::{Api, arguments};
 use crate::http::Problem;
 
 /// Most calls of one batch.
 const BATCH_MAX: usize = 100;
 /// Calls of one batch that go on at the same time.
 const SIDE_BY_SIDE: usize = 8;
+/// The number of "invalid request" in the specification.
+const NO_CALL: i32 = -32_600;
 
 /// The owner's first names for methods, and what they are called now.
 const FIRST_NAMES: [(&str, &str); 4] = [
@@ -90,15 +92,19 @@ pub(super) async fn post(
         Ok(parsed) => parsed,
         Err(error) => {
             let error = RpcError::bad_request(format!("no JSON: {error}"));
-            return Ok(said(&Answer::failed(Value::Null, -32_700, &error)));
+            return Ok(bad(&Answer::failed(Value::Null, -32_700, &error)));
         }
     };
     let Value::Array(calls) = parsed else {
-        return Ok(one(&api, &bearer, parsed).await.map_or_else(nothing, |answer| said(&answer)));
+        return Ok(match one(&api, &bearer, parsed).await {
+            Some(answer) if answer.error.as_ref().is_some_and(|error| error.code == NO_CALL) => bad(&answer),
+            Some(answer) => said(&answer),
+            None => nothing(),
+        });
     };
     if calls.is_empty() || calls.len() > BATCH_MAX {
         let error = RpcError::bad_request(format!("a batch has 1 to {BATCH_MAX} calls"));
-        return Ok(said(&Answer::failed(Value::Null, -32_600, &error)));
+        return Ok(bad(&Answer::failed(Value::Null, NO_CALL, &error)));
     }
     let (api, bearer) = (&api, &bearer);
     let answers = iter(calls).map(async |call| one(api, bearer, call).await).buffered(SIDE_BY_SIDE);
@@ -108,6 +114,11 @@ pub(super) async fn post(
 
 fn said(answers: &impl Serialize) -> Response {
     answer(serde_json::to_vec(answers).unwrap_or_default().into())
+}
+
+/// The answer to what is no call at all.
+fn bad(answer: &Answer) -> Response {
+    (StatusCode::BAD_REQUEST, said(answer)).into_response()
 }
 
 fn nothing() -> Response {
@@ -121,13 +132,13 @@ async fn one(api: &Api, bearer: &Bearer, call: Value) -> Option<Answer> {
         Err(error) => {
             let id = call.get("id").cloned().unwrap_or_default();
             let error = RpcError::bad_request(format!("no call: {error}"));
-            return Some(Answer::failed(id, -32_600, &error));
+            return Some(Answer::failed(id, NO_CALL, &error));
         }
     };
     let is_id = |id: &Value| matches!(id, Value::Null | Value::Number(_) | Value::String(_));
     if jsonrpc != "2.0" || !id.as_ref().is_none_or(is_id) {
         let error = RpcError::bad_request("jsonrpc is \"2.0\", and an id is a text, a number or null");
-        return Some(Answer::failed(Value::Null, -32_600, &error));
+        return Some(Answer::failed(Value::Null, NO_CALL, &error));
     }
     let ended = called(api, bearer, (&name, params), node.as_deref().unwrap_or("self")).await;
     let id = id?;
@@ -150,6 +161,7 @@ async fn called(
         return Err((-32_601, RpcError::new(Code::Unsupported, why)));
     }
     let arguments = named(spec, params).map_err(|error| (-32_602, error))?;
+    arguments::check(spec, &arguments).map_err(|error| (-32_602, error))?;
     let asked = async {
         let node = api.place(node)?;
         let json = api.call(bearer, Asked { node, method: spec, arguments }).await?;

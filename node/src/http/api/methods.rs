@@ -28,8 +28,7 @@ pub(super) async fn get(
     let node = api.place(&node)?;
     match method.verb {
         Verb::Get | Verb::Watch => {}
-        Verb::Post => return Ok(not_so(method, "POST")),
-        Verb::Duplex => return Ok(not_so(method, "")),
+        verb @ (Verb::Post | Verb::Duplex) => return Ok(not_so(method, allowed(verb))),
     }
     let arguments = arguments::of_query(method, query.as_deref().unwrap_or_default())?;
     let asked = Asked { node, method, arguments };
@@ -49,12 +48,26 @@ pub(super) async fn post(
     let node = api.place(&node)?;
     match method.verb {
         Verb::Post => {}
-        Verb::Get | Verb::Watch => return Ok(not_so(method, "GET, HEAD")),
-        Verb::Duplex => return Ok(not_so(method, "")),
+        verb @ (Verb::Get | Verb::Watch | Verb::Duplex) => return Ok(not_so(method, allowed(verb))),
     }
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let arguments = arguments::of_body(&body)?;
+    let arguments = arguments::of_body(method, &body)?;
     Ok(answer(api.call(&bearer, Asked { node, method, arguments }).await?))
+}
+
+/// Any other way to ask.
+pub(super) async fn other(Path((_, service, name)): Place) -> Result<Response, Problem> {
+    let method = method(&format!("{service}.{name}"))?;
+    Ok(not_so(method, allowed(method.verb)))
+}
+
+/// How a method is asked.
+const fn allowed(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Get | Verb::Watch => "GET, HEAD",
+        Verb::Post => "POST",
+        Verb::Duplex => "",
+    }
 }
 
 /// The result of a call, which is JSON already.

@@ -92,7 +92,7 @@ fn problems(statuses: &[(u16, &str)]) -> Map<String, Value> {
         .collect()
 }
 
-const OF_EVERY_CALL: [(u16, &str); 14] = [
+const OF_EVERY_CALL: [(u16, &str); 15] = [
     (400, "The request is malformed, or an argument is out of range."),
     (401, "There is no token, or it is not good."),
     (403, "Known, and not allowed: by role, or by the local policy of the node."),
@@ -101,6 +101,7 @@ const OF_EVERY_CALL: [(u16, &str); 14] = [
     (408, "The body did not come in time."),
     (409, "It is no longer what the caller saw."),
     (413, "Too large."),
+    (415, "The body is not said to be JSON."),
     (421, "The Host header names no name of this node."),
     (429, "Too often."),
     (500, "A defect."),

@@ -115,6 +115,11 @@ fn calls() -> Value {
     let rpc = json!({ "jsonrpc": "2.0", "id": 1, "method": "node.info", "params": {}, "node": "self" });
     let mut answers = good("The answer, or the answers of a batch.", &any);
     if let Some(answers) = answers.as_object_mut() {
+        let mut what_is_none = problems(&[(400, "It is no call, by JSON-RPC's own error; or no request.")]);
+        if let Some(content) = what_is_none.get_mut("400").and_then(|answer| answer.get_mut("content")) {
+            content["application/json"] = json!({ "schema": { "type": "object" } });
+        }
+        answers.append(&mut what_is_none);
         answers.insert("204".to_owned(), json!({ "description": "There were notifications alone." }));
     }
     json!({
