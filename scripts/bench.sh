@@ -25,7 +25,8 @@ esac
 
 say() { printf '%s\n' "$*" >&2; }
 
-known=$(sed -n 's#^path = "benches/\(.*\)\.rs"#\1#p' tests/Cargo.toml)
+# `peers` are libraries, in a workspace of their own: nobody who builds the product compiles them.
+known=$(sed -n 's#^path = "benches/\(.*\)\.rs"#\1#p' tests/Cargo.toml; echo peers)
 wanted=("$@")
 [ "$#" -gt 0 ] || mapfile -t wanted <<<"$known"
 for bench in "${wanted[@]}"; do
@@ -59,10 +60,16 @@ fi
 
 say "Building the release program; the first time this takes some minutes."
 targets=(--bin p2p-node)
-for bench in "${wanted[@]}"; do targets+=(--bench "$bench"); done
+for bench in "${wanted[@]}"; do [ "$bench" = peers ] || targets+=(--bench "$bench"); done
 built=$(cargo build --release --locked -p p2p-node -p p2p-tests "${targets[@]}" \
     --message-format=json-render-diagnostics)
-program_of() { sed -n 's#.*"executable":"\([^"]*/'"$1"'-[0-9a-f]*\)".*#\1#p' <<<"$built" | tail -1; }
+if printf '%s\n' "${wanted[@]}" | grep -qx peers; then
+    cargo build --release --locked --manifest-path tests/peers/Cargo.toml --target-dir target/peers
+fi
+program_of() {
+    if [ "$1" = peers ]; then echo target/peers/release/p2p-peers; return; fi
+    sed -n 's#.*"executable":"\([^"]*/'"$1"'-[0-9a-f]*\)".*#\1#p' <<<"$built" | tail -1
+}
 
 # A halted core wakes slowly: keep them awake with work that yields to everything else.
 spinners=()

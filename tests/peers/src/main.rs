@@ -118,7 +118,12 @@ async fn calls(servers: &Servers, (operator, files): (&Credentials, &PathBuf)) -
     let bare = move || bare_call(connection.clone());
     let ours = move || our_say(client.clone());
     let (one, two) = (move || say(one.clone()), move || say(two.clone()));
-    for warm in [rate(bare.clone()).await?, rate(ours.clone()).await?, rate(one.clone()).await?, rate(two.clone()).await?] {
+    for warm in [
+        rate(bare.clone()).await?,
+        rate(ours.clone()).await?,
+        rate(one.clone()).await?,
+        rate(two.clone()).await?,
+    ] {
         anyhow::ensure!(warm > 0.0);
     }
     let [mut rates, mut costs, mut floors, mut tonics] = [const { Vec::new() }; 4];
@@ -130,8 +135,11 @@ async fn calls(servers: &Servers, (operator, files): (&Credentials, &PathBuf)) -
         rates.push(our_rate / best.0);
         costs.push(our_cpu / one_thread.1.min(two_threads.1));
         shown.push((our_rate, one_thread.0, two_threads.0, our_cpu, one_thread.1, two_threads.1));
-        let (floor, our, their) =
-            (sequential(&bare).await?, sequential(&ours).await?, sequential(&one).await?.min(sequential(&two).await?));
+        let (floor, our, their) = (
+            sequential(&bare).await?,
+            sequential(&ours).await?,
+            sequential(&one).await?.min(sequential(&two).await?),
+        );
         floors.push(our / floor);
         tonics.push(our / their);
         println!("# one after the other: bare quinn {floor:.0} us, ours {our:.0}, tonic {their:.0}");

@@ -1,0 +1,74 @@
+//! The HTTP API on an installed node, tried against its own description by schemathesis from PyPI.
+//!
+//! Without a token, as a reader, as an administrator of the node, and with an operator's token. What it does
+//! happens on a host of the lab alone. Streams that have no end are left out.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::host::{Lab, top};
+use crate::mesh::Mesh;
+use crate::packages::Packages;
+
+/// The version that the settings beside this file are for.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+const URL: &str = "http://127.0.0.1:8000";
+const PASSWORD: &str = "correct horse battery";
+
+pub fn agrees_with_its_description() -> Result<()> {
+    let program = install()?;
+    Lab::up(&["one"])?.test(|lab| {
+        let mesh = Mesh::new(lab, &["one"], &Packages::find()?)?;
+        for (name, role) in [("vera", "viewer"), ("adam", "admin")] {
+            lab.run("one", &format!("echo '{PASSWORD}' | p2p-node user add {name} --role {role}"))?;
+        }
+        attempt(mesh.lab, &program, None)?;
+        for name in ["vera", "adam"] {
+            attempt(mesh.lab, &program, Some(&login(mesh.lab, name)?))?;
+        }
+        let token = lab.run("one", "p2p-tui token")?;
+        attempt(mesh.lab, &program, Some(token.trim()))
+    })
+}
+
+/// Its program, in an environment of its own under `target`.
+fn install() -> Result<String> {
+    let place = top().join("target/schemathesis");
+    let program = place.join("bin/schemathesis");
+    let place = place.to_str().context("a path that is no text")?;
+    if !program.is_file() {
+        run(Command::new("python3").args(["-m", "venv", place]))?;
+        run(Command::new(format!("{place}/bin/pip")).args(["install", "-q", SCHEMATHESIS]))?;
+    }
+    Ok(format!("{place}/bin/schemathesis"))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("{command:?}"))?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
+}
+
+fn login(lab: &Lab, name: &str) -> Result<String> {
+    let body = serde_json::json!({ "username": name, "password": PASSWORD }).to_string();
+    let url = format!("{URL}/api/v1/auth/token");
+    let json = "Content-Type: application/json";
+    let said = lab.verb("near", &["one", "curl", "-sf", "-H", json, "-d", &body, &url])?;
+    let tokens: serde_json::Value = serde_json::from_str(&said)?;
+    Ok(tokens["access_token"].as_str().context("no token")?.to_owned())
+}
+
+fn attempt(lab: &Lab, program: &str, token: Option<&str>) -> Result<()> {
+    let settings = top().join("tests/lab/api/schemathesis.toml");
+    let settings = settings.to_str().context("a path that is no text")?;
+    let (description, header) =
+        (format!("{URL}/openapi.json"), format!("Authorization: Bearer {}", token.unwrap_or_default()));
+    let mut line = vec!["one", "timeout", "600", program, "--config-file", settings, "run", &description];
+    line.extend(["--phases", "examples,coverage", "--continue-on-failure", "--no-color"]);
+    line.extend(["--exclude-by=/x-verb == \"watch\"", "--request-timeout", "15"]);
+    if token.is_some() {
+        line.extend(["-H", &header]);
+    }
+    lab.verb("near", &line).map(drop)
+}
