@@ -27,7 +27,7 @@ use std::time::Duration;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::rpc::registry::Registry;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -42,6 +42,7 @@ use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
 use crate::gate::NodeGate;
 use crate::host::Roots;
 use crate::host::machine::Machine;
+use crate::host::network::scan;
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
 use crate::labels::Labels;
@@ -312,6 +313,8 @@ struct Parts {
     stopping: CancellationToken,
     revocations: Arc<Revocations>,
     hold: Hold,
+    /// Places of scans.
+    scans: Arc<Semaphore>,
 }
 
 /// What the drivers find, for the chores.
@@ -335,6 +338,7 @@ impl Parts {
             stopping: CancellationToken::new(),
             revocations: Arc::clone(revocations),
             hold,
+            scans: Arc::new(Semaphore::new(scan::RUNNING_MAX)),
         }
     }
 

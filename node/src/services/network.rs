@@ -30,14 +30,12 @@ use crate::host::network::{interfaces, resolve};
 use crate::host::sampler::Sampler;
 use crate::policy::Fuse;
 
-pub use scan::judge_request;
+pub use scan::{judge_request, plan};
 
 /// Calls that read tables at the same time; one more waits.
 const READS_MAX: usize = 4;
 /// Look-ups, pings and traces at the same time.
 const PROBES_MAX: usize = 32;
-/// Scans at the same time.
-const SCANS_MAX: usize = 2;
 /// Measurements of throughput at the same time.
 const LOADS_MAX: usize = 2;
 /// Rows of sockets, unless told.
@@ -58,11 +56,11 @@ pub struct NetworkService {
 }
 
 impl NetworkService {
-    /// A service whose scans `fuse` allows. They run on the given runtime as tasks of the tracker, and end once the
-    /// token is cancelled.
+    /// A service whose scans `fuse` allows, as far as there are places in `scans`. They run on the given runtime as
+    /// tasks of the tracker, and end once the token is cancelled.
     pub fn new(
-        fuse: Fuse,
-        sampler: &Sampler,
+        (fuse, sampler): (Fuse, &Sampler),
+        scans: Arc<Semaphore>,
         (runtime, tasks, stopping): (Handle, TaskTracker, CancellationToken),
     ) -> Self {
         let places = |most| Arc::new(Semaphore::new(most));
@@ -74,7 +72,7 @@ impl NetworkService {
             stopping,
             reads: places(READS_MAX),
             probes: places(PROBES_MAX),
-            scans: places(SCANS_MAX),
+            scans,
             loads: places(LOADS_MAX),
         }
     }

@@ -1,6 +1,7 @@
 //! `network`: the tables of nodes (interfaces, routes, neighbours, sockets), and probes that are sent from them
 //! (names, ping, trace, scan, throughput). A probe wants to be told from which nodes.
 
+mod detach;
 mod load;
 mod probes;
 mod rows;
