@@ -25,6 +25,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use p2p_shared::id::{NodeId, NodeName};
+use p2p_shared::mesh::Mesh;
 use p2p_shared::rpc::registry::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -87,6 +88,7 @@ const TASKS_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Node {
     transport: Transport,
+    mesh: Mesh,
     membership: MembershipHandle,
     registry: Arc<Registry>,
     portrait: Arc<Portrait>,
@@ -149,6 +151,7 @@ impl Node {
             identity,
         });
         let labels = LabelKeeper::new(labels, store.clone());
+        let mesh = transfer::mesh(&transport, &membership);
         let handlers = Handlers {
             node: NodeService {
                 portrait: Arc::clone(&portrait),
@@ -162,8 +165,8 @@ impl Node {
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
             file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
-            transfer: transfer::service(&settings, &guards.fuse, (&transport, &membership), &runtimes.main),
-            network: parts.network(&guards.fuse, &sampler, &runtimes.main),
+            transfer: transfer::service(&settings, &guards.fuse, &mesh, &runtimes.main),
+            network: parts.network((&guards.fuse, &sampler), &mesh, &runtimes.main),
             alert: AlertService::new(alerts.clone()),
             program: ProgramService::new(programs, guards.fuse.clone()),
             job,
@@ -180,7 +183,19 @@ impl Node {
         let own = (Arc::clone(credentials), store.clone(), data.clone());
         parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
-        Ok(Self { transport, membership, registry, portrait, labels, alerts, sampler, guards, own, ending })
+        Ok(Self {
+            transport,
+            mesh,
+            membership,
+            registry,
+            portrait,
+            labels,
+            alerts,
+            sampler,
+            guards,
+            own,
+            ending,
+        })
     }
 
     /// Where the mesh reaches it.

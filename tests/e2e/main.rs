@@ -32,6 +32,7 @@ mod revocation;
 mod scans;
 mod shell_command;
 mod shells;
+mod throughput;
 mod transfers;
 mod units;
 mod wire;

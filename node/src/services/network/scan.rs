@@ -52,7 +52,7 @@ impl NetworkService {
     ) -> Result<(), RpcError> {
         let own = self.read(own_addresses).await?;
         let plan = plan(&self.fuse.policy(), &request, &own).await?;
-        let place = place(&self.scans, scan::RUNNING_MAX, "scans")?;
+        let place = place(&self.scans, scan::RUNNING_MAX, "scan")?;
         let stop = self.stopping.child_token();
         let _guard = stop.clone().drop_guard();
         let (told, mut news) = mpsc::channel(QUEUE);
