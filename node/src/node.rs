@@ -46,6 +46,7 @@ use crate::host::machine::Machine;
 use crate::host::network::scan;
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
+use crate::jobs::handle::JobsHandle;
 use crate::labels::Labels;
 use crate::labels::keeper::{self, LabelKeeper};
 use crate::membership::core::record::SharedFacts;
@@ -94,6 +95,7 @@ pub struct Node {
     portrait: Arc<Portrait>,
     labels: LabelKeeper,
     alerts: AlertsHandle,
+    jobs: JobsHandle,
     sampler: Sampler,
     guards: Guards,
     /// Its certificate, its database and where that lies.
@@ -151,7 +153,7 @@ impl Node {
             identity,
         });
         let labels = LabelKeeper::new(labels, store.clone());
-        let mesh = transfer::mesh(&transport, &membership);
+        let (mesh, jobs) = (transfer::mesh(&transport, &membership), job.queue());
         let handlers = Handlers {
             node: NodeService {
                 portrait: Arc::clone(&portrait),
@@ -191,6 +193,7 @@ impl Node {
             portrait,
             labels,
             alerts,
+            jobs,
             sampler,
             guards,
             own,
@@ -244,6 +247,11 @@ impl Node {
     /// Its alerts.
     pub fn alerts(&self) -> AlertsHandle {
         self.alerts.clone()
+    }
+
+    /// Its queue of jobs.
+    pub fn jobs(&self) -> JobsHandle {
+        self.jobs.clone()
     }
 
     /// What anybody may do here at most: services ask it, and a reload changes it.

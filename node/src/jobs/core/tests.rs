@@ -438,6 +438,23 @@ fn a_request_that_makes_no_sense_is_refused_in_words() {
 }
 
 #[test]
+fn more_may_run_at_a_time_from_one_moment_to_the_next_and_fewer_end_none() {
+    let mut world = World::of(1);
+    for word in ["a", "b", "c"] {
+        world.submit(request(word));
+    }
+    assert_eq!(world.running.len(), 1);
+    world.limits.running = 3;
+    world.handle(Input::Limit { running: 3 }).unwrap();
+    assert_eq!(world.running.len(), 3);
+    world.handle(Input::Limit { running: 1 }).unwrap();
+    let first = world.running.keys().next().unwrap().clone();
+    world.submit(request("d"));
+    world.end(&first, Ended { code: Some(0), ..Ended::default() }, 0);
+    assert_eq!(world.running.len(), 2, "none is ended for it, and none begins");
+}
+
+#[test]
 fn what_is_told_has_no_secrets() {
     let mut world = World::of(1);
     let id = world.submit(request("a"));
