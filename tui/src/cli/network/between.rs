@@ -3,26 +3,21 @@
 
 use std::time::Duration;
 
-use p2p_shared::error::{Exit, RpcError};
-use p2p_shared::grant::{self, Grant};
-use p2p_shared::id::{NodeId, NodeName};
-use p2p_shared::load;
-use p2p_shared::rpc::codec::{self, Encoding};
+use p2p_shared::error::Exit;
+use p2p_shared::id::NodeName;
 use p2p_shared::services::Services;
-use p2p_shared::services::file::FileContent;
-use p2p_shared::services::network::{self, LoadRequest, ThroughputOrder, ThroughputReport};
+use p2p_shared::services::network::ThroughputReport;
 use p2p_shared::services::node::Member;
-use p2p_shared::time::Millis;
 use serde::Serialize;
 
 use super::super::failure::CliError;
 use super::super::output::{Format, Row, Streams};
 use super::super::session::{Session, now};
 use super::load::per_second;
+use crate::effects::throughput;
+use crate::effects::transfer::Operator;
 use crate::format;
 
-/// How long a grant is good for beginning with it.
-const GRANT_LIFE: Millis = Millis::from_secs(60);
 /// How much longer than what is measured the answer may take.
 const LATE: Duration = Duration::from_secs(10);
 
@@ -89,16 +84,8 @@ pub(super) async fn run(
     if from.id == to.id {
         return Err(CliError::usage(format!("{} is both ends: name two nodes", from.name)));
     }
-    let grant = |request: &LoadRequest| granted(session, (to.id, from.id), request);
-    let [echo, down, up] = load::requests(time_ms);
-    let order = ThroughputOrder {
-        node: to.name.clone(),
-        id: to.id,
-        time_ms: Some(time_ms),
-        echo: grant(&echo)?,
-        down: grant(&down)?,
-        up: grant(&up)?,
-    };
+    let operator = Operator { credentials: session.credentials(), now: now() };
+    let order = throughput::order(operator, from.id, to, time_ms)?;
     let wait = Duration::from_millis(2 * u64::from(time_ms)) + LATE;
     let node = session.reach(from).await?.with_deadline(wait);
     let report = node.network().throughput(order).await?;
@@ -114,24 +101,4 @@ fn member<'s>(session: &'s Session, name: &NodeName) -> Result<&'s Member, CliEr
     session.members().iter().find(|member| member.name == *name).ok_or_else(|| {
         CliError::new(Exit::Failed, format!("{name}: no node is called so; `p2p-tui nodes` lists all"))
     })
-}
-
-/// The operator's word that `holder` may have this load of `target`.
-fn granted(
-    session: &Session,
-    (target, holder): (NodeId, NodeId),
-    request: &LoadRequest,
-) -> Result<FileContent, RpcError> {
-    let arguments = network::load::Args { request: request.clone() };
-    let issued = now();
-    let grant = Grant {
-        holder,
-        targets: vec![target],
-        method: network::load::METHOD.name.into(),
-        arguments: grant::arguments_hash(&codec::encode(&arguments, Encoding::Json)?),
-        issued,
-        expires: issued.plus(GRANT_LIFE),
-    };
-    let signed = grant::sign(session.credentials(), &grant);
-    Ok(FileContent(signed.map_err(|error| RpcError::internal(error.to_string()))?))
 }
