@@ -28,6 +28,7 @@ use crate::membership::core::message::Body;
 use crate::membership::driver::Hold;
 use crate::membership::handle::MembershipHandle;
 use crate::store::Store;
+use crate::transport::Transport;
 
 /// Members that hold the head of one node.
 const WITNESSES: usize = 3;
@@ -38,6 +39,8 @@ const GATHER: Duration = Duration::from_secs(1);
 const HAND_EVERY: Duration = Duration::from_secs(5);
 /// A member that does not take it, as one of an older version, is left alone for this long.
 const SILENT: Duration = Duration::from_secs(600);
+/// A member is handed the same head again after this.
+const AGAIN: Duration = Duration::from_secs(3_600);
 /// Heads that wait for the disk; beyond, members are told to come again.
 const WAITING_MAX: usize = 64;
 /// How soon the same member may come again, in milliseconds.
@@ -123,6 +126,7 @@ impl Parts {
     ) {
         let handing = HandOver {
             head: audit.head(),
+            transport: self.transport.clone(),
             membership: membership.clone(),
             credentials: Arc::clone(credentials),
             store: store.clone(),
@@ -135,6 +139,7 @@ impl Parts {
 /// Hands the head of this node's record to a few members whenever it changes.
 struct HandOver {
     head: watch::Receiver<Option<Head>>,
+    transport: Transport,
     membership: MembershipHandle,
     credentials: Arc<Credentials>,
     store: Store,
@@ -171,6 +176,8 @@ impl HandOver {
             tokio::select! {
                 changed = self.head.changed() => if changed.is_err() { return },
                 changed = members.changed() => if changed.is_err() { return },
+                // So that a clock which drifts away shows, also where nothing is recorded.
+                () = sleep(AGAIN) => asked.given.clear(),
             }
         }
     }
@@ -218,6 +225,9 @@ impl HandOver {
     fn receipt(&self, member: &Member, proof: Statement) -> Option<Countersigned> {
         let (signer, receipt) = Receipt::verify(&self.credentials.trust(), clock::wall(), &proof).ok()?;
         let is_its = signer.id == member.id && receipt.of == self.credentials.identity().id;
+        if is_its {
+            self.transport.note_clock(&member.id, receipt.at);
+        }
         is_its.then_some(Countersigned { by: signer.name, id: signer.id, head: receipt.head, proof })
     }
 
