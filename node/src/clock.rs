@@ -6,6 +6,9 @@ use p2p_shared::time::{Millis, UnixMillis};
 
 use crate::host::moment::Moment;
 
+/// What the wall clock gains or loses at once by less than this is its being kept right.
+pub const STEP_LEAST_MS: u64 = 1_000;
+
 /// Now. A clock before 1970 counts as 1970.
 pub fn wall() -> UnixMillis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -130,7 +130,8 @@ impl Node {
             Portrayal { addresses: settings.addresses(&transport)?, labels: labels.all(), left: false };
         let own = sign(portrayal, clock::wall().0).await.ok_or(StartError::Sign)?;
         let known = signing::remembered(&store, credentials)?;
-        let mut parts = Parts::new(&runtimes, &transport, &revocations, witness::hold(credentials, &store));
+        let mut parts =
+            Parts::new(&runtimes, &transport, &revocations, witness::hold(credentials, &store, &transport));
         let (membership, own, inbound_membership, told) = parts.membership(own, known, sign, &verify);
         let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
 

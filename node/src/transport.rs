@@ -195,9 +195,9 @@ impl Transport {
         lock(&self.0.table).peers()
     }
 
-    /// Notes what the clock of a node said just now.
-    pub fn note_clock(&self, id: &NodeId, told: UnixMillis) {
-        lock(&self.0.table).note_clock(id, told);
+    /// Notes what the clock of a node said, which was `heard` here.
+    pub fn note_clock(&self, id: &NodeId, told: UnixMillis, heard: UnixMillis) {
+        lock(&self.0.table).note_clock(id, told, heard);
     }
 
     /// Addresses at which peers see this node, the most often told first.

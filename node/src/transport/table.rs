@@ -26,7 +26,8 @@ pub struct PeerStatus {
     pub link: Link,
     /// When something was last heard over it, to a second.
     pub heard: Instant,
-    /// How far the clock of this machine is ahead of the peer's, by what it said last; `None` if it never did.
+    /// How far the clock of this machine is ahead of the peer's, by what it said last; `None` if it said nothing since
+    /// the clock here was set.
     pub clock_ahead_ms: Option<i64>,
 }
 
@@ -54,7 +55,7 @@ struct Entry {
 #[derive(Clone, Copy, Debug)]
 struct Compared {
     ahead_ms: i64,
-    /// [`clock::offset_ms`] then: the clock here may be set afterwards.
+    /// [`clock::offset_ms`] then.
     offset_ms: i64,
 }
 
@@ -137,7 +138,7 @@ impl Table {
         let status = |entry: &Entry| PeerStatus {
             link: entry.link.clone(),
             heard: entry.heard,
-            clock_ahead_ms: entry.clock.map(|then| then.ahead_ms.saturating_add(offset_ms - then.offset_ms)),
+            clock_ahead_ms: entry.clock.and_then(|then| then.still(offset_ms)),
         };
         let mut peers: Vec<PeerStatus> = self.entries().map(status).collect();
         peers.sort_by(|a, b| order(a.link.peer()).cmp(&order(b.link.peer())));
@@ -157,11 +158,11 @@ impl Table {
         observed.into_iter().map(|(address, _)| address).collect()
     }
 
-    /// Notes what a node's clock said just now, half a round trip ago.
-    pub fn note_clock(&mut self, id: &NodeId, told: UnixMillis) {
+    /// Notes what a node's clock said half a round trip before it was `heard` here.
+    pub fn note_clock(&mut self, id: &NodeId, told: UnixMillis, heard: UnixMillis) {
         if let Some(entry) = self.nodes.get_mut(id) {
             let rtt = entry.link.connection().rtt();
-            entry.clock = Some(Compared::now(ahead_ms(clock::wall(), told, rtt)));
+            entry.clock = Some(Compared::now(ahead_ms(heard, told, rtt)));
         }
     }
 
@@ -187,6 +188,11 @@ impl Entry {
 impl Compared {
     fn now(ahead_ms: i64) -> Self {
         Self { ahead_ms, offset_ms: clock::offset_ms() }
+    }
+
+    /// What was found, unless the clock here was set since: then the peer's may have been set with it.
+    const fn still(self, offset_ms: i64) -> Option<i64> {
+        if offset_ms.abs_diff(self.offset_ms) < clock::STEP_LEAST_MS { Some(self.ahead_ms) } else { None }
     }
 }
 
@@ -260,5 +266,13 @@ mod tests {
     fn a_peer_that_dials_again_has_lost_the_first_connection() {
         let pair = Pair { own: LOW, peer: HIGH };
         assert!(!pair.keeps_standing(&candidate(Side::Listener, 5), &candidate(Side::Listener, 5)));
+    }
+
+    #[test]
+    fn what_a_peers_clock_said_counts_until_the_clock_here_is_set() {
+        let then = Compared { ahead_ms: 12, offset_ms: 1_000_000 };
+        assert_eq!(then.still(1_000_300), Some(12));
+        assert_eq!(then.still(1_000_000 + 3_600_000), None);
+        assert_eq!(then.still(1_000_000 - 3_600_000), None);
     }
 }
