@@ -144,8 +144,10 @@ impl RunningNode for Running {
         self.face.reload(&self.certs).map_err(|error| error.to_string())?;
         let (labels, membership) = (self.node.label_keeper(), self.node.membership().clone());
         let configured: Vec<Label> = config.labels;
-        let (alerts, rules) = (self.node.alerts(), config.alert_rules);
-        self.tasks.spawn_on(async move { alerts.configure(rules).await }, &self.main);
+        let (alerts, rules, receivers) = (self.node.alerts(), config.alert_rules, config.receivers);
+        self.tasks.spawn_on(async move { alerts.configure(rules, receivers).await }, &self.main);
+        let (jobs, jobs_max) = (self.node.jobs(), config.max_jobs as usize);
+        self.tasks.spawn_on(async move { jobs.limit(jobs_max).await }, &self.main);
         self.tasks.spawn_on(
             async move { membership.set_labels(labels.configure(configured).await).await },
             &self.main,

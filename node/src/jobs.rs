@@ -1,7 +1,8 @@
 //! The task queue: work that outlives its caller, and the node.
 //!
 //! [`core`] decides, as a pure state machine; [`driver`] gives it the clock; [`hands`] keep, begin and end;
-//! [`output`] carries what jobs write; [`table`] shows what became of every job. While the node is down nothing is
+//! [`output`] carries what jobs write; [`scan`] is the one kind of
+//! work that the node does itself; [`table`] shows what became of every job. While the node is down nothing is
 //! begun.
 
 pub mod core;
@@ -11,6 +12,7 @@ pub mod handle;
 pub mod hands;
 pub mod keeping;
 pub mod output;
+mod scan;
 pub mod table;
 #[cfg(test)]
 mod testing;

@@ -25,9 +25,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use p2p_shared::id::{NodeId, NodeName};
+use p2p_shared::mesh::Mesh;
 use p2p_shared::rpc::registry::Registry;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -42,8 +43,10 @@ use crate::dht::handle::{DhtCounts, DhtEvent, DhtHandle, FINDINGS_QUEUE};
 use crate::gate::NodeGate;
 use crate::host::Roots;
 use crate::host::machine::Machine;
+use crate::host::network::scan;
 use crate::host::sampler::Sampler;
 use crate::host::systemd::Systemd;
+use crate::jobs::handle::JobsHandle;
 use crate::labels::Labels;
 use crate::labels::keeper::{self, LabelKeeper};
 use crate::membership::core::record::SharedFacts;
@@ -86,11 +89,13 @@ const TASKS_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Node {
     transport: Transport,
+    mesh: Mesh,
     membership: MembershipHandle,
     registry: Arc<Registry>,
     portrait: Arc<Portrait>,
     labels: LabelKeeper,
     alerts: AlertsHandle,
+    jobs: JobsHandle,
     sampler: Sampler,
     guards: Guards,
     /// Its certificate, its database and where that lies.
@@ -125,7 +130,8 @@ impl Node {
             Portrayal { addresses: settings.addresses(&transport)?, labels: labels.all(), left: false };
         let own = sign(portrayal, clock::wall().0).await.ok_or(StartError::Sign)?;
         let known = signing::remembered(&store, credentials)?;
-        let mut parts = Parts::new(&runtimes, &transport, &revocations, witness::hold(credentials, &store));
+        let mut parts =
+            Parts::new(&runtimes, &transport, &revocations, witness::hold(credentials, &store, &transport));
         let (membership, own, inbound_membership, told) = parts.membership(own, known, sign, &verify);
         let (naming, counts, inbound_dht, found) = parts.dht(&settings, &identity.id, &verify);
 
@@ -148,6 +154,7 @@ impl Node {
             identity,
         });
         let labels = LabelKeeper::new(labels, store.clone());
+        let (mesh, jobs) = (transfer::mesh(&transport, &membership), job.queue());
         let handlers = Handlers {
             node: NodeService {
                 portrait: Arc::clone(&portrait),
@@ -161,8 +168,8 @@ impl Node {
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
             file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
-            transfer: transfer::service(&settings, &guards.fuse, (&transport, &membership), &runtimes.main),
-            network: parts.network(&guards.fuse, &sampler, &runtimes.main),
+            transfer: transfer::service(&settings, &guards.fuse, &mesh, &runtimes.main),
+            network: parts.network((&guards.fuse, &sampler), &mesh, &runtimes.main),
             alert: AlertService::new(alerts.clone()),
             program: ProgramService::new(programs, guards.fuse.clone()),
             job,
@@ -179,7 +186,20 @@ impl Node {
         let own = (Arc::clone(credentials), store.clone(), data.clone());
         parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
-        Ok(Self { transport, membership, registry, portrait, labels, alerts, sampler, guards, own, ending })
+        Ok(Self {
+            transport,
+            mesh,
+            membership,
+            registry,
+            portrait,
+            labels,
+            alerts,
+            jobs,
+            sampler,
+            guards,
+            own,
+            ending,
+        })
     }
 
     /// Where the mesh reaches it.
@@ -228,6 +248,11 @@ impl Node {
     /// Its alerts.
     pub fn alerts(&self) -> AlertsHandle {
         self.alerts.clone()
+    }
+
+    /// Its queue of jobs.
+    pub fn jobs(&self) -> JobsHandle {
+        self.jobs.clone()
     }
 
     /// What anybody may do here at most: services ask it, and a reload changes it.
@@ -312,6 +337,8 @@ struct Parts {
     stopping: CancellationToken,
     revocations: Arc<Revocations>,
     hold: Hold,
+    /// Places of scans.
+    scans: Arc<Semaphore>,
 }
 
 /// What the drivers find, for the chores.
@@ -335,6 +362,7 @@ impl Parts {
             stopping: CancellationToken::new(),
             revocations: Arc::clone(revocations),
             hold,
+            scans: Arc::new(Semaphore::new(scan::RUNNING_MAX)),
         }
     }
 

@@ -28,6 +28,7 @@ use p2p_shared::mesh::{Dial, Target, endpoint};
 use p2p_shared::rpc::frame::StreamKind;
 use p2p_shared::rpc::registry::Registry;
 use p2p_shared::services::node::{Direction, RefusedHandshake};
+use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::{Credentials, PeerIdentity, PeerKind, RefusalReason, Trust};
 use quinn::{ClientConfig, Endpoint, ServerConfig};
 use tokio::runtime::Handle;
@@ -194,6 +195,11 @@ impl Transport {
     /// Everybody connected, by name.
     pub fn peers(&self) -> Vec<PeerStatus> {
         lock(&self.0.table).peers()
+    }
+
+    /// Notes what the clock of a node said, which was `heard` here.
+    pub fn note_clock(&self, id: &NodeId, told: UnixMillis, heard: UnixMillis) {
+        lock(&self.0.table).note_clock(id, told, heard);
     }
 
     /// Addresses at which peers see this node, the most often told first.

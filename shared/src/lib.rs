@@ -13,6 +13,7 @@ pub mod fanout;
 pub mod glob;
 pub mod grant;
 pub mod id;
+pub mod load;
 pub mod mesh;
 pub mod rng;
 pub mod rpc;

@@ -1,5 +1,6 @@
 //! P16 to P18: a large file, many small ones, nothing to do and a few changed bytes from node to node, beside `scp`
-//! and `rsync` over a local `sshd`; names and contents searched, beside `fd` and `rg`.
+//! and `rsync` over a local `sshd`; names and contents searched, beside `fd` and `rg`. And what a call of somebody else
+//! to either node takes while a transfer, or a measurement of throughput, goes on at full speed.
 //!
 //! The nodes are two release programs on this one machine. Everything lies in memory where there is `/dev/shm`, so
 //! that disks have no say: a transfer of ours syncs, theirs do not. Rounds in turn, medians; a line a goal.
@@ -28,10 +29,12 @@ use p2p_shared::mesh::NodeHandle;
 use p2p_shared::mesh::endpoint::{accepting, client_config, dialling, server_config};
 use p2p_shared::services::Services;
 use p2p_shared::services::file::{FilePath, SearchEnd};
+use p2p_shared::services::network::THROUGHPUT_TIME_MS_MAX;
 use p2p_shared::services::node::MemberState;
 use p2p_shared::services::transfer::{PIECE_BYTES_MAX, TransferProgress, TransferSummary};
 use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::Credentials;
+use p2p_tui::effects::throughput;
 use p2p_tui::effects::transfer::{self, End, Move, Operator, There};
 use quinn::{ClientConfig, Endpoint, EndpointConfig, ServerConfig, TokioRuntime};
 use tempfile::TempDir;
@@ -40,7 +43,7 @@ use tokio::sync::watch;
 
 use ca::TestCa;
 use sshd::Sshd;
-use support::{Program, at_least, at_most, median};
+use support::{Program, at_least, at_most, beside, median};
 
 const ROUNDS: usize = 5;
 const LARGE_BYTES: usize = 512 << 20;
@@ -56,6 +59,8 @@ struct Ground {
     operator: Arc<Credentials>,
     from: (NodeId, NodeHandle),
     to: (NodeId, NodeHandle),
+    /// Ways of somebody else to both.
+    lookers: [NodeHandle; 2],
     sshd: Sshd,
     _programs: [Program; 2],
 }
@@ -69,6 +74,9 @@ impl Ground {
         let operator = ca.operator("bench", Role::Admin);
         let from = support::handle(&operator, "one", one.quic)?;
         let to = support::handle(&operator, "two", two.quic)?;
+        let viewer = ca.operator("looker", Role::Viewer);
+        let lookers =
+            [support::handle(&viewer, "one", one.quic)?, support::handle(&viewer, "two", two.quic)?];
         let began = Instant::now();
         let ids = loop {
             let members = to.node().members().await?;
@@ -83,7 +91,7 @@ impl Ground {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         };
         let sshd = Sshd::start()?;
-        Ok(Self { top, operator, from: (ids.0, from), to: (ids.1, to), sshd, _programs: [one, two] })
+        Ok(Self { top, operator, from: (ids.0, from), to: (ids.1, to), lookers, sshd, _programs: [one, two] })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -115,6 +123,19 @@ impl Ground {
         Ok((began.elapsed().as_secs_f64(), summary))
     }
 
+    /// A measurement of what lies between the two nodes, as long as one may take.
+    async fn throughput(&self) -> anyhow::Result<()> {
+        let now = SystemTime::UNIX_EPOCH.elapsed()?.as_millis();
+        let operator = Operator { credentials: &self.operator, now: UnixMillis(u64::try_from(now)?) };
+        let members = self.from.1.node().members().await?;
+        let to = members.iter().find(|member| member.id == self.to.0).context("the other is there")?;
+        let order = throughput::order(operator, self.from.0, to, THROUGHPUT_TIME_MS_MAX)?;
+        let node = self.from.1.clone().with_deadline(std::time::Duration::from_secs(20));
+        let report = node.network().throughput(order).await?;
+        println!("# throughput: {report:?}");
+        Ok(())
+    }
+
     fn scp(&self, name: &str) -> anyhow::Result<f64> {
         let to = format!("127.0.0.1:{}", self.path("theirs").join(name).display());
         let mut command = Command::new("scp");
@@ -140,6 +161,22 @@ impl Ground {
         }
         Ok(())
     }
+}
+
+/// Calls of somebody else to either node, while bytes go between them.
+async fn others(ground: &Ground) -> anyhow::Result<()> {
+    noise(&ground.path("from/beside"), LARGE_BYTES)?;
+    let ends = ["sending", "receiving"];
+    for (end, looker) in ends.into_iter().zip(&ground.lookers) {
+        ground.clear()?;
+        let p99 = beside(looker, ground.ours("beside")).await?;
+        at_most(&format!("P16 p99_ms_of_calls_to_the_{end}_node"), p99, 20.0);
+    }
+    for (end, looker) in ends.into_iter().zip(&ground.lookers) {
+        let p99 = beside(looker, ground.throughput()).await?;
+        at_most(&format!("throughput p99_ms_of_calls_to_the_{end}_node"), p99, 20.0);
+    }
+    Ok(fs::remove_file(ground.path("from/beside"))?)
 }
 
 fn timed(command: &mut Command) -> anyhow::Result<(f64, String)> {
@@ -349,6 +386,7 @@ fn main() -> anyhow::Result<()> {
         let ground = Ground::start(&ca).await?;
         fs::create_dir(ground.path("from"))?;
         ground.clear()?;
+        others(&ground).await?;
         large(&ground, &ca).await?;
         small(&ground).await?;
         delta(&ground).await?;

@@ -13,7 +13,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use p2p_shared::access::Role;
@@ -21,15 +21,12 @@ use p2p_shared::mesh::NodeHandle;
 use p2p_shared::services::Services;
 use p2p_shared::services::network::ScanRequest;
 use tokio::runtime::Builder;
-use tokio::time::sleep;
 
 use ca::TestCa;
-use support::{Program, at_most, handle, median};
+use support::{Program, at_most, beside, handle, median};
 
 const RUNS: usize = 5;
 const LISTENERS: usize = 20;
-/// Between two calls of somebody else.
-const LOOK: Duration = Duration::from_millis(5);
 
 type Ports = BTreeSet<u16>;
 
@@ -73,27 +70,6 @@ fn wrong(ours: &Ports, nmaps: &Ports) -> usize {
     missed + made_up
 }
 
-/// The slowest of a hundred calls while a scan runs, in milliseconds.
-async fn beside(node: &NodeHandle, looker: &NodeHandle) -> anyhow::Result<f64> {
-    let mut took = Vec::new();
-    let calls = async {
-        loop {
-            let began = Instant::now();
-            if let Err(error) = looker.node().info().await {
-                break error;
-            }
-            took.push(began.elapsed().as_secs_f64() * 1e3);
-            sleep(LOOK).await;
-        }
-    };
-    tokio::select! {
-        scanned = ours(node) => drop(scanned?),
-        error = calls => return Err(error.into()),
-    }
-    took.sort_by(f64::total_cmp);
-    Ok(took.get(took.len() * 99 / 100).copied().unwrap_or(f64::NAN))
-}
-
 fn main() -> anyhow::Result<()> {
     let ca = TestCa::new("bench");
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -119,7 +95,7 @@ fn main() -> anyhow::Result<()> {
         println!("# 65,535 ports: ours {own:.2} s, nmap -sT {peer:.2} s");
         at_most("P19 scan_vs_nmap", own / peer, 0.6);
         at_most("P19 open_set_differs", differ as f64, 0.0);
-        at_most("P19 p99_ms_of_calls_beside", beside(&node, &looker).await?, 20.0);
+        at_most("P19 p99_ms_of_calls_beside", beside(&looker, ours(&node)).await?, 20.0);
         Ok(())
     })
 }

@@ -12,11 +12,14 @@ use anyhow::{Context, bail, ensure};
 use p2p_shared::mesh::endpoint::ClientEndpoint;
 use p2p_shared::mesh::link::Local;
 use p2p_shared::mesh::{Mesh, NodeHandle, Resolve, Target};
+use p2p_shared::services::Services;
 use p2p_shared::tls::Credentials;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
+/// Between two calls of somebody else.
+const LOOK: Duration = Duration::from_millis(5);
 const START_MAX: Duration = Duration::from_secs(20);
 /// What a node says to people, beside its data.
 const SAID: &str = "stderr";
@@ -37,6 +40,30 @@ pub fn at_most(name: &str, value: f64, goal: f64) {
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// The slowest but one of a hundred calls to a node while something else is done, in milliseconds.
+pub async fn beside<T>(
+    node: &NodeHandle,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<f64> {
+    let mut took = Vec::new();
+    let calls = async {
+        loop {
+            let began = Instant::now();
+            if let Err(error) = node.node().info().await {
+                break error;
+            }
+            took.push(began.elapsed().as_secs_f64() * 1e3);
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        done = work => drop(done?),
+        error = calls => return Err(error.into()),
+    }
+    took.sort_by(f64::total_cmp);
+    Ok(took.get(took.len() * 99 / 100).copied().unwrap_or(f64::NAN))
 }
 
 /// A running `p2p-node`, killed when it is dropped.

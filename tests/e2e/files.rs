@@ -9,7 +9,8 @@ use p2p_shared::error::Code;
 use p2p_shared::rpc::client::{Call, ItemSource, MethodRef, Subscription};
 use p2p_shared::rpc::codec::Encoding;
 use p2p_shared::services::file::{
-    FileContent, FileEvent, FileExpect, FileFound, FileHit, FilePath, FileSort, FileUsage, SearchEnd,
+    FileContent, FileEvent, FileExpect, FileFound, FileHit, FilePath, FileSort, FileTail, FileUsage,
+    SearchEnd,
 };
 use p2p_shared::services::{self, Services};
 use serde::de::DeserializeOwned;
@@ -226,4 +227,22 @@ async fn a_tree_is_removed_only_as_it_was_counted() {
     assert_eq!(files.remove(path(&tree), Some(entries)).await.unwrap_err().code, Code::Conflict);
     assert_eq!(files.remove(path(&tree), Some(entries + 1)).await.unwrap().entries, 4);
     assert!(!tree.exists());
+}
+
+#[tokio::test]
+async fn a_file_of_any_bytes_is_followed_in_json_too() {
+    let (cluster, directory) = ground().await;
+    let (file, node) = (directory.path().join("log"), cluster.admin(0));
+    // A byte that is no text is eight letters in JSON: all of it at once would not fit into one message.
+    fs::write(&file, vec![0xff; 200 << 10]).unwrap();
+    let method =
+        MethodRef { encoding: Some(Encoding::Json), ..MethodRef::from(&services::file::follow::METHOD) };
+    let mut opened = node.open(method, &json!({ "path": path(&file), "lines": 10 })).await.unwrap();
+    let mut length = 0;
+    while length < 200 << 10 {
+        let item = soon("a piece", opened.source.next_item()).await.unwrap().expect("it goes on");
+        let tail: FileTail = serde_json::from_slice(&item).unwrap();
+        assert!(tail.content.0.is_empty() || tail.offset == length, "{} {length}", tail.offset);
+        length += tail.content.0.len() as u64;
+    }
 }

@@ -67,6 +67,7 @@ fn hello() -> Vec<u8> {
         features: 0,
         observed: Some(([127, 0, 0, 1], 5_678).into()),
         methods,
+        clock: None,
     }
     .to_bytes()
 }

@@ -35,7 +35,7 @@ fn shell(line: &str) -> JobRequest {
 
 fn with(request: JobRequest, change: impl FnOnce(&mut ExecRequest)) -> JobRequest {
     let mut request = request;
-    let JobWork::Command(exec) = &mut request.work;
+    let JobWork::Command(exec) = &mut request.work else { panic!("a command") };
     change(exec);
     request
 }
@@ -83,7 +83,7 @@ async fn a_command_is_run_kept_and_told_with_all_that_it_wrote() {
     assert_eq!((info.owner.name.as_str(), info.owner.role), ("admin", Some(Role::Admin)));
     assert_eq!(output(&node, &info.id).await, ("hush\n".into(), "bad\n".into()));
     let status = node.job().inspect(info.id.clone()).await.unwrap();
-    let JobWork::Command(exec) = status.request.work;
+    let JobWork::Command(exec) = status.request.work else { panic!("a command") };
     assert_eq!(exec.environment[0].value, "***");
     assert_eq!((status.exits.len(), status.output_bytes), (1, 9));
     let counts = node.node().stats().await.unwrap().jobs;

@@ -193,3 +193,14 @@ async fn of_crossed_dials_one_connection_remains() {
         .await;
     }
 }
+
+#[tokio::test]
+async fn nodes_tell_each_other_what_their_clocks_say() {
+    let cluster = Cluster::whole(2).await;
+    for index in 0..2 {
+        let peers = cluster.admin(index).node().peers().await.unwrap();
+        let other = peers.iter().find(|peer| peer.id == cluster.id(1 - index)).expect("they are connected");
+        let ahead = other.clock_ahead_ms.expect("it told its clock");
+        assert!(ahead.abs() < 5_000, "on one machine: {ahead} ms");
+    }
+}

@@ -52,6 +52,11 @@ fn harmless(method: &str) -> Value {
         "network.ping" => json!({ "target": "127.0.0.1", "count": 1 }),
         "network.trace" => json!({ "target": "127.0.0.1", "hops": 1, "probes": 1 }),
         "network.scan" => json!({ "request": { "targets": ["127.0.0.1"], "ports": "1" } }),
+        "network.throughput" => {
+            let order =
+                json!({ "node": "nobody", "id": NodeId::new([0; 32]), "echo": "", "down": "", "up": "" });
+            json!({ "order": order })
+        }
         "network.load" => json!({ "request": { "direction": "down", "time_ms": 10 } }),
         "alert.test" => json!({ "rules": "" }),
         "alert.apply" => json!({ "rules": "", "seen": "" }),

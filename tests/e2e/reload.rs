@@ -97,6 +97,11 @@ async fn a_hangup_puts_another_policy_in_force_and_a_broken_one_changes_nothing(
     assert!(state.strict && state.silent_ms > 0, "{state:?}");
     assert!(run(&admin, "six").await.is_ok(), "an hour has not passed");
 
+    let receiver = "max_jobs = 2\n[[alerts.receivers]]\nname = \"pager\"\ncommand = [\"/bin/true\"]\n";
+    write(etc.path(), "node.toml", receiver);
+    reload(&program, "receivers of alerts were read again").await;
+    assert!(program.said().contains("receivers=1"), "{}", program.said());
+
     write(etc.path(), "node.toml", "no_such_key = 1\n");
     write(etc.path(), "policy.toml", "deny = [\"exec.*\"]\n");
     reload(&program, "the configuration is broken: the old one stays").await;

@@ -16,6 +16,7 @@ mod probe;
 pub mod settings;
 mod shell;
 pub mod tail;
+pub mod throughput;
 pub mod transfer;
 pub mod way;
 

@@ -94,7 +94,7 @@ pub(super) struct Driver {
     node: (NodeName, NodeId),
     keeper: Keeper,
     untold: Untold,
-    notifier: Notifier,
+    pub(super) notifier: Notifier,
     wanted: watch::Sender<Arc<Wanted>>,
     gatherer: Gatherer,
     sources: Sources,

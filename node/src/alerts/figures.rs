@@ -68,6 +68,9 @@ impl Gatherer {
                 found.push(plain(metric, f64::from(load) / cores as f64));
             }
         }
+        if let Some(skew) = mesh.clock_skew_s.filter(|_| wanted.metrics.contains("clock_skew_seconds")) {
+            found.push(plain("clock_skew_seconds", skew.into()));
+        }
         // The clock that goes on while the machine sleeps: waking up is no step.
         let step = self.steps.note(now.since_boot, now.wall.0, STEP_LEAST);
         if wanted.metrics.contains("clock_step_seconds") {
@@ -177,7 +180,9 @@ mod tests {
                 "{name}"
             );
         }
-        let found = Gatherer::default().host(Moment::now(), (&host, MeshSample::default()), &wanted);
+        let mesh = MeshSample { clock_skew_s: Some(0.5), ..MeshSample::default() };
+        let found = Gatherer::default().host(Moment::now(), (&host, mesh), &wanted);
+        assert!(found.iter().any(|figure| figure.metric == "clock_skew_seconds" && figure.value == 0.5));
         assert!(found.iter().any(|figure| figure.metric == "load15_per_core"));
     }
 

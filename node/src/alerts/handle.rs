@@ -8,6 +8,7 @@ use p2p_shared::services::alert::{AlertApplied, AlertInfo, AlertRules, AlertSile
 use p2p_shared::time::Millis;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::notify::receiver::Receiver;
 use super::view::View;
 
 /// Orders that wait for the driver; beyond, those who order wait.
@@ -28,8 +29,8 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, RpcError>>;
 /// One order.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// Take the rules of the configuration anew.
-    Configure(Option<ConfiguredRules>),
+    /// Take the rules and the receivers of the configuration anew.
+    Configure(Option<ConfiguredRules>, Vec<Receiver>),
     /// Say which rules there are.
     Rules(Answer<AlertRules>),
     /// Say what a file would change and say.
@@ -62,10 +63,10 @@ impl AlertsHandle {
         self.view.clone()
     }
 
-    /// Takes the rules of the configuration anew.
-    pub async fn configure(&self, rules: Option<ConfiguredRules>) {
+    /// Takes the rules of the configuration anew, and who is told.
+    pub async fn configure(&self, rules: Option<ConfiguredRules>, receivers: Vec<Receiver>) {
         // A driver that has stopped evaluates nothing more at all.
-        let _ = self.orders.send(Order::Configure(rules)).await;
+        let _ = self.orders.send(Order::Configure(rules, receivers)).await;
     }
 
     /// The rules in force.

@@ -28,7 +28,8 @@ const MISTAKES_MAX: usize = 20;
 impl Driver {
     pub(super) async fn on_order(&mut self, order: Order) {
         match order {
-            Order::Configure(rules) => {
+            Order::Configure(rules, receivers) => {
+                self.notifier.configure(receivers);
                 if self.configured != rules {
                     self.configured = rules;
                     self.set_rules();

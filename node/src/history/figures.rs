@@ -15,6 +15,8 @@ pub struct MeshSample {
     pub peers: u32,
     /// Mean and greatest round trip to them; `None` without one.
     pub rtt: Option<RoundTrips>,
+    /// How far the clock of this machine is from those of its peers, in the median; `None` without one.
+    pub clock_skew_s: Option<f32>,
     /// Calls since the start of the node.
     pub calls_total: u64,
     /// Of them, how many failed.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use p2p_shared::services::job::JobId;
 use p2p_shared::time::Millis;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use super::handle::{Asked, JobsHandle, ORDERS_QUEUE};
 use super::hands::{Batch, Deed, Hands, Leashes, SharedRules};
 use super::keeping;
 use super::output::Outputs;
+use super::scan::Scans;
 use super::table::{Change, Row, Table};
 use crate::clock;
 use crate::host::run::Runner;
@@ -37,6 +38,8 @@ pub struct Wiring {
     pub runner: Arc<dyn Runner>,
     /// What is allowed, and what is run.
     pub rules: SharedRules,
+    /// Places of all scans of the node, also of those that are no jobs.
+    pub scans: Arc<Semaphore>,
     /// What bounds it.
     pub limits: Limits,
     /// Of its random choices.
@@ -52,7 +55,7 @@ pub struct Wiring {
 /// # Errors
 /// If the store cannot be read.
 pub async fn start(data: &Path, wiring: Wiring) -> Result<JobsHandle, StoreError> {
-    let Wiring { store, runner, rules, limits, seed, tasks, stopping } = wiring;
+    let Wiring { store, runner, rules, scans, limits, seed, tasks, stopping } = wiring;
     let records = store.jobs()?;
     let table = Arc::new(Table::default());
     let outputs = Outputs::new(&data.join(DIRECTORY));
@@ -64,6 +67,12 @@ pub async fn start(data: &Path, wiring: Wiring) -> Result<JobsHandle, StoreError
         runner,
         rules,
         outputs: outputs.clone(),
+        scans: Scans {
+            places: scans,
+            events: events_tx.clone(),
+            tasks: tasks.clone(),
+            stopping: stopping.clone(),
+        },
         leashes: Leashes::default(),
         table: Arc::clone(&table),
         events: events_tx,

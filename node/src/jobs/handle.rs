@@ -100,6 +100,12 @@ impl JobsHandle {
         answered.await.map_err(stopped)?
     }
 
+    /// Lets another number of jobs run at a time: more begin at once, and none is ended for it.
+    pub async fn limit(&self, running: usize) {
+        // A queue that has stopped begins nothing more at all.
+        let _ = self.order(Input::Limit { running }).await;
+    }
+
     /// Waits until a job has ended or is gone, or until `deadline`; what it is then.
     ///
     /// # Errors

@@ -21,7 +21,9 @@ use tokio_util::task::TaskTracker;
 use super::core::{Attempt, Author, Ended, Input, Problem, Saved};
 use super::keeping;
 use super::output::{Outputs, pump};
+use super::scan::Scans;
 use super::table::{Change, Table};
+use crate::host::network::scan::Plan;
 use crate::host::run::{End, Ends, Kind, Leash, RunError, RunId, Runner, Running, Stdin, Streams, Work};
 use crate::store::Store;
 
@@ -35,6 +37,15 @@ const GRACE_STOPPING: Duration = Duration::from_secs(1);
 /// How long the kernel may take to end what SIGKILL was sent to; beyond, it is left to the kernel.
 const KILLED: Duration = Duration::from_secs(2);
 
+/// What a job comes to once it was judged.
+#[derive(Debug)]
+pub enum Errand {
+    /// A command, for the runner.
+    Command(Box<Work>),
+    /// A scan by this node, of addresses that are all allowed.
+    Scan(Plan),
+}
+
 /// What is allowed as of now, and what is run.
 pub trait Rules: Send + Sync {
     /// What is run, if somebody may have this done here. The inner error is how it ends if it cannot be run. It
@@ -42,7 +53,7 @@ pub trait Rules: Send + Sync {
     ///
     /// # Errors
     /// `forbidden`, with the layer that refuses; `bad_request` for what can never be run.
-    fn judge(&self, request: &JobRequest, author: &Author) -> Result<Result<Work, ExecExit>, RpcError>;
+    fn judge(&self, request: &JobRequest, author: &Author) -> Result<Result<Errand, ExecExit>, RpcError>;
 }
 
 /// The rules, shared by who submits and who begins.
@@ -86,6 +97,7 @@ pub(super) struct Hands {
     pub(super) runner: Arc<dyn Runner>,
     pub(super) rules: SharedRules,
     pub(super) outputs: Outputs,
+    pub(super) scans: Scans,
     pub(super) leashes: Leashes,
     pub(super) table: Arc<Table>,
     pub(super) events: mpsc::Sender<Input>,
@@ -182,7 +194,11 @@ impl Hands {
 
     async fn launch(self, attempt: Attempt, request: Box<JobRequest>, author: Author) {
         let begun = match self.permitted(&attempt, request, author).await {
-            Ok(work) => self.runner.start(work).await.map_err(problem),
+            Ok(Errand::Command(work)) => self.runner.start(*work).await.map_err(problem),
+            Ok(Errand::Scan(plan)) => {
+                let begun = self.scans.begin(&attempt, plan);
+                begun.map_err(|error| Problem::failed(format!("a scan cannot begin: {error}")))
+            }
             Err(problem) => Err(problem),
         };
         match begun {
@@ -207,18 +223,21 @@ impl Hands {
         attempt: &Attempt,
         request: Box<JobRequest>,
         author: Author,
-    ) -> Result<Work, Problem> {
+    ) -> Result<Errand, Problem> {
         let (rules, outputs, attempt) = (Arc::clone(&self.rules), self.outputs.clone(), attempt.clone());
         let judging = move || {
             let judged = rules.judge(&request, &author);
-            let work = judged.map_err(|error| Problem::Refused(error.message))?.map_err(cannot_run)?;
+            let errand = judged.map_err(|error| Problem::Refused(error.message))?.map_err(cannot_run)?;
             let placed = outputs.prepare(&attempt.id);
             placed.map_err(|error| Problem::failed(format!("its output has no place: {error}")))?;
-            Ok(Work {
-                id: run_id(&attempt),
-                description: format!("P2P Admin: job {}", attempt.id),
-                streams: Streams::Pipes { stdin: Stdin::Null },
-                ..work
+            Ok(match errand {
+                Errand::Command(work) => Errand::Command(Box::new(Work {
+                    id: run_id(&attempt),
+                    description: format!("P2P Admin: job {}", attempt.id),
+                    streams: Streams::Pipes { stdin: Stdin::Null },
+                    ..*work
+                })),
+                scan @ Errand::Scan(_) => scan,
             })
         };
         spawn_blocking(judging).await.unwrap_or_else(|error| Err(Problem::failed(error.to_string())))

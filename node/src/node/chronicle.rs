@@ -34,8 +34,9 @@ impl Parts {
 
 fn mesh_sample(transport: &Transport, calls: &CallCounters) -> MeshSample {
     let peers = transport.peers();
-    let nodes = peers.iter().map(|peer| &peer.link).filter(|link| link.peer().kind == PeerKind::Node);
-    let round_trips: Vec<f32> = nodes.map(|link| link.connection().rtt().as_secs_f32()).collect();
+    let nodes = || peers.iter().filter(|peer| peer.link.peer().kind == PeerKind::Node);
+    let round_trips: Vec<f32> = nodes().map(|peer| peer.link.connection().rtt().as_secs_f32()).collect();
+    let ahead = middle(nodes().filter_map(|peer| peer.clock_ahead_ms).collect());
     let rtt = (!round_trips.is_empty()).then(|| RoundTrips {
         mean_s: round_trips.iter().sum::<f32>() / round_trips.len() as f32,
         max_s: round_trips.iter().copied().fold(0.0, f32::max),
@@ -43,7 +44,34 @@ fn mesh_sample(transport: &Transport, calls: &CallCounters) -> MeshSample {
     MeshSample {
         peers: u32::try_from(round_trips.len()).unwrap_or(u32::MAX),
         rtt,
+        clock_skew_s: ahead.map(|ms| ms.unsigned_abs() as f32 / 1e3),
         calls_total: calls.calls.get(),
         calls_failed_total: calls.failed.get(),
+    }
+}
+
+/// The one in the middle; of two the one nearer to nothing, so that one peer of two with a wrong clock is no alarm here.
+fn middle(mut all: Vec<i64>) -> Option<i64> {
+    all.sort_unstable();
+    let (low, high) = (*all.get(all.len().saturating_sub(1) / 2)?, *all.get(all.len() / 2)?);
+    Some(if low.unsigned_abs() <= high.unsigned_abs() { low } else { high })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_clock_that_is_wrong_is_not_all_of_them() {
+        for (all, expected) in [
+            (vec![], None),
+            (vec![-3_600_000], Some(-3_600_000)),
+            (vec![3_600_000, 12], Some(12)),
+            (vec![-3_600_000, -7], Some(-7)),
+            (vec![5, -3_600_000, 9], Some(5)),
+            (vec![3_600_001, 3_600_000, 3_599_999, -4], Some(3_599_999)),
+        ] {
+            assert_eq!(middle(all.clone()), expected, "{all:?}");
+        }
     }
 }

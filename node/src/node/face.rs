@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use p2p_shared::mesh::Mesh;
 use p2p_shared::time::Millis;
 
-use super::transfer::Known;
 use super::{Node, StartError};
 use crate::auth::Auth;
 use crate::http::Parts;
@@ -22,7 +20,7 @@ impl Node {
         Ok(Parts {
             registry: self.registry(),
             auth,
-            mesh: Mesh::new(Known(self.membership.clone()), self.transport.clone()),
+            mesh: self.mesh.clone(),
             members: self.membership.clone(),
             own: self.name().clone(),
         })

@@ -24,6 +24,7 @@ pub(super) async fn start(
         store: store.clone(),
         runner: Arc::clone(runner),
         rules: Arc::clone(&rules),
+        scans: Arc::clone(&parts.scans),
         limits: Limits { running: settings.jobs_max, ..Limits::default() },
         seed: seed(),
         tasks,

@@ -1,5 +1,8 @@
-//! The service of the network, wired: its scans run on the main runtime, apart from the mesh.
+//! The service of the network, wired: its scans and measurements run on the main runtime, apart from the mesh.
 
+use std::sync::Arc;
+
+use p2p_shared::mesh::Mesh;
 use tokio::runtime::Handle;
 
 use super::Parts;
@@ -8,8 +11,13 @@ use crate::policy::Fuse;
 use crate::services::network::NetworkService;
 
 impl Parts {
-    pub(super) fn network(&self, fuse: &Fuse, sampler: &Sampler, main: &Handle) -> NetworkService {
+    pub(super) fn network(
+        &self,
+        (fuse, sampler): (&Fuse, &Sampler),
+        mesh: &Mesh,
+        main: &Handle,
+    ) -> NetworkService {
         let told = (main.clone(), self.tasks.clone(), self.parting.clone());
-        NetworkService::new(fuse.clone(), sampler, told)
+        NetworkService::new((fuse.clone(), sampler), (Arc::clone(&self.scans), mesh.clone()), told)
     }
 }

@@ -1,4 +1,4 @@
-//! Transfers, wired: where other nodes are, and how to get there.
+//! Transfers, wired; and where other nodes are, and how to get there, for everything here that asks them.
 
 use p2p_shared::id::NodeName;
 use p2p_shared::mesh::{Mesh, Resolve, Target};
@@ -12,7 +12,7 @@ use crate::services::transfer::TransferService;
 use crate::transport::Transport;
 
 /// The members, by name.
-pub(super) struct Known(pub(super) MembershipHandle);
+struct Known(MembershipHandle);
 
 impl Resolve for Known {
     async fn resolve(&self, name: &NodeName) -> Option<Target> {
@@ -25,14 +25,13 @@ impl Resolve for Known {
     }
 }
 
-/// The service, which reaches other nodes by the transport of this one.
-pub(super) fn service(
-    settings: &Settings,
-    fuse: &Fuse,
-    (transport, membership): (&Transport, &MembershipHandle),
-    main: &Handle,
-) -> TransferService {
-    let mesh = Mesh::new(Known(membership.clone()), transport.clone());
-    let reach = (mesh, settings.credentials.trust());
+/// All other nodes, by the transport of this one.
+pub(super) fn mesh(transport: &Transport, membership: &MembershipHandle) -> Mesh {
+    Mesh::new(Known(membership.clone()), transport.clone())
+}
+
+/// The service, which reaches other nodes by `mesh`.
+pub(super) fn service(settings: &Settings, fuse: &Fuse, mesh: &Mesh, main: &Handle) -> TransferService {
+    let reach = (mesh.clone(), settings.credentials.trust());
     TransferService::new((fuse.clone(), &settings.data), reach, main.clone())
 }

@@ -12,6 +12,7 @@ use futures::FutureExt;
 use p2p_shared::id::NodeId;
 use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::services::node::{Member, MemberState};
+use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::{Credentials, PeerIdentity};
 use p2p_shared::witness::{AuditHead, Receipt, Statement};
 use tokio::sync::{Semaphore, watch};
@@ -28,6 +29,7 @@ use crate::membership::core::message::Body;
 use crate::membership::driver::Hold;
 use crate::membership::handle::MembershipHandle;
 use crate::store::Store;
+use crate::transport::Transport;
 
 /// Members that hold the head of one node.
 const WITNESSES: usize = 3;
@@ -38,6 +40,10 @@ const GATHER: Duration = Duration::from_secs(1);
 const HAND_EVERY: Duration = Duration::from_secs(5);
 /// A member that does not take it, as one of an older version, is left alone for this long.
 const SILENT: Duration = Duration::from_secs(600);
+/// A member is handed the same head again after this, as both sides learn then what the other's clock says.
+const AGAIN: Duration = Duration::from_secs(3_600);
+/// Between two looks whether the clock was set.
+const CLOCK_LOOK: Duration = Duration::from_secs(10);
 /// Heads that wait for the disk; beyond, members are told to come again.
 const WAITING_MAX: usize = 64;
 /// How soon the same member may come again, in milliseconds.
@@ -46,17 +52,20 @@ const AGAIN_MS: u64 = 1_000;
 const MEMBERS_HELD_MAX: u64 = 4_096;
 
 /// Takes heads of members into the store, one after the other.
-pub(super) fn hold(credentials: &Arc<Credentials>, store: &Store) -> Hold {
-    let (credentials, store) = (Arc::clone(credentials), store.clone());
+pub(super) fn hold(credentials: &Arc<Credentials>, store: &Store, transport: &Transport) -> Hold {
+    let (credentials, store, transport) = (Arc::clone(credentials), store.clone(), transport.clone());
     let (turn, waiting) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(WAITING_MAX)));
     Arc::new(move |from: PeerIdentity, statement: Statement| {
         let (credentials, store, turn) = (Arc::clone(&credentials), store.clone(), Arc::clone(&turn));
+        let (transport, heard) = (transport.clone(), clock::wall());
         let waits = Arc::clone(&waiting).try_acquire_owned();
         async move {
             let (Ok(_place), Ok(turn)) = (waits, turn.acquire_owned().await) else { return Body::Busy };
             let taking = spawn_blocking(move || {
                 let _turn = turn;
-                take(&credentials, &store, &from, statement)
+                take((&credentials, &store), &from, statement, |told| {
+                    transport.note_clock(&from.id, told, heard);
+                })
             });
             let taken = taking.await.unwrap_or_else(|error| Err(error.to_string()));
             taken.unwrap_or_else(|error| {
@@ -70,10 +79,10 @@ pub(super) fn hold(credentials: &Arc<Credentials>, store: &Store) -> Hold {
 
 /// Judges a head of the member that sent it, keeps it, and then countersigns it. Blocks.
 fn take(
-    credentials: &Credentials,
-    store: &Store,
+    (credentials, store): (&Credentials, &Store),
     from: &PeerIdentity,
     statement: Statement,
+    clock_says: impl FnOnce(UnixMillis),
 ) -> Result<Body, String> {
     let now = clock::wall();
     let (signer, head) =
@@ -81,6 +90,7 @@ fn take(
     if signer.id != from.id {
         return Err(format!("it is {}'s, and {} sent it", signer.name, from.name));
     }
+    clock_says(head.at);
     let (kept, members) = store.held_head(&signer.id).map_err(|error| error.to_string())?;
     let mut held = match kept {
         Some(bytes) => codec::decode::<Held>(&bytes, Encoding::Bincode).map_err(|error| error.to_string())?,
@@ -123,6 +133,7 @@ impl Parts {
     ) {
         let handing = HandOver {
             head: audit.head(),
+            transport: self.transport.clone(),
             membership: membership.clone(),
             credentials: Arc::clone(credentials),
             store: store.clone(),
@@ -135,6 +146,7 @@ impl Parts {
 /// Hands the head of this node's record to a few members whenever it changes.
 struct HandOver {
     head: watch::Receiver<Option<Head>>,
+    transport: Transport,
     membership: MembershipHandle,
     credentials: Arc<Credentials>,
     store: Store,
@@ -156,6 +168,7 @@ impl HandOver {
     async fn run(mut self) {
         let (mut members, mut asked) = (self.membership.watch(), Asked::default());
         let gather = gather(&self.credentials.identity().id);
+        let mut offset_ms = clock::offset_ms();
         loop {
             sleep(gather).await;
             let head = self.head.borrow_and_update().clone();
@@ -171,6 +184,10 @@ impl HandOver {
             tokio::select! {
                 changed = self.head.changed() => if changed.is_err() { return },
                 changed = members.changed() => if changed.is_err() { return },
+                () = clock_is_due(offset_ms) => {
+                    offset_ms = clock::offset_ms();
+                    asked.given.clear();
+                }
             }
         }
     }
@@ -218,6 +235,9 @@ impl HandOver {
     fn receipt(&self, member: &Member, proof: Statement) -> Option<Countersigned> {
         let (signer, receipt) = Receipt::verify(&self.credentials.trust(), clock::wall(), &proof).ok()?;
         let is_its = signer.id == member.id && receipt.of == self.credentials.identity().id;
+        if is_its {
+            self.transport.note_clock(&member.id, receipt.at, clock::wall());
+        }
         is_its.then_some(Countersigned { by: signer.name, id: signer.id, head: receipt.head, proof })
     }
 
@@ -257,6 +277,14 @@ impl HandOver {
     }
 }
 
+/// Resolves once the clock was set since `offset_ms`, or may have drifted away: then members are asked anew.
+async fn clock_is_due(offset_ms: i64) {
+    let began = Instant::now();
+    while began.elapsed() < AGAIN && clock::offset_ms().abs_diff(offset_ms) < clock::STEP_LEAST_MS {
+        sleep(CLOCK_LOOK).await;
+    }
+}
+
 /// How long the heads of a node wait for company: half of the most, and its own share of the other half.
 fn gather(own: &NodeId) -> Duration {
     GATHER / 2 + GATHER / 2 * u32::from(own.as_bytes()[0]) / 256
@@ -281,8 +309,6 @@ fn witnesses<'a>(
 
 #[cfg(test)]
 mod tests {
-    use p2p_shared::time::UnixMillis;
-
     use super::*;
 
     fn member(index: u8, state: MemberState) -> Member {

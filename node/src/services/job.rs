@@ -46,6 +46,11 @@ impl JobService {
         Self { jobs, rules }
     }
 
+    /// The queue.
+    pub fn queue(&self) -> JobsHandle {
+        self.jobs.clone()
+    }
+
     /// What is seen of all jobs.
     pub fn table(&self) -> Arc<Table> {
         Arc::clone(self.jobs.table())

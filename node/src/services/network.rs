@@ -5,16 +5,19 @@
 
 mod load;
 mod scan;
+mod throughput;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use p2p_shared::error::{Code, RpcError};
+use p2p_shared::mesh::Mesh;
 use p2p_shared::rpc::registry::CallContext;
 use p2p_shared::rpc::service::{Inputs, Items};
 use p2p_shared::services::network::{
     HOPS_MAX, LoadItem, LoadRequest, NameAnswer, NetInterface, NetNeighbour, NetRoute, NetSocketList,
-    Network as Contract, PINGS_MAX, PingReply, SOCKETS_MAX, ScanFound, ScanOrder, ScanRequest, TraceStep,
+    Network as Contract, PINGS_MAX, PingReply, SOCKETS_MAX, ScanFound, ScanOrder, ScanRequest,
+    ThroughputOrder, ThroughputReport, TraceStep,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -30,16 +33,14 @@ use crate::host::network::{interfaces, resolve};
 use crate::host::sampler::Sampler;
 use crate::policy::Fuse;
 
-pub use scan::judge_request;
+pub use scan::{judge_request, plan};
 
 /// Calls that read tables at the same time; one more waits.
 const READS_MAX: usize = 4;
 /// Look-ups, pings and traces at the same time.
 const PROBES_MAX: usize = 32;
-/// Scans at the same time.
-const SCANS_MAX: usize = 2;
-/// Measurements of throughput at the same time.
-const LOADS_MAX: usize = 2;
+/// Measurements of throughput at the same time: two would measure each other.
+const LOADS_MAX: usize = 1;
 /// Rows of sockets, unless told.
 const SOCKETS: u32 = 2_000;
 
@@ -55,14 +56,15 @@ pub struct NetworkService {
     probes: Arc<Semaphore>,
     scans: Arc<Semaphore>,
     loads: Arc<Semaphore>,
+    mesh: Mesh,
 }
 
 impl NetworkService {
-    /// A service whose scans `fuse` allows. They run on the given runtime as tasks of the tracker, and end once the
-    /// token is cancelled.
+    /// A service whose scans `fuse` allows, as far as there are places in `scans`, and that reaches others by `mesh`.
+    /// What takes long runs on the given runtime as a task of the tracker; scans end once the token is cancelled.
     pub fn new(
-        fuse: Fuse,
-        sampler: &Sampler,
+        (fuse, sampler): (Fuse, &Sampler),
+        (scans, mesh): (Arc<Semaphore>, Mesh),
         (runtime, tasks, stopping): (Handle, TaskTracker, CancellationToken),
     ) -> Self {
         let places = |most| Arc::new(Semaphore::new(most));
@@ -74,8 +76,9 @@ impl NetworkService {
             stopping,
             reads: places(READS_MAX),
             probes: places(PROBES_MAX),
-            scans: places(SCANS_MAX),
+            scans,
             loads: places(LOADS_MAX),
+            mesh,
         }
     }
 
@@ -98,7 +101,8 @@ impl NetworkService {
 /// A place among those that run, or the refusal.
 fn place(places: &Arc<Semaphore>, most: usize, what: &str) -> Result<OwnedSemaphorePermit, RpcError> {
     Arc::clone(places).try_acquire_owned().map_err(|_| {
-        let text = format!("{most} {what} run on this node already: try again when one has ended");
+        let running = if most == 1 { format!("a {what} runs") } else { format!("{most} {what}s run") };
+        let text = format!("{running} on this node already: try again when one has ended");
         RpcError::new(Code::RateLimited, text)
     })
 }
@@ -149,7 +153,7 @@ impl Contract for NetworkService {
     }
 
     async fn resolve(&self, _: &CallContext, name: String) -> Result<NameAnswer, RpcError> {
-        let _place = place(&self.probes, PROBES_MAX, "probes")?;
+        let _place = place(&self.probes, PROBES_MAX, "probe")?;
         Ok(resolve::resolve(&name).await?)
     }
 
@@ -169,7 +173,7 @@ impl Contract for NetworkService {
             patience: millis("timeout_ms", timeout_ms, 1_000, (1, 60_000))?,
             size: number("size_bytes", size_bytes, 56, (ping::SIZE_MIN, 1_400))? as usize,
         };
-        let _place = place(&self.probes, PROBES_MAX, "probes")?;
+        let _place = place(&self.probes, PROBES_MAX, "probe")?;
         let mut pings = Pings::new(resolve::target(&target).await?, bounds)?;
         loop {
             let reply = tokio::select! {
@@ -195,7 +199,7 @@ impl Contract for NetworkService {
             probes: number("probes", probes, 3, (1, 10))?,
             patience: millis("timeout_ms", timeout_ms, 1_000, (10, 10_000))?,
         };
-        let _place = place(&self.probes, PROBES_MAX, "probes")?;
+        let _place = place(&self.probes, PROBES_MAX, "probe")?;
         let mut trace = Trace::new(resolve::target(&target).await?, bounds);
         loop {
             let step = tokio::select! {
@@ -224,7 +228,15 @@ impl Contract for NetworkService {
         inputs: Inputs<LoadItem>,
         items: Items<LoadItem>,
     ) -> Result<(), RpcError> {
-        let _place = place(&self.loads, LOADS_MAX, "measurements of throughput")?;
+        let _place = place(&self.loads, LOADS_MAX, "measurement of throughput")?;
         load::run(&request, inputs, &items).await
+    }
+
+    async fn throughput(
+        &self,
+        _: &CallContext,
+        order: ThroughputOrder,
+    ) -> Result<ThroughputReport, RpcError> {
+        self.measured(order).await
     }
 }

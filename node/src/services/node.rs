@@ -154,6 +154,7 @@ fn peer(status: &PeerStatus, states: &BTreeMap<NodeId, MemberState>) -> Peer {
         },
         state: states.get(&identity.id).copied(),
         rtt_ms: link.connection().rtt().as_secs_f32() * 1e3,
+        clock_ahead_ms: status.clock_ahead_ms,
         age_ms: millis_since(link.since()),
         silent_ms: millis_since(status.heard),
         sent_bytes: traffic.udp_tx.bytes,

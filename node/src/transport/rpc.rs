@@ -156,14 +156,18 @@ async fn stream(
     let result = loop {
         tokio::select! {
             biased;
-            Some(item) = items.recv() => write_frame(send, FrameKind::Item, item).await?,
+            Some(item) = items.recv() => if !put_item(send, item).await? {
+                return Ok(());
+            },
             result = &mut call => break result,
             () = &mut feed, if !fed => fed = true,
             _ = &mut stopped => return Err(StreamError::Abandoned),
         }
     };
     while let Ok(item) = items.try_recv() {
-        write_frame(send, FrameKind::Item, item).await?;
+        if !put_item(send, item).await? {
+            return Ok(());
+        }
     }
     match result {
         Ok(_) => {
@@ -173,6 +177,20 @@ async fn stream(
         Err(error) => answer_error(send, &error).await,
     }
     Ok(())
+}
+
+/// Sends one item. One that is more than fits ends the call, and the caller is told so: `false`.
+async fn put_item(send: &mut SendStream, item: Bytes) -> Result<bool, StreamError> {
+    let length = item.len();
+    match write_frame(send, FrameKind::Item, item).await {
+        Ok(()) => Ok(true),
+        Err(StreamError::Frame(_)) => {
+            let text = format!("an item of {length} bytes is more than fits into one message");
+            answer_error(send, &RpcError::too_large(text)).await;
+            Ok(false)
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// Passes on the items that the caller sends, until it ends its side or nobody takes them.

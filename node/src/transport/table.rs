@@ -7,9 +7,12 @@ use std::net::SocketAddr;
 
 use p2p_shared::id::NodeId;
 use p2p_shared::mesh::failure::CloseCode;
-use p2p_shared::mesh::link::{Link, Side};
+use p2p_shared::mesh::link::{Link, Side, ahead_ms};
+use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::{PeerIdentity, PeerKind};
 use tokio::time::Instant;
+
+use crate::clock;
 
 /// Most connections of one operator; the oldest makes room.
 const OPERATOR_LINKS_MAX: usize = 16;
@@ -23,6 +26,9 @@ pub struct PeerStatus {
     pub link: Link,
     /// When something was last heard over it, to a second.
     pub heard: Instant,
+    /// How far the clock of this machine is ahead of the peer's, by what it said last; `None` if it said nothing since
+    /// the clock here was set.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// What became of a new link.
@@ -42,6 +48,15 @@ struct Entry {
     link: Link,
     datagrams: u64,
     heard: Instant,
+    clock: Option<Compared>,
+}
+
+/// What was found when the peer told its clock.
+#[derive(Clone, Copy, Debug)]
+struct Compared {
+    ahead_ms: i64,
+    /// [`clock::offset_ms`] then.
+    offset_ms: i64,
 }
 
 /// The open connections.
@@ -119,7 +134,12 @@ impl Table {
     }
 
     pub fn peers(&self) -> Vec<PeerStatus> {
-        let status = |entry: &Entry| PeerStatus { link: entry.link.clone(), heard: entry.heard };
+        let offset_ms = clock::offset_ms();
+        let status = |entry: &Entry| PeerStatus {
+            link: entry.link.clone(),
+            heard: entry.heard,
+            clock_ahead_ms: entry.clock.and_then(|then| then.still(offset_ms)),
+        };
         let mut peers: Vec<PeerStatus> = self.entries().map(status).collect();
         peers.sort_by(|a, b| order(a.link.peer()).cmp(&order(b.link.peer())));
         peers
@@ -138,6 +158,14 @@ impl Table {
         observed.into_iter().map(|(address, _)| address).collect()
     }
 
+    /// Notes what a node's clock said half a round trip before it was `heard` here.
+    pub fn note_clock(&mut self, id: &NodeId, told: UnixMillis, heard: UnixMillis) {
+        if let Some(entry) = self.nodes.get_mut(id) {
+            let rtt = entry.link.connection().rtt();
+            entry.clock = Some(Compared::now(ahead_ms(heard, told, rtt)));
+        }
+    }
+
     /// Notes over which connections something came since the last time.
     pub fn note_heard(&mut self) {
         let now = Instant::now();
@@ -152,7 +180,19 @@ impl Table {
 
 impl Entry {
     fn new(link: Link) -> Self {
-        Self { heard: link.since(), datagrams: 0, link }
+        let clock = link.clock_ahead_ms().map(Compared::now);
+        Self { heard: link.since(), datagrams: 0, clock, link }
+    }
+}
+
+impl Compared {
+    fn now(ahead_ms: i64) -> Self {
+        Self { ahead_ms, offset_ms: clock::offset_ms() }
+    }
+
+    /// What was found, unless the clock here was set since: then the peer's may have been set with it.
+    const fn still(self, offset_ms: i64) -> Option<i64> {
+        if offset_ms.abs_diff(self.offset_ms) < clock::STEP_LEAST_MS { Some(self.ahead_ms) } else { None }
     }
 }
 
@@ -226,5 +266,13 @@ mod tests {
     fn a_peer_that_dials_again_has_lost_the_first_connection() {
         let pair = Pair { own: LOW, peer: HIGH };
         assert!(!pair.keeps_standing(&candidate(Side::Listener, 5), &candidate(Side::Listener, 5)));
+    }
+
+    #[test]
+    fn what_a_peers_clock_said_counts_until_the_clock_here_is_set() {
+        let then = Compared { ahead_ms: 12, offset_ms: 1_000_000 };
+        assert_eq!(then.still(1_000_300), Some(12));
+        assert_eq!(then.still(1_000_000 + 3_600_000), None);
+        assert_eq!(then.still(1_000_000 - 3_600_000), None);
     }
 }

@@ -10,6 +10,7 @@ use super::failure::{LinkError, RefusedBy};
 use crate::id::MeshName;
 use crate::rpc::codec::Encoding;
 use crate::rpc::tlv::{TlvError, TlvReader, TlvWriter, fixed, text};
+use crate::time::UnixMillis;
 use crate::tls::{Refusal, RefusalReason};
 
 /// Version of the record.
@@ -40,6 +41,8 @@ pub struct Hello {
     pub observed: Option<SocketAddr>,
     /// Schema hash of each method by name.
     pub methods: BTreeMap<String, u64>,
+    /// What its clock says; `None` from a side that does not tell.
+    pub clock: Option<UnixMillis>,
 }
 
 mod field {
@@ -50,6 +53,7 @@ mod field {
     pub const FEATURES: u8 = 9;
     pub const OBSERVED: u8 = 11;
     pub const METHODS: u8 = 13;
+    pub const CLOCK: u8 = 15;
 }
 
 impl Hello {
@@ -67,6 +71,9 @@ impl Hello {
             record.field(field::OBSERVED, observed.to_string().as_bytes());
         }
         record.field(field::METHODS, &methods_to_wire(&self.methods));
+        if let Some(clock) = self.clock {
+            record.field(field::CLOCK, &clock.0.to_be_bytes());
+        }
         record.finish()
     }
 
@@ -77,7 +84,7 @@ impl Hello {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TlvError> {
         let mut reader = TlvReader::new(bytes, HELLO_VERSION)?;
         let (mut protocol, mut mesh, mut instance) = (None, None, None);
-        let (mut version, mut features, mut observed) = (String::new(), 0, None);
+        let (mut version, mut features, mut observed, mut clock) = (String::new(), 0, None, None);
         let mut methods = BTreeMap::new();
         while let Some((kind, value)) = reader.next_field()? {
             match kind {
@@ -98,6 +105,7 @@ impl Hello {
                     observed = Some(text(kind, value)?.parse().map_err(|_| TlvError::Value(kind))?);
                 }
                 field::METHODS => methods = methods_from_wire(value).ok_or(TlvError::Value(kind))?,
+                field::CLOCK => clock = Some(UnixMillis(u64::from_be_bytes(fixed(kind, value)?))),
                 other => TlvReader::unknown(other)?,
             }
         }
@@ -109,6 +117,7 @@ impl Hello {
             features,
             observed,
             methods,
+            clock,
         })
     }
 
@@ -203,6 +212,7 @@ mod tests {
             features: 0,
             observed: Some("[::1]:5678".parse().unwrap()),
             methods: BTreeMap::from([("process.list".into(), 1), ("node.info".into(), 2)]),
+            clock: Some(UnixMillis(1_795_404_123_000)),
         }
     }
 

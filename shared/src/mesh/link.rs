@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
@@ -21,6 +21,7 @@ use super::stream::{FrameReader, StreamError, write_frame};
 use crate::id::{MeshName, NodeId, NodeName};
 use crate::rpc::frame::{FrameKind, StreamKind, put_frame};
 use crate::services;
+use crate::time::{Millis, UnixMillis};
 use crate::tls::{self, PeerIdentity, Refusal};
 
 /// How long the handshake and both hellos may take.
@@ -61,6 +62,7 @@ impl Local {
             features: 0,
             observed: Some(observed),
             methods: self.methods.clone(),
+            clock: Some(wall()),
         }
     }
 }
@@ -113,6 +115,7 @@ struct Inner {
     instance: u64,
     observed: Option<SocketAddr>,
     agreement: Agreement,
+    clock_ahead_ms: Option<i64>,
     since: Instant,
 }
 
@@ -186,6 +189,11 @@ impl Link {
     /// Which encoding both sides understand of a method.
     pub fn agreement(&self) -> &Agreement {
         &self.0.agreement
+    }
+
+    /// How far the clock of this machine was ahead of the peer's when it was accepted; `None` if the peer did not tell.
+    pub fn clock_ahead_ms(&self) -> Option<i64> {
+        self.0.clock_ahead_ms
     }
 
     /// When it was accepted.
@@ -295,6 +303,8 @@ async fn answer(connection: Connection, peer: PeerIdentity, local: &Local) -> Re
     }
     let record = FrameReader::new(receive).expect_frame(FrameKind::Message).await.map_err(gone)?;
     let theirs = read_hello(&connection, &record, &ours)?;
+    // The dialler may have taken its time.
+    let ours = Hello { clock: Some(wall()), ..ours };
     write_frame(&mut send, FrameKind::Message, ours.to_bytes().into()).await.map_err(gone)?;
     let _ = send.finish();
     Ok(link(connection, peer, Side::Listener, (&ours, theirs)))
@@ -314,7 +324,8 @@ fn read_hello(connection: &Connection, record: &[u8], ours: &Hello) -> Result<He
 
 fn link(connection: Connection, peer: PeerIdentity, side: Side, (ours, theirs): (&Hello, Hello)) -> Link {
     let agreement = ours.agree(&theirs);
-    let Hello { version, instance, observed, .. } = theirs;
+    let Hello { version, instance, observed, clock, .. } = theirs;
+    let clock_ahead_ms = clock.map(|clock| ahead_ms(wall(), clock, connection.rtt()));
     Link(Arc::new(Inner {
         connection,
         peer,
@@ -323,8 +334,22 @@ fn link(connection: Connection, peer: PeerIdentity, side: Side, (ours, theirs): 
         instance,
         observed,
         agreement,
+        clock_ahead_ms,
         since: Instant::now(),
     }))
+}
+
+/// How far a clock that says `now` is ahead of one that said `told` half a round trip ago.
+pub fn ahead_ms(now: UnixMillis, told: UnixMillis, rtt: Duration) -> i64 {
+    let told = told.plus(Millis::from(rtt / 2));
+    let (ahead, behind) = (now.since(told).0, told.since(now).0);
+    i64::try_from(ahead).unwrap_or(i64::MAX).saturating_sub(i64::try_from(behind).unwrap_or(i64::MAX))
+}
+
+/// What the clock of this machine says, for those who compare it with theirs.
+fn wall() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(Millis::from(since).0)
 }
 
 /// Who holds the key of this connection. The verifier of the handshake has judged the certificate already.
@@ -361,5 +386,19 @@ fn for_socket(endpoint: &Endpoint, address: SocketAddr) -> SocketAddr {
     match (endpoint.local_addr(), address) {
         (Ok(SocketAddr::V6(_)), SocketAddr::V4(v4)) => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
         _ => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_ahead_or_behind_by_what_the_way_does_not_explain() {
+        let (now, way) = (UnixMillis(1_795_404_123_000), Duration::from_millis(40));
+        assert_eq!(ahead_ms(now, UnixMillis(now.0 - 20), way), 0);
+        assert_eq!(ahead_ms(now, UnixMillis(now.0 - 3_600_020), way), 3_600_000);
+        assert_eq!(ahead_ms(now, UnixMillis(now.0 + 3_600_000), way), -3_600_020);
+        assert_eq!(ahead_ms(now, UnixMillis(u64::MAX), way), -i64::MAX);
     }
 }

@@ -15,8 +15,8 @@ mod tables;
 
 pub use ports::{OpenPort, ScanEnd, ScanFound, ScanOrder, ScanRequest};
 pub use probes::{
-    LoadDirection, LoadItem, LoadReport, LoadRequest, NameAnswer, PingOutcome, PingReply, TraceEnd, TraceHop,
-    TraceProbe, TraceStep,
+    LoadDirection, LoadItem, LoadReport, LoadRequest, NameAnswer, PingOutcome, PingReply, RoundTrips,
+    ThroughputOrder, ThroughputReport, TraceEnd, TraceHop, TraceProbe, TraceStep,
 };
 pub use tables::{
     LinkState, NetAddress, NetCounters, NetInterface, NetNeighbour, NetRoute, NetSocket, NetSocketList,
@@ -33,7 +33,9 @@ pub const SCAN_PORTS_MAX: u64 = 4 << 20;
 /// Most bytes of one measurement of throughput, in one direction.
 pub const LOAD_BYTES_MAX: u64 = 4 << 30;
 /// Longest measurement of throughput, in milliseconds.
-pub const LOAD_TIME_MS_MAX: u32 = 30_000;
+pub const LOAD_TIME_MS_MAX: u32 = 10_000;
+/// Longest time each way of one between two nodes, which takes ten seconds in all then.
+pub const THROUGHPUT_TIME_MS_MAX: u32 = 4_500;
 
 crate::service! {
     /// The network of one node: its tables, and probes sent from it.
@@ -62,7 +64,11 @@ crate::service! {
         ) -> TraceStep, needs NetworkProbe;
         /// Connects to many ports over TCP and says which are open, with how far it is at least every second.
         duplex scan(request: ScanRequest) -> ScanFound, takes ScanOrder, needs NetworkScan;
-        /// Fills the connection of the call with bytes in one direction, and says how many came in which time.
+        /// Fills the connection of the call with bytes in one direction, and says how many came in which time; or
+        /// sends every message back. One at a time on a node.
         duplex load(request: LoadRequest) -> LoadItem, takes LoadItem, needs NetworkProbe;
+        /// Measures how long a message to another node and back takes, and how fast bytes go each way, under the
+        /// operator's grants of `network.load` there. At most ten seconds, and one at a time on a node.
+        post throughput(order: ThroughputOrder) -> ThroughputReport, needs NetworkProbe;
     }
 }

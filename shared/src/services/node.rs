@@ -210,6 +210,10 @@ pub struct Peer {
     pub state: Option<MemberState>,
     /// Smoothed round trip in milliseconds.
     pub rtt_ms: f32,
+    /// How far the node's clock is ahead of its own (negative: behind), in milliseconds, by what it said last; `None`
+    /// if it does not tell.
+    #[serde(default)]
+    pub clock_ahead_ms: Option<i64>,
     /// How long it is connected, in milliseconds.
     pub age_ms: u64,
     /// How long nothing was heard of it, in milliseconds.

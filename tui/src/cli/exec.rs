@@ -5,7 +5,7 @@
 //! is killed on its node when this command ends before it, unless `--detach` made a job of it.
 
 mod alone;
-mod detach;
+pub(super) mod detach;
 mod many;
 mod report;
 

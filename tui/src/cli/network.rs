@@ -1,6 +1,8 @@
 //! `network`: the tables of nodes (interfaces, routes, neighbours, sockets), and probes that are sent from them
 //! (names, ping, trace, scan, throughput). A probe wants to be told from which nodes.
 
+mod between;
+mod detach;
 mod load;
 mod probes;
 mod rows;
@@ -80,7 +82,7 @@ pub enum Action {
     Trace(probes::TraceArgs),
     /// Find open ports of hosts, as seen from nodes
     Scan(scan::ScanArgs),
-    /// Measure how fast bytes go between here and nodes
+    /// Measure how fast bytes go between two nodes, or between here and nodes
     Throughput(load::LoadArgs),
 }
 

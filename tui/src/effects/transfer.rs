@@ -13,6 +13,7 @@ use p2p_shared::id::NodeId;
 use p2p_shared::mesh::NodeHandle;
 use p2p_shared::rpc::client::{Call, Inlet, Subscription};
 use p2p_shared::rpc::codec::{self, Encoding};
+use p2p_shared::rpc::service::MethodSpec;
 use p2p_shared::services::Services;
 use p2p_shared::services::file::{FileContent, FileKind, FilePath};
 use p2p_shared::services::transfer::{
@@ -25,6 +26,7 @@ use p2p_shared::transfer::Exchange;
 use p2p_shared::transfer::receive::Receiver;
 use p2p_shared::transfer::send::Sender;
 use p2p_shared::transfer::tree::Tree;
+use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
@@ -113,13 +115,9 @@ pub async fn run(
         }
         (End::There(from), End::There(to)) => {
             let source = TransferSource { path: from.path.clone(), tree };
-            let grant = granted(operator, (from.id, to.id), &source)?;
-            let from = TransferFrom {
-                node: from.node.name().clone(),
-                id: from.id,
-                source,
-                grant: FileContent(grant),
-            };
+            let arguments = transfer::send::Args { source: source.clone() };
+            let grant = granted(operator, (from.id, to.id), &transfer::send::METHOD, &arguments)?;
+            let from = TransferFrom { node: from.node.name().clone(), id: from.id, source, grant };
             let order = TransferOrder { to: to.path, bytes_per_second_max, from: Some(from) };
             let (mut items, _asks) = to.node.transfer().receive(order).await?.split();
             loop {
@@ -133,22 +131,23 @@ pub async fn run(
     }
 }
 
-/// The operator's word that `holder` may fetch `source` from `target`.
-fn granted(
+/// The operator's word that `holder` may ask `target` for just this.
+pub(super) fn granted<A: Serialize>(
     operator: Operator<'_>,
     (target, holder): (NodeId, NodeId),
-    source: &TransferSource,
-) -> Result<Vec<u8>, RpcError> {
-    let arguments = transfer::send::Args { source: source.clone() };
+    method: &MethodSpec,
+    arguments: &A,
+) -> Result<FileContent, RpcError> {
     let grant = Grant {
         holder,
         targets: vec![target],
-        method: transfer::send::METHOD.name.into(),
-        arguments: grant::arguments_hash(&codec::encode(&arguments, Encoding::Json)?),
+        method: method.name.into(),
+        arguments: grant::arguments_hash(&codec::encode(arguments, Encoding::Json)?),
         issued: operator.now,
         expires: operator.now.plus(GRANT_LIFE),
     };
-    grant::sign(operator.credentials, &grant).map_err(|error| RpcError::internal(error.to_string()))
+    let signed = grant::sign(operator.credentials, &grant);
+    Ok(FileContent(signed.map_err(|error| RpcError::internal(error.to_string()))?))
 }
 
 /// What is to be sent from here: links are followed at its top alone.

@@ -20,7 +20,7 @@ use super::command;
 use super::core::notice::Message;
 use super::core::outbox::{Input, Outbox, Output, Saved};
 use super::core::queue::Outcome;
-use super::handle::{Notifier, NotifyError, Offer, ReceiverState};
+use super::handle::{Inlet, Notifier, NotifyError, Offer, ReceiverState};
 use super::keeping;
 use super::receiver::{Receiver, Way};
 use super::webhook;
@@ -50,12 +50,12 @@ pub struct Wiring {
 
 /// Starts the delivery.
 pub fn start(wiring: Wiring) -> Notifier {
-    let (notifier, offers, states) = Notifier::with_states();
-    wiring.tasks.clone().spawn(run(wiring, offers, states));
+    let (notifier, inlet) = Notifier::to(wiring.receivers.clone());
+    wiring.tasks.clone().spawn(run(wiring, inlet));
     notifier
 }
 
-async fn run(wiring: Wiring, offers: mpsc::Receiver<Offer>, states: watch::Sender<Vec<ReceiverState>>) {
+async fn run(wiring: Wiring, inlet: Inlet) {
     let store = wiring.store.clone();
     let saved = match spawn_blocking(move || keeping::read(&store)).await {
         Ok(Ok(saved)) => saved,
@@ -66,7 +66,8 @@ async fn run(wiring: Wiring, offers: mpsc::Receiver<Offer>, states: watch::Sende
         // The runtime is shutting down.
         Err(_) => return,
     };
-    Driver::new(wiring, saved, states).run(offers).await;
+    let Inlet { offers, receivers, states } = inlet;
+    Driver::new(wiring, saved, states).run(offers, receivers).await;
 }
 
 /// What a task says of its attempt.
@@ -109,7 +110,7 @@ impl Driver {
         driver
     }
 
-    async fn run(mut self, mut offers: mpsc::Receiver<Offer>) {
+    async fn run(mut self, mut offers: mpsc::Receiver<Offer>, mut receivers: watch::Receiver<Vec<Receiver>>) {
         let stopping = self.stopping.clone();
         // What cannot be kept is told there.
         let _ = self.settle(vec![Input::Time]).await;
@@ -124,6 +125,10 @@ impl Driver {
                     _ => self.on_offers(offered.drain(..).unzip()).await,
                 },
                 Some(answer) = self.answers.1.recv() => self.on_answer(answer).await,
+                Ok(()) = receivers.changed() => {
+                    let now = receivers.borrow_and_update().clone();
+                    self.on_receivers(now).await;
+                }
                 () = sleep_until(waiting) => drop(self.settle(vec![Input::Time]).await),
             }
         }
@@ -138,6 +143,22 @@ impl Driver {
             // Whoever went away needs no answer.
             let _ = answer.send(kept.clone().map_err(NotifyError::Store));
         }
+    }
+
+    /// Goes on with what was configured anew.
+    async fn on_receivers(&mut self, receivers: Vec<Receiver>) {
+        self.outbox.route(receivers.iter().map(|receiver| receiver.route.clone()).collect());
+        let named = receivers.into_iter().map(|receiver| (receiver.route.receiver, receiver.way));
+        self.receivers = named.collect();
+        let names = self.receivers.keys();
+        self.states.send_modify(|states| {
+            let before = std::mem::take(states);
+            let known = |name: &String| before.iter().find(|state| state.name == *name).cloned();
+            let fresh = |name: &String| ReceiverState { name: name.clone(), ..ReceiverState::default() };
+            *states = names.map(|name| known(name).unwrap_or_else(|| fresh(name))).collect();
+        });
+        tracing::info!(receivers = self.receivers.len(), "receivers of alerts were read again");
+        let _ = self.settle(vec![Input::Time]).await;
     }
 
     async fn on_answer(&mut self, answer: Answer) {

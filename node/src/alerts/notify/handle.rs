@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::core::notice::Notice;
 use super::core::queue::Outcome;
+use super::receiver::Receiver;
 
 /// Notices that wait for the disk; beyond, those who offer wait.
 const OFFERS_QUEUE: usize = 256;
@@ -18,6 +19,15 @@ pub type Offer = (Notice, oneshot::Sender<Result<(), NotifyError>>);
 pub struct Notifier {
     offers: mpsc::Sender<Offer>,
     states: watch::Receiver<Vec<ReceiverState>>,
+    receivers: watch::Sender<Vec<Receiver>>,
+}
+
+/// What the delivery has of the way.
+#[derive(Debug)]
+pub(super) struct Inlet {
+    pub(super) offers: mpsc::Receiver<Offer>,
+    pub(super) receivers: watch::Receiver<Vec<Receiver>>,
+    pub(super) states: watch::Sender<Vec<ReceiverState>>,
 }
 
 /// How it stands with a receiver, for people.
@@ -62,14 +72,20 @@ pub enum NotifyError {
 impl Notifier {
     /// The way in, and where what is offered comes out.
     pub fn new() -> (Self, mpsc::Receiver<Offer>) {
-        let (notifier, offered, _) = Self::with_states();
-        (notifier, offered)
+        let (notifier, inlet) = Self::to(Vec::new());
+        (notifier, inlet.offers)
     }
 
-    pub(super) fn with_states() -> (Self, mpsc::Receiver<Offer>, watch::Sender<Vec<ReceiverState>>) {
+    pub(super) fn to(receivers: Vec<Receiver>) -> (Self, Inlet) {
         let (offers, offered) = mpsc::channel(OFFERS_QUEUE);
         let (told, states) = watch::channel(Vec::new());
-        (Self { offers, states }, offered, told)
+        let (receivers, configured) = watch::channel(receivers);
+        (Self { offers, states, receivers }, Inlet { offers: offered, receivers: configured, states: told })
+    }
+
+    /// Tells others from now on. What waits for those that keep their name goes to them as they are now.
+    pub fn configure(&self, receivers: Vec<Receiver>) {
+        self.receivers.send_replace(receivers);
     }
 
     /// How it stands with every receiver, and whenever that changes.

@@ -27,6 +27,8 @@ use services::Services;
 
 pub use plan::{Plan, Target, ports, targets};
 
+/// Scans of a node at the same time.
+pub const RUNNING_MAX: usize = 2;
 /// Connections that wait at a time, to stand or to be greeted.
 const FLYING_MAX: usize = 512;
 /// Connections that are begun before anybody else gets a turn.

@@ -4,6 +4,7 @@ use p2p_shared::services::exec::{CommandLine, ExecRequest};
 use p2p_shared::services::job::{
     ATTEMPTS_MAX, JobPriority, JobRequest, JobWork, KEY_BYTES_MAX, LABEL_BYTES_MAX, START_WITHIN_MAX,
 };
+use p2p_shared::services::network::ScanRequest;
 use p2p_shared::time::Millis;
 
 use super::input::Refusal;
@@ -55,7 +56,20 @@ pub(super) fn request(request: &JobRequest) -> Result<(), Refusal> {
 
 /// What a request costs in memory and on disk, about.
 pub(super) fn size(request: &JobRequest) -> u64 {
-    let JobWork::Command(exec) = &request.work;
+    let work = match &request.work {
+        JobWork::Command(exec) => command_size(exec),
+        JobWork::Scan(scan) => scan_size(scan),
+    };
+    let texts: usize = [&request.label, &request.key].into_iter().flatten().map(String::len).sum();
+    (work + texts + JOB_BYTES) as u64
+}
+
+fn scan_size(scan: &ScanRequest) -> usize {
+    let ports = scan.ports.as_ref().map_or(0, String::len);
+    scan.targets.iter().map(|target| target.len() + size_of::<String>()).sum::<usize>() + ports
+}
+
+fn command_size(exec: &ExecRequest) -> usize {
     let ExecRequest { command, directory, user, environment, .. } = exec;
     let words: usize = match command {
         CommandLine::Program { program, arguments } => {
@@ -64,15 +78,14 @@ pub(super) fn size(request: &JobRequest) -> u64 {
         CommandLine::Shell { line } => line.len(),
     };
     let variables: usize = environment.iter().map(|one| one.name.len() + one.value.len() + 64).sum();
-    let texts = [directory, user, &request.label, &request.key];
-    let texts: usize = texts.into_iter().flatten().map(String::len).sum();
-    (words + variables + texts + JOB_BYTES) as u64
+    let texts: usize = [directory, user].into_iter().flatten().map(String::len).sum();
+    words + variables + texts
 }
 
 /// A request as others may see it: without its secrets.
 pub(super) fn masked(request: &JobRequest) -> JobRequest {
     let mut request = request.clone();
-    let JobWork::Command(exec) = &mut request.work;
+    let JobWork::Command(exec) = &mut request.work else { return request };
     exec.environment.iter_mut().for_each(|one| MASK.clone_into(&mut one.value));
     if let CommandLine::Program { arguments, .. } = &mut exec.command {
         *arguments = mask::words(arguments);
@@ -82,22 +95,34 @@ pub(super) fn masked(request: &JobRequest) -> JobRequest {
 
 /// What a job does, in one line, without its secrets.
 pub(super) fn words(work: &JobWork) -> String {
-    let JobWork::Command(exec) = work;
-    let mut words = String::new();
-    match &exec.command {
-        CommandLine::Program { program, arguments } => {
-            for word in std::iter::once(program).chain(&mask::words(arguments)) {
-                if words.len() > WORDS_BYTES_MAX {
-                    break;
-                }
-                if !words.is_empty() {
-                    words.push(' ');
-                }
-                words.push_str(&word[..word.floor_char_boundary(WORDS_BYTES_MAX)]);
+    match work {
+        JobWork::Command(exec) => match &exec.command {
+            CommandLine::Program { program, arguments } => {
+                let arguments = mask::words(arguments);
+                joined(std::iter::once(program).chain(&arguments))
             }
+            CommandLine::Shell { line } => joined([line]),
+        },
+        JobWork::Scan(scan) => {
+            let (verb, ports) =
+                (["scan".to_owned()], scan.ports.as_ref().map(|ports| format!("ports {ports}")));
+            joined(verb.iter().chain(&scan.targets).chain(&ports))
         }
-        CommandLine::Shell { line } => words.push_str(&line[..line.floor_char_boundary(WORDS_BYTES_MAX)]),
     }
-    words.truncate(words.floor_char_boundary(WORDS_BYTES_MAX));
-    words
+}
+
+/// As much of these words as one line may have.
+fn joined<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
+    let mut line = String::new();
+    for word in words {
+        if line.len() > WORDS_BYTES_MAX {
+            break;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&word[..word.floor_char_boundary(WORDS_BYTES_MAX)]);
+    }
+    line.truncate(line.floor_char_boundary(WORDS_BYTES_MAX));
+    line
 }

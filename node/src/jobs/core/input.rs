@@ -127,6 +127,11 @@ pub enum Input {
         /// What the job has written, in bytes on disk.
         output_bytes: u64,
     },
+    /// Another number of attempts may go on at the same time.
+    Limit {
+        /// So many.
+        running: usize,
+    },
     /// Time went by.
     Tick,
 }

@@ -259,8 +259,10 @@ impl Job {
 
     /// Its attempt runs; what is to be done about that.
     pub(super) fn on_started(&mut self, process: Option<ProcessRef>, now: Now) -> Option<Output> {
-        let JobWork::Command(exec) = &self.request.work;
-        let timeout = exec.timeout_ms;
+        let timeout = match &self.request.work {
+            JobWork::Command(exec) => exec.timeout_ms,
+            JobWork::Scan(_) => None,
+        };
         let run = self.run.as_mut()?;
         run.process = process;
         let until = timeout.map(|span| now.when(run.started.plus(Millis(span))));

@@ -161,6 +161,10 @@ impl Queue {
                 });
                 Ok(None)
             }
+            Input::Limit { running } => {
+                self.limits.running = running;
+                Ok(None)
+            }
             Input::Tick => Ok(None),
         };
         self.advance();

@@ -313,7 +313,7 @@ fn a_cancelled_job_is_asked_to_end_and_then_killed_until_it_has() {
 fn what_runs_too_long_is_ended_and_the_time_goes_on_while_the_node_is_down() {
     let mut world = World::of(1);
     let mut slow = request("a");
-    let JobWork::Command(exec) = &mut slow.work;
+    let JobWork::Command(exec) = &mut slow.work else { panic!("a command") };
     exec.timeout_ms = Some(10_000);
     let id = world.submit(slow);
     let attempt = world.running.keys().next().unwrap().clone();
@@ -438,13 +438,30 @@ fn a_request_that_makes_no_sense_is_refused_in_words() {
 }
 
 #[test]
+fn more_may_run_at_a_time_from_one_moment_to_the_next_and_fewer_end_none() {
+    let mut world = World::of(1);
+    for word in ["a", "b", "c"] {
+        world.submit(request(word));
+    }
+    assert_eq!(world.running.len(), 1);
+    world.limits.running = 3;
+    world.handle(Input::Limit { running: 3 }).unwrap();
+    assert_eq!(world.running.len(), 3);
+    world.handle(Input::Limit { running: 1 }).unwrap();
+    let first = world.running.keys().next().unwrap().clone();
+    world.submit(request("d"));
+    world.end(&first, Ended { code: Some(0), ..Ended::default() }, 0);
+    assert_eq!(world.running.len(), 2, "none is ended for it, and none begins");
+}
+
+#[test]
 fn what_is_told_has_no_secrets() {
     let mut world = World::of(1);
     let id = world.submit(request("a"));
-    let JobWork::Command(exec) = world.queue.status(&id).unwrap().request.work;
+    let JobWork::Command(exec) = world.queue.status(&id).unwrap().request.work else { panic!("a command") };
     assert_eq!(exec.environment[0].value, "***");
     let mut secret = request("mysql");
-    let JobWork::Command(exec) = &mut secret.work;
+    let JobWork::Command(exec) = &mut secret.work else { panic!("a command") };
     exec.command = CommandLine::Program {
         program: "mysql".into(),
         arguments: ["--password", "hunter2", "-e", "x"].map(str::to_owned).to_vec(),

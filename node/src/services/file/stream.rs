@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use p2p_shared::error::RpcError;
 use p2p_shared::rpc::service::Items;
-use p2p_shared::services::file::{CONTENT_BYTES_MAX, FileEvent, FileFound, FilePath, FileTail};
+use p2p_shared::services::file::{CONTENT_BYTES_MAX, FileContent, FileEvent, FileFound, FilePath, FileTail};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -18,6 +18,8 @@ use crate::host::files::follow::{Follower, Look};
 use crate::host::files::jail::Jail;
 use crate::host::files::search::{Findings, Search};
 
+/// Bytes of a file in one message: as JSON a byte that is no text takes eight, and a message has a megabyte.
+const PIECE_BYTES_MAX: usize = 96 << 10;
 /// Between two messages of progress, and the longest silence.
 const LIFE: Duration = Duration::from_secs(1);
 /// Between two looks at a file that is followed.
@@ -134,8 +136,10 @@ impl FileService {
             let has_more = look.has_more;
             if is_news {
                 (event, said) = (Some(look.event), Instant::now());
-                items.send(&tail(seq, look)).await?;
-                seq += 1;
+                for piece in pieces(look) {
+                    items.send(&tail(seq, piece)).await?;
+                    seq += 1;
+                }
             }
             if !has_more {
                 tokio::select! {
@@ -147,6 +151,21 @@ impl FileService {
             (follower, look) = looked?;
         }
     }
+}
+
+/// A look in as many messages as it needs.
+fn pieces(look: Look) -> Vec<Look> {
+    if look.content.0.len() <= PIECE_BYTES_MAX {
+        return vec![look];
+    }
+    let Look { mut event, mut offset, content, has_more } = look;
+    let mut found = Vec::new();
+    for piece in content.0.chunks(PIECE_BYTES_MAX) {
+        found.push(Look { event, offset, content: FileContent(piece.to_vec()), has_more });
+        offset += piece.len() as u64;
+        event = FileEvent::Grown;
+    }
+    found
 }
 
 fn tail(seq: u64, look: Look) -> FileTail {

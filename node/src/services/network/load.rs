@@ -1,5 +1,5 @@
-//! Throughput between a caller and this node: bytes that mean nothing, over the connection of the call, bounded in
-//! time and in number.
+//! Throughput and round trips between a caller and this node: bytes that mean nothing, over the connection of the
+//! call, bounded in time and in number.
 
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use super::millis;
 const CHUNK_BYTES: usize = 256 << 10;
 const BYTES: u64 = 1 << 30;
 const TIME_MS: u32 = 3_000;
+/// Most bytes of a message that comes back.
+const ECHO_BYTES_MAX: usize = 1_024;
 /// How much longer than agreed a caller's bytes may be on their way.
 const LATE: Duration = Duration::from_secs(5);
 
@@ -35,7 +37,8 @@ pub(super) async fn run(
     let report = match request.direction {
         LoadDirection::Down => down(time, bytes_max, items).await?,
         LoadDirection::Up => up(time, bytes_max, inputs).await?,
-        LoadDirection::Unknown => return Err(RpcError::bad_request("a direction is down or up")),
+        LoadDirection::Echo => echo(time, inputs, items).await?,
+        LoadDirection::Unknown => return Err(RpcError::bad_request("a direction is down, up or echo")),
     };
     items.send(&LoadItem { content: FileContent(Vec::new()), report: Some(report) }).await
 }
@@ -68,6 +71,24 @@ async fn up(time: Duration, bytes_max: u64, mut inputs: Inputs<LoadItem>) -> Res
     }
     let elapsed_ms = last.duration_since(began.unwrap_or(last)).as_secs_f32() * 1_000.0;
     Ok(LoadReport { bytes, elapsed_ms })
+}
+
+async fn echo(
+    time: Duration,
+    mut inputs: Inputs<LoadItem>,
+    items: &Items<LoadItem>,
+) -> Result<LoadReport, RpcError> {
+    let began = Instant::now();
+    let (until, mut bytes) = (began + time + LATE, 0);
+    while let Ok(item) = timeout_at(until, inputs.next()).await {
+        let Some(LoadItem { content, .. }) = item? else { break };
+        if content.0.len() > ECHO_BYTES_MAX {
+            return Err(RpcError::bad_request(format!("at most {ECHO_BYTES_MAX} bytes come back at a time")));
+        }
+        bytes += content.0.len() as u64;
+        items.send(&LoadItem { content, report: None }).await?;
+    }
+    Ok(report(bytes, began))
 }
 
 fn report(bytes: u64, began: Instant) -> LoadReport {

@@ -8,12 +8,12 @@ use p2p_shared::rpc::service::{Inputs, Items};
 use p2p_shared::services::network::{SCAN_PORTS_MAX, ScanFound, ScanOrder, ScanRequest};
 use tokio::sync::mpsc;
 
-use super::{NetworkService, SCANS_MAX, gone, millis, number, place};
+use super::{NetworkService, gone, millis, number, place};
 use crate::host::network::interfaces::own_addresses;
 use crate::host::network::resolve;
 use crate::host::network::scan::Target;
 use crate::host::network::scan::{self, Plan};
-use crate::policy::Fuse;
+use crate::policy::{Fuse, Policy};
 
 /// Ports, unless told.
 const PORTS: &str = "1-1024";
@@ -50,8 +50,9 @@ impl NetworkService {
         mut orders: Inputs<ScanOrder>,
         items: &Items<ScanFound>,
     ) -> Result<(), RpcError> {
-        let plan = self.plan(request).await?;
-        let place = place(&self.scans, SCANS_MAX, "scans")?;
+        let own = self.read(own_addresses).await?;
+        let plan = plan(&self.fuse.policy(), &request, &own).await?;
+        let place = place(&self.scans, scan::RUNNING_MAX, "scan")?;
         let stop = self.stopping.child_token();
         let _guard = stop.clone().drop_guard();
         let (told, mut news) = mpsc::channel(QUEUE);
@@ -79,39 +80,40 @@ impl NetworkService {
         let ended = running.await;
         Ok(ended.map_err(|error| RpcError::internal(format!("the scan failed: {error}")))??)
     }
+}
 
-    /// The plan of a request, of which the local policy allows every address.
-    async fn plan(&self, request: ScanRequest) -> Result<Plan, RpcError> {
-        let (ports, rate, patience) = terms(&request)?;
-        let own = self.read(own_addresses).await?;
-        let policy = self.fuse.policy();
-        let mut addresses: Vec<IpAddr> = Vec::new();
-        for target in scan::targets(&request.targets)? {
-            match target {
-                Target::Network(network) => {
-                    for address in network.hosts() {
-                        policy.scan(address, &own)?;
-                        addresses.push(address);
-                    }
+/// The plan of a request, of which the local policy allows every address to this machine, whose addresses are `own`.
+///
+/// # Errors
+/// `forbidden` for an address that it does not allow, `bad_request` for what is no request, or as the resolver says.
+pub async fn plan(policy: &Policy, request: &ScanRequest, own: &[IpAddr]) -> Result<Plan, RpcError> {
+    let (ports, rate, patience) = terms(request)?;
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for target in scan::targets(&request.targets)? {
+        match target {
+            Target::Network(network) => {
+                for address in network.hosts() {
+                    policy.scan(address, own)?;
+                    addresses.push(address);
                 }
-                // The addresses that were judged are connected to, never the name.
-                Target::Name(name) => {
-                    for address in resolve::resolve(&name).await?.addresses {
-                        policy.scan(address, &own)?;
-                        addresses.push(address);
-                    }
+            }
+            // The addresses that were judged are connected to, never the name.
+            Target::Name(name) => {
+                for address in resolve::resolve(&name).await?.addresses {
+                    policy.scan(address, own)?;
+                    addresses.push(address);
                 }
             }
         }
-        addresses.sort_unstable();
-        addresses.dedup();
-        let is_here = addresses.iter().all(|address| address.is_loopback() || own.contains(address));
-        let rate_per_s = if is_here { rate } else { rate.or(Some(RATE_PER_S)) };
-        let plan = Plan { addresses, ports, rate_per_s, patience, banner: request.banner };
-        if plan.total() > SCAN_PORTS_MAX {
-            let text = format!("a scan has at most {SCAN_PORTS_MAX} ports in all, not {}", plan.total());
-            return Err(RpcError::bad_request(text));
-        }
-        Ok(plan)
     }
+    addresses.sort_unstable();
+    addresses.dedup();
+    let is_here = addresses.iter().all(|address| address.is_loopback() || own.contains(address));
+    let rate_per_s = if is_here { rate } else { rate.or(Some(RATE_PER_S)) };
+    let plan = Plan { addresses, ports, rate_per_s, patience, banner: request.banner };
+    if plan.total() > SCAN_PORTS_MAX {
+        let text = format!("a scan has at most {SCAN_PORTS_MAX} ports in all, not {}", plan.total());
+        return Err(RpcError::bad_request(text));
+    }
+    Ok(plan)
 }

@@ -24,6 +24,11 @@ pub const FIGURES: &[FigureKind] = &[
         "certificate",
         "days for which a certificate is still good: that of the node, of its HTTP face, or of a file",
     ),
+    figure(
+        "clock_skew_seconds",
+        "",
+        "how far the clock is from those of the other nodes, in the median of those connected with this one",
+    ),
     figure("clock_step_seconds", "", "by how much the clock was set at once, within the last ten minutes"),
     figure("clock_synchronised", "", "1 if something keeps the clock right, 0 if nothing does"),
     figure("cpu_core_usage_ratio", "core", "busy share of one core"),

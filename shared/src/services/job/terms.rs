@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::{Caller, Role};
 use crate::id::NodeId;
 use crate::services::exec::ExecRequest;
+use crate::services::network::ScanRequest;
 use crate::time::Millis;
 
 /// Longest key, in bytes.
@@ -28,6 +29,9 @@ pub enum JobWork {
     /// A command, with nothing on its stdin. Of its output the end is kept, bounded; its `output_bytes_max` is
     /// passed over.
     Command(ExecRequest),
+    /// A scan of ports by the node itself, as `network.scan` does it, and with the right to that. What is open is
+    /// written to standard output, a JSON object a line; how far it was to standard error. It ends with the node.
+    Scan(ScanRequest),
 }
 
 impl JobWork {
@@ -35,6 +39,7 @@ impl JobWork {
     pub const fn kind(&self) -> JobKind {
         match self {
             Self::Command(_) => JobKind::Command,
+            Self::Scan(_) => JobKind::Scan,
         }
     }
 }
@@ -45,6 +50,8 @@ impl JobWork {
 pub enum JobKind {
     /// [`JobWork::Command`].
     Command,
+    /// [`JobWork::Scan`].
+    Scan,
     /// One of a newer version.
     #[serde(other)]
     Unknown,
@@ -55,6 +62,7 @@ impl JobKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Command => "command",
+            Self::Scan => "scan",
             Self::Unknown => "unknown",
         }
     }

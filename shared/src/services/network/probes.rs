@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::id::{NodeId, NodeName};
 use crate::services::file::FileContent;
 
 /// What a resolver said of a name.
@@ -104,6 +105,8 @@ pub enum LoadDirection {
     Down,
     /// From the caller to the node.
     Up,
+    /// Every message of the caller comes back as it is.
+    Echo,
     /// A way of a newer version: refused.
     #[serde(other)]
     Unknown,
@@ -114,7 +117,7 @@ pub enum LoadDirection {
 pub struct LoadRequest {
     /// Which way.
     pub direction: LoadDirection,
-    /// For how long; `None` for 3,000, at most 30,000.
+    /// For how long; `None` for 3,000, at most 10,000.
     #[serde(default)]
     pub time_ms: Option<u32>,
     /// How many bytes; `None` for 1 GiB, at most 4 GiB.
@@ -138,4 +141,47 @@ pub struct LoadReport {
     pub bytes: u64,
     /// From the first to the last of them.
     pub elapsed_ms: f32,
+}
+
+/// A measurement between two nodes, as the one that is to make it is asked. The grants are for
+/// [`crate::load::requests`] of its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ThroughputOrder {
+    /// Name of the other node.
+    pub node: NodeName,
+    /// Hash of its key.
+    pub id: NodeId,
+    /// How long each way; `None` for 2,000, 100 to 4,500.
+    #[serde(default)]
+    pub time_ms: Option<u32>,
+    /// The operator's grant of round trips there.
+    pub echo: FileContent,
+    /// Of what comes from there.
+    pub down: FileContent,
+    /// Of what goes there.
+    pub up: FileContent,
+}
+
+/// How long messages took there and back.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RoundTrips {
+    /// How many there were.
+    pub count: u32,
+    /// The quickest.
+    pub min_ms: f32,
+    /// Half of them were quicker.
+    pub median_ms: f32,
+    /// 99 of 100 were quicker.
+    pub p99_ms: f32,
+}
+
+/// What was measured between two nodes. Round trips were measured before anything else went.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ThroughputReport {
+    /// There and back.
+    pub round_trips: RoundTrips,
+    /// What went to the other node, as that counted it.
+    pub sent: LoadReport,
+    /// What came from it.
+    pub received: LoadReport,
 }

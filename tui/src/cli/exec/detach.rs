@@ -103,11 +103,11 @@ impl DetachArgs {
 }
 
 /// A key that nobody else has.
-fn fresh_key() -> String {
+pub(in crate::cli) fn fresh_key() -> String {
     let mut random = [0; 16];
     // Without randomness no connection would stand.
     let _ = aws_lc_rs::rand::fill(&mut random);
-    format!("exec-{}", hex(&random))
+    format!("cli-{}", hex(&random))
 }
 
 /// Submits it everywhere, and waits where it is to be waited.
@@ -176,7 +176,11 @@ const fn may_pass(error: &RpcError) -> bool {
 }
 
 /// Submits a job exactly once: its key tells the node what it was sent before.
-async fn submit(session: &Session, member: &Member, request: &JobRequest) -> Result<JobInfo, RpcError> {
+pub(in crate::cli) async fn submit(
+    session: &Session,
+    member: &Member,
+    request: &JobRequest,
+) -> Result<JobInfo, RpcError> {
     let mut node = reach(session, member).await?;
     let give_up = Instant::now() + SUBMIT_WITHIN;
     loop {

@@ -192,14 +192,15 @@ impl StatusRow {
             lines.push(("label", row.label.clone()));
         }
         lines.push((row.kind.as_str(), row.work.clone()));
-        let JobWork::Command(exec) = &self.request.work;
-        lines.push(("directory", exec.directory.clone().unwrap_or_else(|| "the user's home".into())));
-        lines.push(("user", exec.user.clone().unwrap_or_else(|| "the node's".into())));
-        if !exec.environment.is_empty() {
-            let names: Vec<&str> = exec.environment.iter().map(|one| one.name.as_str()).collect();
-            lines.push(("variables", names.join(" ")));
+        if let JobWork::Command(exec) = &self.request.work {
+            lines.push(("directory", exec.directory.clone().unwrap_or_else(|| "the user's home".into())));
+            lines.push(("user", exec.user.clone().unwrap_or_else(|| "the node's".into())));
+            if !exec.environment.is_empty() {
+                let names: Vec<&str> = exec.environment.iter().map(|one| one.name.as_str()).collect();
+                lines.push(("variables", names.join(" ")));
+            }
+            lines.extend(exec.timeout_ms.map(|span| ("time-out", format::span_ms(span))));
         }
-        lines.extend(exec.timeout_ms.map(|span| ("time-out", format::span_ms(span))));
         lines.push(("submitted", format!("{} ago by {}", age(row.submitted_ms), row.by)));
         lines.extend(self.asked_by.clone().map(|by| ("asked by", by)));
         lines.push(("priority", row.priority.as_str().to_owned()));

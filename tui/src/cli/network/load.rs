@@ -1,43 +1,40 @@
-//! `network throughput`: how fast bytes go between here and a node, each way, one node after the other.
-
-use std::time::Duration;
+//! `network throughput`: how fast bytes go between two nodes, or between here and nodes, each way.
 
 use clap::Args;
-use p2p_shared::error::{Exit, RpcError};
+use p2p_shared::error::Exit;
 use p2p_shared::id::NodeName;
-use p2p_shared::mesh::NodeHandle;
-use p2p_shared::services::Services;
-use p2p_shared::services::file::FileContent;
-use p2p_shared::services::network::{LoadDirection, LoadItem, LoadReport, LoadRequest};
+use p2p_shared::load;
+use p2p_shared::services::network::{LOAD_BYTES_MAX, LoadReport, LoadRequest, ThroughputReport};
 use p2p_shared::time::Millis;
 use serde::Serialize;
-use tokio::time::Instant;
 
 use super::super::failure::CliError;
 use super::super::output::{Format, Row, Streams};
 use super::super::pace::span;
 use super::super::session::{Account, Session};
-use super::From;
+use super::between;
 use super::probes::millis;
 use crate::format;
-
-/// Bytes of one message.
-const CHUNK_BYTES: usize = 256 << 10;
-/// Calls of which the quickest is the round trip.
-const CALLS: u32 = 10;
+use crate::selector::Selector;
 
 /// What `network throughput` takes.
 #[derive(Clone, Debug, Args)]
 pub struct LoadArgs {
-    /// Which nodes, and how to print.
-    #[command(flatten)]
-    from: From,
-    /// How long each way, at most 30s
+    /// Between which two nodes: the first one measures, straight to the second
+    #[arg(num_args = 2, value_names = ["FROM", "TO"], conflicts_with = "on", required_unless_present = "on")]
+    between: Vec<NodeName>,
+    /// Or between here and which nodes: names, globs, labels; and, or, not, ( )
+    #[arg(long, value_name = "SELECTOR")]
+    on: Option<Selector>,
+    /// How long each way, at most 10s; between two nodes at most 4500ms
     #[arg(short, long, value_name = "T", default_value = "2s", value_parser = span)]
     time: Millis,
-    /// Most megabytes each way
-    #[arg(long, value_name = "MB", default_value_t = 1_024, value_parser = clap::value_parser!(u64).range(1..=4_096))]
-    megabytes: u64,
+    /// Most megabytes each way between here and a node
+    #[arg(long, value_name = "MB", conflicts_with = "between", value_parser = clap::value_parser!(u64).range(1..=4_096))]
+    megabytes: Option<u64>,
+    /// How to write the rows
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
 }
 
 /// What was measured. The names of the fields are stable.
@@ -49,6 +46,20 @@ struct LoadRow {
     down_bytes_per_s: u64,
     up_bytes: u64,
     up_bytes_per_s: u64,
+}
+
+impl LoadRow {
+    fn new(name: &NodeName, report: ThroughputReport) -> Self {
+        let ThroughputReport { round_trips, sent: up, received: down } = report;
+        Self {
+            node: name.clone(),
+            rtt_ms: round_trips.min_ms,
+            down_bytes: down.bytes,
+            down_bytes_per_s: per_second(down),
+            up_bytes: up.bytes,
+            up_bytes_per_s: per_second(up),
+        }
+    }
 }
 
 impl Row for LoadRow {
@@ -65,97 +76,41 @@ impl Row for LoadRow {
     }
 }
 
-/// Measures one node after the other: side by side they would measure each other.
+/// Measures between two nodes, or from here to one node after the other: side by side they would measure each other.
 pub(super) async fn run(
     session: &Session,
     args: &LoadArgs,
     streams: &mut Streams<'_>,
 ) -> Result<Exit, CliError> {
-    let targets = session.readable(&args.from.on, streams)?;
+    let (time_ms, output) = (millis(args.time).unwrap_or(u32::MAX), args.output);
+    let on = match (args.between.as_slice(), &args.on) {
+        ([from, to], _) => return between::run(session, (from, to), (time_ms, output), streams).await,
+        (_, Some(on)) => on,
+        (_, None) => return Err(CliError::usage("name two nodes, or say --on which nodes from here")),
+    };
+    let bytes_max = Some(args.megabytes.map_or(LOAD_BYTES_MAX, |megabytes| megabytes << 20));
+    let requests = load::requests(time_ms).map(|request| LoadRequest { bytes_max, ..request });
+    let targets = session.readable(on, streams)?;
     let mut account = Account::new(targets.unknown);
     let mut rows = Vec::new();
     for target in &targets.members {
         let measured = match session.reach(target).await {
-            Ok(node) => measure(&target.name, &node, args).await,
+            Ok(node) => load::measure([(); 3].map(|()| node.clone()), requests.clone()).await,
             Err(error) => Err(error),
         };
-        match measured {
-            Ok(row) if args.from.output == Format::Jsonl => streams.json_line(&row)?,
+        match measured.map(|report| LoadRow::new(&target.name, report)) {
+            Ok(row) if output == Format::Jsonl => streams.json_line(&row)?,
             Ok(row) => rows.push(row),
             Err(error) => account.failed(target, &error, streams),
         }
     }
-    if args.from.output != Format::Jsonl {
-        streams.rows(&rows, args.from.output)?;
+    if output != Format::Jsonl {
+        streams.rows(&rows, output)?;
     }
     Ok(account.exit_of(&targets.members))
 }
 
-async fn measure(name: &NodeName, node: &NodeHandle, args: &LoadArgs) -> Result<LoadRow, RpcError> {
-    let rtt_ms = round_trip(node).await?;
-    let request = |direction| LoadRequest {
-        direction,
-        time_ms: millis(args.time),
-        bytes_max: Some(args.megabytes << 20),
-    };
-    let down = down(node, request(LoadDirection::Down)).await?;
-    let up = up(node, request(LoadDirection::Up), Duration::from_millis(args.time.0)).await?;
-    Ok(LoadRow {
-        node: name.clone(),
-        rtt_ms,
-        down_bytes: down.bytes,
-        down_bytes_per_s: per_second(down),
-        up_bytes: up.bytes,
-        up_bytes_per_s: per_second(up),
-    })
-}
-
-/// The quickest of some calls, in milliseconds.
-async fn round_trip(node: &NodeHandle) -> Result<f32, RpcError> {
-    let mut least = f32::INFINITY;
-    for _ in 0..CALLS {
-        let began = Instant::now();
-        node.node().can_i("node.info".to_owned(), None).await?;
-        least = least.min(began.elapsed().as_secs_f32() * 1_000.0);
-    }
-    Ok(least)
-}
-
-async fn down(node: &NodeHandle, request: LoadRequest) -> Result<LoadReport, RpcError> {
-    let mut load = node.network().load(request).await?;
-    let (mut bytes, mut began) = (0_u64, None);
-    while let Some(item) = load.output.next().await? {
-        // The first one only starts the clock.
-        if began.is_some() {
-            bytes += item.content.0.len() as u64;
-        }
-        let began = *began.get_or_insert_with(Instant::now);
-        if item.report.is_some() {
-            return Ok(LoadReport { bytes, elapsed_ms: began.elapsed().as_secs_f32() * 1_000.0 });
-        }
-    }
-    Err(RpcError::unavailable("the node ended the measurement without a report"))
-}
-
-async fn up(node: &NodeHandle, request: LoadRequest, time: Duration) -> Result<LoadReport, RpcError> {
-    let bytes_max = request.bytes_max.unwrap_or_default();
-    let mut load = node.network().load(request).await?;
-    let item = LoadItem { content: FileContent(vec![0x5a; CHUNK_BYTES]), report: None };
-    let (mut bytes, began) = (0, Instant::now());
-    while bytes < bytes_max && began.elapsed() < time {
-        load.send(&item).await?;
-        bytes += CHUNK_BYTES as u64;
-    }
-    load.finish().await?;
-    while let Some(item) = load.output.next().await? {
-        if let Some(report) = item.report {
-            return Ok(report);
-        }
-    }
-    Err(RpcError::unavailable("the node ended the measurement without a report"))
-}
-
-fn per_second(report: LoadReport) -> u64 {
+pub(super) fn per_second(report: LoadReport) -> u64 {
     if report.elapsed_ms <= 0.0 {
         return 0;
     }

@@ -231,6 +231,7 @@ pub(super) struct PeerRow {
     peer: NodeName,
     address: String,
     rtt_ms: f32,
+    clock_ahead_ms: Option<i64>,
     lost_packets: u64,
     sent_bytes: u64,
     received_bytes: u64,
@@ -244,6 +245,7 @@ impl PeerRow {
             peer: peer.name,
             address: peer.address.to_string(),
             rtt_ms: peer.rtt_ms,
+            clock_ahead_ms: peer.clock_ahead_ms,
             lost_packets: peer.lost_packets,
             sent_bytes: peer.sent_bytes,
             received_bytes: peer.received_bytes,
@@ -254,19 +256,25 @@ impl PeerRow {
 
 impl Row for PeerRow {
     const TITLES: &'static [&'static str] =
-        &["NODE", "PEER", ">RTT", ">LOST", ">SENT", ">RECEIVED", "ADDRESS"];
+        &["NODE", "PEER", ">RTT", ">CLOCK", ">LOST", ">SENT", ">RECEIVED", "ADDRESS"];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.node.to_string(),
             self.peer.to_string(),
             format!("{:.2} ms", self.rtt_ms),
+            self.clock_ahead_ms.map_or_else(|| "-".to_owned(), ahead),
             self.lost_packets.to_string(),
             format::bytes(self.sent_bytes),
             format::bytes(self.received_bytes),
             self.address.clone(),
         ]
     }
+}
+
+/// By how much a clock is ahead of another, or behind.
+fn ahead(ms: i64) -> String {
+    if ms.unsigned_abs() < 1_000 { format!("{ms:+} ms") } else { format!("{:+.1} s", ms as f64 / 1e3) }
 }
 
 /// What a node's resolver said.

@@ -20,6 +20,7 @@ use super::super::failure::CliError;
 use super::super::output::{Format, Row, Streams};
 use super::super::pace::span;
 use super::super::session::Session;
+use super::detach::DetachArgs;
 use super::probes::millis;
 use super::{From, Told, streamed};
 use crate::format::probe::progress;
@@ -48,6 +49,9 @@ pub struct ScanArgs {
     /// Wait for what open ports say of themselves
     #[arg(long)]
     banner: bool,
+    /// As a job.
+    #[command(flatten)]
+    detach: DetachArgs,
 }
 
 /// An open port. The names of the fields are stable.
@@ -89,6 +93,9 @@ pub(super) async fn run(
     args: &ScanArgs,
     streams: &mut Streams<'_>,
 ) -> Result<Exit, CliError> {
+    if args.detach.detach {
+        return args.detach.run(session, &args.from, request(args), streams).await;
+    }
     let output = args.from.output;
     let (stop, stopped) = watch::channel(false);
     let (mut rows, mut said) = (Vec::new(), BTreeMap::<NodeName, Instant>::new());

@@ -114,6 +114,11 @@ impl Group {
         self.members.is_empty() && self.flushed.is_none_or(|flushed| now.since(flushed) >= pace.interval)
     }
 
+    /// The fingerprints of all its alerts.
+    pub fn fingerprints(&self) -> impl Iterator<Item = &String> {
+        self.members.keys()
+    }
+
     /// How many alerts it has.
     pub fn count(&self) -> usize {
         self.members.len()

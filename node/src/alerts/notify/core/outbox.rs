@@ -116,6 +116,25 @@ impl Outbox {
         outbox
     }
 
+    /// Goes on with other receivers. What is on its way to those that are no more is forgotten; those that keep their
+    /// name keep what waits for them, whatever else of them is another.
+    pub fn route(&mut self, routes: Vec<Route>) {
+        let is_there = |receiver: &str| routes.iter().any(|route| route.receiver == receiver);
+        for (key, group) in self.groups.iter().filter(|(key, _)| !is_there(&key.receiver)) {
+            let forget = |fingerprint: &String| Output::KeepMember(key.clone(), fingerprint.clone(), None);
+            self.outputs.extend(group.fingerprints().map(forget));
+        }
+        self.groups.retain(|key, _| is_there(&key.receiver));
+        for queue in self.queues.iter().filter(|(receiver, _)| !is_there(receiver)).map(|(_, queue)| queue) {
+            self.outputs.extend(queue.numbers().map(|number| Output::KeepMessage(number, None)));
+        }
+        self.queues.retain(|receiver, _| is_there(receiver));
+        for route in &routes {
+            self.queues.entry(route.receiver.clone()).or_default();
+        }
+        self.routes = routes;
+    }
+
     /// Takes what happened.
     pub fn handle(&mut self, now: Millis, input: Input) {
         match input {

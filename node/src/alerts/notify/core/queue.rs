@@ -54,6 +54,11 @@ impl Queue {
         self.messages.len()
     }
 
+    /// The numbers of all that wait.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.messages.iter().map(|(number, _)| *number)
+    }
+
     /// Appends a message.
     pub fn push(&mut self, number: u64, message: Message) {
         self.messages.push_back((number, message));
@@ -78,7 +83,10 @@ impl Queue {
 
     /// Takes what became of the attempt that was under way; the number of the message if it is done with.
     pub fn on_outcome(&mut self, now: Millis, outcome: Outcome, rng: &mut Rng) -> Option<u64> {
-        self.is_under_way = false;
+        if !std::mem::take(&mut self.is_under_way) {
+            // Of a receiver that was taken away and came back meanwhile.
+            return None;
+        }
         match outcome {
             Outcome::Delivered | Outcome::Refused => {
                 self.failures = 0;

@@ -91,3 +91,24 @@ async fn a_command_is_told_the_same_body() {
     assert_eq!(body["alerts"][0]["labels"]["node"], "web-1");
     running.stop().await;
 }
+
+#[tokio::test]
+async fn receivers_that_are_configured_anew_are_told_from_then_on() {
+    let data = TempDir::new().unwrap();
+    let (mut before, mut after) = (Fake::start(&["500 No"]).await, Fake::start(&["200 OK"]).await);
+    let running = Running::start(&data, 4, before.receiver());
+    running.notifier.offer(notice(None)).await.unwrap();
+    running.until(|state| state.failures == 1 && state.waiting == 1).await;
+    // The same name at another place: what waited for it goes there.
+    running.notifier.configure(vec![after.receiver()]);
+    running.until(|state| state.delivered == 1 && state.waiting == 0).await;
+    assert!(after.asked.recv().await.is_some());
+    running.notifier.configure(Vec::new());
+    let mut states = running.notifier.states();
+    states.wait_for(Vec::is_empty).await.unwrap();
+    running.notifier.offer(notice(Some(1_795_404_200_000))).await.unwrap();
+    running.stop().await;
+    assert!(before.asked.recv().await.is_some() && before.asked.try_recv().is_err());
+    assert!(after.asked.try_recv().is_err());
+    assert!(Store::open(data.path()).unwrap().notices().unwrap().is_empty());
+}

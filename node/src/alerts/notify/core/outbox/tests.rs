@@ -310,3 +310,22 @@ proptest! {
         prop_assert!(world.messages.is_empty());
     }
 }
+
+#[test]
+fn a_receiver_that_is_taken_away_leaves_nothing_behind_and_the_others_keep_what_waits() {
+    let mut world = World::new(vec![route("ops"), route("pager")]);
+    world.offer(notice("disk", 1, None));
+    world.pass(Millis(1_000), Outcome::Failed(None));
+    assert_eq!((world.messages.len(), world.members.len()), (2, 2));
+    world.under_way.clear();
+    world.outbox.route(vec![route("ops"), route("new")]);
+    // The answer of the one that is gone comes late.
+    world.handle(Input::Outcome("pager".into(), Outcome::Delivered));
+    assert_eq!((world.messages.len(), world.members.len()), (1, 1));
+    assert!(world.messages.values().all(|message| message.receiver == "ops"));
+    world.pass(MINUTE, Outcome::Delivered);
+    world.offer(notice("cpu", 1, None));
+    world.pass(MINUTE, Outcome::Delivered);
+    let told: Vec<&str> = world.delivered.iter().map(|message| message.receiver.as_str()).collect();
+    assert_eq!(told, ["ops", "new", "ops"]);
+}
