@@ -10,6 +10,7 @@ mod face;
 mod handlers;
 mod jobs;
 mod keeping;
+mod measuring;
 mod network;
 mod settings;
 mod shells;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use p2p_shared::counters::Counter;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::rpc::registry::Registry;
 use tokio::runtime::Handle;
@@ -63,6 +65,7 @@ use crate::services::permit::Permits;
 use crate::services::program::ProgramService;
 use crate::services::revocation::RevocationService;
 use crate::store::{Store, StoreWriter};
+use crate::supervise::handle::SupervisorHandle;
 use crate::transport::{self, Inbound, Routes, Transport};
 use p2p_shared::services;
 use p2p_shared::tls::Credentials;
@@ -92,6 +95,8 @@ pub struct Node {
     labels: LabelKeeper,
     alerts: AlertsHandle,
     sampler: Sampler,
+    programs: SupervisorHandle,
+    writes_dropped: Arc<Counter>,
     guards: Guards,
     /// Its certificate, its database and where that lies.
     own: (Arc<Credentials>, Store, PathBuf),
@@ -164,7 +169,7 @@ impl Node {
             transfer: transfer::service(&settings, &guards.fuse, (&transport, &membership), &runtimes.main),
             network: parts.network(&guards.fuse, &sampler, &runtimes.main),
             alert: AlertService::new(alerts.clone()),
-            program: ProgramService::new(programs, guards.fuse.clone()),
+            program: ProgramService::new(programs.clone(), guards.fuse.clone()),
             job,
             exec,
             shell,
@@ -177,9 +182,23 @@ impl Node {
         });
         let findings = Findings { found, told, own };
         let own = (Arc::clone(credentials), store.clone(), data.clone());
-        parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
+        let kept = (naming, membership.clone(), guards.audit.clone());
+        let writes_dropped = parts.keep(&settings, store, findings, kept)?;
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
-        Ok(Self { transport, membership, registry, portrait, labels, alerts, sampler, guards, own, ending })
+        Ok(Self {
+            transport,
+            membership,
+            registry,
+            portrait,
+            labels,
+            alerts,
+            sampler,
+            programs,
+            writes_dropped,
+            guards,
+            own,
+            ending,
+        })
     }
 
     /// Where the mesh reaches it.
@@ -405,7 +424,7 @@ impl Parts {
         store: Store,
         findings: Findings,
         (naming, membership, audit): (Naming, MembershipHandle, Audit),
-    ) -> Result<(), StartError> {
+    ) -> Result<Arc<Counter>, StartError> {
         self.hand_over(&settings.credentials, &store, &membership, &audit);
         let Findings { found, told, own } = findings;
         let contacts = keeping::contacts(&store, &settings.credentials.trust())?;
@@ -414,6 +433,7 @@ impl Parts {
         let kept = keeping::keep_told(Arc::clone(&self.revocations), store.clone());
         self.tasks.spawn_on(until(&self.stopping, kept), &self.handle);
         let (writer, writing) = StoreWriter::new(store);
+        let dropped = writer.dropped();
         self.tasks.spawn_on(writing, &self.handle);
         let through = (self.transport.clone(), naming.dht().clone(), Arc::clone(&self.revocations));
         let bootstrap = Bootstrap::new(through, settings, contacts);
@@ -424,7 +444,7 @@ impl Parts {
         self.tasks.spawn_on(until(stopping, keeping::publish(naming, membership.clone(), own)), &self.handle);
         let addresses = keeping::follow_addresses(settings.clone(), self.transport.clone(), membership);
         self.tasks.spawn_on(until(stopping, addresses), &self.handle);
-        Ok(())
+        Ok(dropped)
     }
 }
 

@@ -13,6 +13,7 @@ mod execute;
 mod fleet;
 mod json_rpc;
 mod methods;
+mod metrics;
 mod openapi;
 
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub use openapi::document;
 use crate::auth::Auth;
 use crate::membership::handle::MembershipHandle;
 
+pub use metrics::Measured;
+
 /// What the routes need.
 #[derive(Debug)]
 pub struct Parts {
@@ -41,6 +44,8 @@ pub struct Parts {
     pub members: MembershipHandle,
     /// The name of this node.
     pub own: NodeName,
+    /// What `/metrics` is read from; `None` where it is switched off.
+    pub measured: Option<Measured>,
 }
 
 /// The same for every route. Clones are the same one.
@@ -57,6 +62,7 @@ pub(super) fn routes(parts: Parts) -> Router {
         .route("/api/v1/fleet/{service}/{method}", post(fleet::post))
         .route("/api/v1/execute", post(execute::post))
         .route("/rpc", post(json_rpc::post))
+        .route("/metrics", get(metrics::get))
         .route("/openapi.json", get(openapi::get))
         .with_state(Api(Arc::new(parts)))
 }

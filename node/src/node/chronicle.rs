@@ -36,13 +36,9 @@ fn mesh_sample(transport: &Transport, calls: &CallCounters) -> MeshSample {
     let peers = transport.peers();
     let nodes = peers.iter().map(|peer| &peer.link).filter(|link| link.peer().kind == PeerKind::Node);
     let round_trips: Vec<f32> = nodes.map(|link| link.connection().rtt().as_secs_f32()).collect();
-    let rtt = (!round_trips.is_empty()).then(|| RoundTrips {
-        mean_s: round_trips.iter().sum::<f32>() / round_trips.len() as f32,
-        max_s: round_trips.iter().copied().fold(0.0, f32::max),
-    });
     MeshSample {
         peers: u32::try_from(round_trips.len()).unwrap_or(u32::MAX),
-        rtt,
+        rtt: RoundTrips::of(&round_trips),
         calls_total: calls.calls.get(),
         calls_failed_total: calls.failed.get(),
     }
