@@ -53,8 +53,11 @@ impl Start for Daemon {
         check_name(&config, &credentials)?;
         let certs = FaceCertificates { directory: config.certs.clone(), trust: Some(credentials.trust()) };
         let listener = http::bind(config.http_address, certs, Limits::default())?;
-        let settings = settings(&config, credentials);
+        let settings = settings(&config, credentials, listener.address());
         let node = Node::start(settings, runtimes.clone()).await?;
+        let portrait = node.portrait();
+        // Set once: the only start of this portrait is this one.
+        let _ = portrait.http.set(listener.address());
         let mut parts =
             node.http_parts(config.auth_secret.as_ref().map(Secret::expose), config.token_lifetime)?;
         parts.measured =
@@ -67,9 +70,6 @@ impl Start for Daemon {
                 .map_err(|error| StartError::new(Exit::Unavailable, format!("QUIC: {error}")))?,
             http_address: Some(listener.address()),
         };
-        let portrait = node.portrait();
-        // Set once: the only start of this portrait is this one.
-        let _ = portrait.http.set(listener.address());
         let tasks = TaskTracker::new();
         let router = http::router(Arc::new(PortraitStatus(portrait)), hosts(&node, &config), parts);
         let face = listener.serve(router, &tasks)?;
@@ -89,7 +89,8 @@ fn check_name(config: &Config, credentials: &Credentials) -> Result<(), StartErr
     Err(StartError::new(Exit::Config, message))
 }
 
-fn settings(config: &Config, credentials: Credentials) -> Settings {
+fn settings(config: &Config, credentials: Credentials, http: SocketAddr) -> Settings {
+    let on_network = !http.ip().to_canonical().is_loopback();
     let port = config.quic_address.port();
     Settings {
         credentials: Arc::new(credentials),
@@ -105,8 +106,8 @@ fn settings(config: &Config, credentials: Credentials) -> Settings {
         revocation_strict: config.revocation_strict,
         policy: config.policy.clone(),
         alert_rules: config.alert_rules.clone(),
-        http_certificate: (!config.http_address.ip().to_canonical().is_loopback())
-            .then(|| config.certs.join("http.crt")),
+        http_certificate: on_network.then(|| config.certs.join("http.crt")),
+        http: on_network.then_some(http),
         receivers: config.receivers.clone(),
     }
 }

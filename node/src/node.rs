@@ -94,13 +94,20 @@ pub struct Node {
     portrait: Arc<Portrait>,
     labels: LabelKeeper,
     alerts: AlertsHandle,
-    sampler: Sampler,
-    programs: SupervisorHandle,
-    writes_dropped: Arc<Counter>,
+    seen: Seen,
     guards: Guards,
     /// Its certificate, its database and where that lies.
     own: (Arc<Credentials>, Store, PathBuf),
     ending: Ending,
+}
+
+/// What is only read, beside what callers ask for.
+#[derive(Debug)]
+struct Seen {
+    sampler: Sampler,
+    programs: SupervisorHandle,
+    /// Writes to the database that were dropped.
+    writes_dropped: Arc<Counter>,
 }
 
 /// What its end is brought about by.
@@ -125,9 +132,9 @@ impl Node {
         let transport = bound(&settings, &runtimes)?;
         let (sampler, systemd) = (Sampler::start(Roots::default())?, Systemd::new());
         let labels = Labels::new(settings.labels.clone(), store.meta(keeper::STORE_KEY)?.as_deref());
-        let (sign, verify) = (signing::sign(credentials, &store), signing::verify(credentials));
-        let portrayal =
-            Portrayal { addresses: settings.addresses(&transport)?, labels: labels.all(), left: false };
+        let (sign, verify) = (signing::sign(&settings, &store), signing::verify(credentials));
+        let addresses = settings.addresses(&transport)?;
+        let portrayal = Portrayal { addresses, labels: labels.all(), left: false };
         let own = sign(portrayal, clock::wall().0).await.ok_or(StartError::Sign)?;
         let known = signing::remembered(&store, credentials)?;
         let mut parts = Parts::new(&runtimes, &transport, &revocations, witness::hold(credentials, &store));
@@ -184,21 +191,9 @@ impl Node {
         let own = (Arc::clone(credentials), store.clone(), data.clone());
         let kept = (naming, membership.clone(), guards.audit.clone());
         let writes_dropped = parts.keep(&settings, store, findings, kept)?;
+        let seen = Seen { sampler, programs, writes_dropped };
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
-        Ok(Self {
-            transport,
-            membership,
-            registry,
-            portrait,
-            labels,
-            alerts,
-            sampler,
-            programs,
-            writes_dropped,
-            guards,
-            own,
-            ending,
-        })
+        Ok(Self { transport, membership, registry, portrait, labels, alerts, seen, guards, own, ending })
     }
 
     /// Where the mesh reaches it.
@@ -267,7 +262,7 @@ impl Node {
         }
         self.transport.close().await;
         self.ending.stopping.cancel();
-        self.sampler.stop();
+        self.seen.sampler.stop();
         if timeout(AUDIT_TIMEOUT, self.guards.audit.flush()).await.is_err() {
             tracing::error!("the last outcomes did not get into the audit record in time");
         }

@@ -29,6 +29,7 @@ mod programs;
 mod refusals;
 mod reload;
 mod revocation;
+mod scraping;
 mod shell_command;
 mod shells;
 mod transfers;

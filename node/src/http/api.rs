@@ -8,6 +8,7 @@ mod arguments;
 mod auth;
 mod bearer;
 mod call;
+mod discovery;
 mod events;
 mod execute;
 mod fleet;
@@ -16,6 +17,7 @@ mod methods;
 mod metrics;
 mod openapi;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -44,6 +46,8 @@ pub struct Parts {
     pub members: MembershipHandle,
     /// The name of this node.
     pub own: NodeName,
+    /// Where this face listens.
+    pub address: Option<SocketAddr>,
     /// What `/metrics` is read from; `None` where it is switched off.
     pub measured: Option<Measured>,
 }
@@ -63,6 +67,7 @@ pub(super) fn routes(parts: Parts) -> Router {
         .route("/api/v1/execute", post(execute::post))
         .route("/rpc", post(json_rpc::post))
         .route("/metrics", get(metrics::get))
+        .route("/prometheus/sd", get(discovery::get))
         .route("/openapi.json", get(openapi::get))
         .with_state(Api(Arc::new(parts)))
 }

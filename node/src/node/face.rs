@@ -25,6 +25,7 @@ impl Node {
             mesh: Mesh::new(Known(self.membership.clone()), self.transport.clone()),
             members: self.membership.clone(),
             own: self.name().clone(),
+            address: self.portrait.http.get().copied(),
             measured: None,
         })
     }

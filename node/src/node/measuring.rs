@@ -12,16 +12,16 @@ impl Node {
     /// The sources of the figures. From now on what costs something is looked at each second.
     pub fn measured(&self) -> Arc<Sources> {
         let (told, pulse) = watch::channel(Pulse::look(&self.transport));
-        let looking = pulse::run(self.transport.clone(), self.sampler.host(), told);
+        let looking = pulse::run(self.transport.clone(), self.seen.sampler.host(), told);
         self.ending.tasks.spawn(until(&self.ending.stopping, looking));
         Arc::new(Sources {
             portrait: self.portrait(),
             registry: self.registry(),
-            sampler: self.sampler.clone(),
-            programs: self.programs.clone(),
+            sampler: self.seen.sampler.clone(),
+            programs: self.seen.programs.clone(),
             alerts: self.alerts(),
             audit: self.guards.audit.clone(),
-            writes_dropped: Arc::clone(&self.writes_dropped),
+            writes_dropped: Arc::clone(&self.seen.writes_dropped),
             pulse,
         })
     }
