@@ -10,6 +10,7 @@ mod audit;
 mod binary;
 mod ca;
 mod cluster;
+mod dashboards;
 mod doctor;
 mod echo;
 mod exec;
