@@ -5,8 +5,9 @@
 #   scripts/bench.sh rpc idle        only these benches (the names of tests/benches)
 #
 # Goals are ratios against a floor or a peer in the same run; a line ends in PASS or FAIL, and the exit code
-# is 1 if one failed. Peers from the system are `ps`, `parallel-ssh` with `sshd` for fanout, `nmap` for scan, and
-# `scp`, `rsync`, `rg` and `fd` for files; as root on Debian they are installed if they are missing.
+# is 1 if one failed. Peers from the system are `ps`, `parallel-ssh` with `sshd` for fanout, `nmap` for scan,
+# `prometheus-node-exporter` for metrics, and `scp`, `rsync`, `rg` and `fd` for files; as root on Debian they are
+# installed if they are missing.
 set -euo pipefail
 # Data directories of nodes are refused when others may look into them.
 umask 077
@@ -14,7 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case "${1:-}" in
     --help | -h)
-        sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
     -*)
@@ -42,6 +43,9 @@ fi
 if printf '%s\n' "${wanted[@]}" | grep -qx scan; then
     command -v nmap >/dev/null || packages+=(nmap)
 fi
+if printf '%s\n' "${wanted[@]}" | grep -qx metrics; then
+    command -v prometheus-node-exporter >/dev/null || packages+=(prometheus-node-exporter)
+fi
 if printf '%s\n' "${wanted[@]}" | grep -qx files; then
     command -v scp >/dev/null || packages+=(openssh-client)
     [ -x /usr/sbin/sshd ] || packages+=(openssh-server)
@@ -51,7 +55,8 @@ if printf '%s\n' "${wanted[@]}" | grep -qx files; then
 fi
 if [ "${#packages[@]}" -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        apt-get install -y --no-install-recommends "${packages[@]}" >&2
+        # No service of theirs is to start here.
+        RUNLEVEL=1 apt-get install -y --no-install-recommends "${packages[@]}" >&2
     else
         say "bench.sh: a peer is missing: install ${packages[*]}"
         exit 69

@@ -1,6 +1,6 @@
 //! Who a request of the HTTP face comes from.
 //!
-//! A name with a password, or a token, enters; a caller leaves, or a refusal that does not say which of the two
+//! A name with a password, a token, or the certificate of a TLS client, enters; a caller leaves, or a refusal that does not say which of the two
 //! was wrong. Three kinds of token: one of a user's session at this node, a long-lived one of a scraper of this
 //! node, and an operator's, signed by the operator's own key. Nothing here decides what a caller may do.
 
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use p2p_shared::access::{Caller, Role};
 use p2p_shared::error::{Code, RpcError};
 use p2p_shared::time::{Millis, UnixMillis};
-use p2p_shared::tls::{Credentials, PeerKind, TokenHolder, Trust, verify_token};
+use p2p_shared::tls::{Credentials, PeerIdentity, PeerKind, TokenHolder, Trust, verify_token};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -66,7 +66,7 @@ pub struct Grant {
 pub struct Identified {
     /// Who.
     pub caller: Caller,
-    /// When the token ends.
+    /// When the token, or the certificate, ends.
     pub until: UnixMillis,
 }
 
@@ -275,6 +275,26 @@ impl Auth {
         }
         let caller = Caller::Operator { id: operator.id, name: operator.name.clone(), role };
         Ok(Identified { caller, until: *until })
+    }
+
+    /// Who a client is by the certificate that it showed in its handshake, where it was judged as any peer's.
+    ///
+    /// # Errors
+    /// `forbidden` for a node: its certificate makes it a peer, and nobody who may ask for anything;
+    /// `unauthenticated` for one that is no longer good.
+    pub fn of_certificate(&self, peer: &PeerIdentity) -> Result<Identified, RpcError> {
+        let PeerKind::Operator(role) = peer.kind else {
+            let name = &peer.name;
+            tracing::warn!(node = %name, "refused: a node showed its certificate as a client's");
+            return Err(RpcError::forbidden(format!(
+                "denied: role: {name} is a node, and a node has no authority of its own: show an operator's certificate"
+            )));
+        };
+        if peer.not_after <= clock::wall() || self.0.trust.is_revoked(&peer.id) {
+            return Err(RpcError::unauthenticated("the certificate is no longer good"));
+        }
+        let caller = Caller::Operator { id: peer.id, name: peer.name.clone(), role };
+        Ok(Identified { caller, until: peer.not_after })
     }
 
     fn scraper(&self, token: &str, now: UnixMillis) -> Result<Identified, RpcError> {

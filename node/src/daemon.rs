@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::host::Roots;
 use crate::host::abilities::{self, Rights};
-use crate::http::{self, Face, Hosts, Limits, Status};
+use crate::http::{self, Face, FaceCertificates, Hosts, Limits, Measured, Status};
 use crate::node::{self, Node, Settings};
 use crate::policy::Policy;
 use crate::portrait::Portrait;
@@ -40,7 +40,6 @@ pub struct Running {
     node: Node,
     face: Face,
     listening: Listening,
-    certs: PathBuf,
     tasks: TaskTracker,
     main: Handle,
 }
@@ -52,11 +51,17 @@ impl Start for Daemon {
         let credentials = Credentials::load_node(&config.certs, clock::wall())
             .map_err(|error| StartError::new(error.exit(), format!("certificate: {error}")))?;
         check_name(&config, &credentials)?;
-        let listener = http::bind(config.http_address, &config.certs, Limits::default())?;
-        let settings = settings(&config, credentials);
+        let certs = FaceCertificates { directory: config.certs.clone(), trust: Some(credentials.trust()) };
+        let listener = http::bind(config.http_address, certs, Limits::default())?;
+        let settings = settings(&config, credentials, listener.address());
         let node = Node::start(settings, runtimes.clone()).await?;
-        let parts =
+        let portrait = node.portrait();
+        // Set once: the only start of this portrait is this one.
+        let _ = portrait.http.set(listener.address());
+        let mut parts =
             node.http_parts(config.auth_secret.as_ref().map(Secret::expose), config.token_lifetime)?;
+        parts.measured =
+            config.metrics_enabled.then(|| Measured { sources: node.measured(), door: listener.door() });
         abilities::log(&Rights::own(&Roots::default()));
         let listening = Listening {
             name: node.name().clone(),
@@ -65,13 +70,10 @@ impl Start for Daemon {
                 .map_err(|error| StartError::new(Exit::Unavailable, format!("QUIC: {error}")))?,
             http_address: Some(listener.address()),
         };
-        let portrait = node.portrait();
-        // Set once: the only start of this portrait is this one.
-        let _ = portrait.http.set(listener.address());
         let tasks = TaskTracker::new();
         let router = http::router(Arc::new(PortraitStatus(portrait)), hosts(&node, &config), parts);
         let face = listener.serve(router, &tasks)?;
-        Ok(Running { node, face, listening, certs: config.certs, tasks, main: runtimes.main })
+        Ok(Running { node, face, listening, tasks, main: runtimes.main })
     }
 }
 
@@ -87,7 +89,8 @@ fn check_name(config: &Config, credentials: &Credentials) -> Result<(), StartErr
     Err(StartError::new(Exit::Config, message))
 }
 
-fn settings(config: &Config, credentials: Credentials) -> Settings {
+fn settings(config: &Config, credentials: Credentials, http: SocketAddr) -> Settings {
+    let on_network = !http.ip().to_canonical().is_loopback();
     let port = config.quic_address.port();
     Settings {
         credentials: Arc::new(credentials),
@@ -103,8 +106,8 @@ fn settings(config: &Config, credentials: Credentials) -> Settings {
         revocation_strict: config.revocation_strict,
         policy: config.policy.clone(),
         alert_rules: config.alert_rules.clone(),
-        http_certificate: (!config.http_address.ip().to_canonical().is_loopback())
-            .then(|| config.certs.join("http.crt")),
+        http_certificate: on_network.then(|| config.certs.join("http.crt")),
+        http: on_network.then_some(http),
         receivers: config.receivers.clone(),
     }
 }
@@ -141,7 +144,7 @@ impl RunningNode for Running {
         // First, whatever becomes of the rest: it may be there to stop somebody.
         self.restrict(config.policy);
         self.node.portrait().revocations.set_strict(config.revocation_strict);
-        self.face.reload(&self.certs).map_err(|error| error.to_string())?;
+        self.face.reload().map_err(|error| error.to_string())?;
         let (labels, membership) = (self.node.label_keeper(), self.node.membership().clone());
         let configured: Vec<Label> = config.labels;
         let (alerts, rules, receivers) = (self.node.alerts(), config.alert_rules, config.receivers);

@@ -11,13 +11,14 @@ mod docs;
 mod guard;
 mod hosts;
 mod problem;
+mod requests;
 mod status;
+mod tether;
 mod tls;
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,10 +32,12 @@ use tokio_util::task::TaskTracker;
 use crate::program::StartError;
 
 pub use admission::{Admission, Limits};
-pub use api::{Parts, document};
+pub use api::{Measured, Parts, document};
 pub use hosts::Hosts;
 pub use problem::Problem;
 pub use status::Status;
+use tether::Tether;
+pub use tls::FaceCertificates;
 
 /// How long a client may take for the head of a request, and for a TLS handshake.
 const HEAD_MAX: Duration = Duration::from_secs(5);
@@ -53,6 +56,7 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     tls: Option<RustlsConfig>,
+    certs: FaceCertificates,
     admission: Admission,
 }
 
@@ -62,6 +66,7 @@ pub struct Face {
     address: SocketAddr,
     handle: Handle<SocketAddr>,
     tls: Option<RustlsConfig>,
+    certs: FaceCertificates,
     admission: Admission,
 }
 
@@ -70,14 +75,19 @@ pub fn router(status: Arc<dyn Status>, hosts: Hosts, parts: Parts) -> Router {
     guard::around(status::routes(status).merge(api::routes(parts)).merge(docs::routes()), hosts)
 }
 
-/// Binds `address`; on any but a loopback address with `http.crt` and `http.key` of `certs`.
-pub fn bind(address: SocketAddr, certs: &Path, limits: Limits) -> Result<Listener, StartError> {
+/// Binds `address`; on any but a loopback address it speaks TLS with these certificates.
+pub fn bind(
+    address: SocketAddr,
+    certs: impl Into<FaceCertificates>,
+    limits: Limits,
+) -> Result<Listener, StartError> {
+    let certs = certs.into();
     let loopback = address.ip().to_canonical().is_loopback();
-    let tls = if loopback { None } else { Some(tls::load(certs)?) };
+    let tls = if loopback { None } else { Some(certs.load()?) };
     let failed = |error: io::Error| StartError::new(Exit::Unavailable, refusal(address, &error));
     let socket = listen(address).map_err(failed)?;
     let address = socket.local_addr().map_err(failed)?;
-    Ok(Listener { socket, address, tls, admission: Admission::new(limits) })
+    Ok(Listener { socket, address, tls, certs, admission: Admission::new(limits) })
 }
 
 fn refusal(address: SocketAddr, error: &io::Error) -> impl fmt::Display {
@@ -113,11 +123,18 @@ impl Listener {
         self.address
     }
 
+    /// The door of the face that it becomes.
+    pub fn door(&self) -> Admission {
+        self.admission.clone()
+    }
+
     /// Serves `router` in a task of `tracker`, on the runtime that calls.
     pub fn serve(self, router: Router, tracker: &TaskTracker) -> Result<Face, StartError> {
         let handle = Handle::new();
-        let Self { socket, address, tls, admission } = self;
-        let face = Face { address, handle: handle.clone(), tls: tls.clone(), admission: admission.clone() };
+        let Self { socket, address, tls, certs, admission } = self;
+        let trust = certs.trust.clone();
+        let (door, shown) = (admission.clone(), tls.clone());
+        let face = Face { address, handle: handle.clone(), tls: shown, certs, admission: door };
         let server = axum_server::from_tcp(socket)
             .map_err(|error| StartError::new(Exit::Unavailable, refusal(address, &error)))?;
         let mut server = server.acceptor(admission.clone()).handle(handle).first_request_timeout(HEAD_MAX);
@@ -126,7 +143,10 @@ impl Listener {
         match tls {
             None => tracker.spawn(report(server.serve(service))),
             Some(config) => {
-                let accept = |inner| RustlsAcceptor::new(config).handshake_timeout(HEAD_MAX).acceptor(inner);
+                let accept = |inner| {
+                    let accepting = RustlsAcceptor::new(config).handshake_timeout(HEAD_MAX);
+                    Tether::new(accepting.acceptor(inner), trust)
+                };
                 tracker.spawn(report(server.map(accept).serve(service)))
             }
         };
@@ -169,9 +189,9 @@ impl Face {
     }
 
     /// Takes renewed certificates; connections that are open keep theirs.
-    pub fn reload(&self, certs: &Path) -> Result<(), StartError> {
+    pub fn reload(&self) -> Result<(), StartError> {
         match &self.tls {
-            Some(config) => tls::reload(config, certs),
+            Some(config) => self.certs.reload(config),
             None => Ok(()),
         }
     }

@@ -19,6 +19,7 @@ pub mod jobs;
 pub mod labels;
 pub mod logging;
 pub mod membership;
+pub mod metrics;
 pub mod naming;
 pub mod node;
 pub mod pki;

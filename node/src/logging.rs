@@ -20,6 +20,7 @@ use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::values::LogLevel;
 
+pub use journal::ENTRIES_LOST;
 use journal::Journal;
 
 /// The running log: its level can be changed.

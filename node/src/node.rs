@@ -10,6 +10,7 @@ mod face;
 mod handlers;
 mod jobs;
 mod keeping;
+mod measuring;
 mod network;
 mod settings;
 mod shells;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use p2p_shared::counters::Counter;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::mesh::Mesh;
 use p2p_shared::rpc::registry::Registry;
@@ -66,6 +68,7 @@ use crate::services::permit::Permits;
 use crate::services::program::ProgramService;
 use crate::services::revocation::RevocationService;
 use crate::store::{Store, StoreWriter};
+use crate::supervise::handle::SupervisorHandle;
 use crate::transport::{self, Inbound, Routes, Transport};
 use p2p_shared::services;
 use p2p_shared::tls::Credentials;
@@ -96,11 +99,20 @@ pub struct Node {
     labels: LabelKeeper,
     alerts: AlertsHandle,
     jobs: JobsHandle,
-    sampler: Sampler,
+    seen: Seen,
     guards: Guards,
     /// Its certificate, its database and where that lies.
     own: (Arc<Credentials>, Store, PathBuf),
     ending: Ending,
+}
+
+/// What is only read, beside what callers ask for.
+#[derive(Debug)]
+struct Seen {
+    sampler: Sampler,
+    programs: SupervisorHandle,
+    /// Writes to the database that were dropped.
+    writes_dropped: Arc<Counter>,
 }
 
 /// What its end is brought about by.
@@ -125,9 +137,9 @@ impl Node {
         let transport = bound(&settings, &runtimes)?;
         let (sampler, systemd) = (Sampler::start(Roots::default())?, Systemd::new());
         let labels = Labels::new(settings.labels.clone(), store.meta(keeper::STORE_KEY)?.as_deref());
-        let (sign, verify) = (signing::sign(credentials, &store), signing::verify(credentials));
-        let portrayal =
-            Portrayal { addresses: settings.addresses(&transport)?, labels: labels.all(), left: false };
+        let (sign, verify) = (signing::sign(&settings, &store), signing::verify(credentials));
+        let addresses = settings.addresses(&transport)?;
+        let portrayal = Portrayal { addresses, labels: labels.all(), left: false };
         let own = sign(portrayal, clock::wall().0).await.ok_or(StartError::Sign)?;
         let known = signing::remembered(&store, credentials)?;
         let mut parts =
@@ -171,7 +183,7 @@ impl Node {
             transfer: transfer::service(&settings, &guards.fuse, &mesh, &runtimes.main),
             network: parts.network((&guards.fuse, &sampler), &mesh, &runtimes.main),
             alert: AlertService::new(alerts.clone()),
-            program: ProgramService::new(programs, guards.fuse.clone()),
+            program: ProgramService::new(programs.clone(), guards.fuse.clone()),
             job,
             exec,
             shell,
@@ -184,7 +196,9 @@ impl Node {
         });
         let findings = Findings { found, told, own };
         let own = (Arc::clone(credentials), store.clone(), data.clone());
-        parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
+        let kept = (naming, membership.clone(), guards.audit.clone());
+        let writes_dropped = parts.keep(&settings, store, findings, kept)?;
+        let seen = Seen { sampler, programs, writes_dropped };
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
         Ok(Self {
             transport,
@@ -195,7 +209,7 @@ impl Node {
             labels,
             alerts,
             jobs,
-            sampler,
+            seen,
             guards,
             own,
             ending,
@@ -273,7 +287,7 @@ impl Node {
         }
         self.transport.close().await;
         self.ending.stopping.cancel();
-        self.sampler.stop();
+        self.seen.sampler.stop();
         if timeout(AUDIT_TIMEOUT, self.guards.audit.flush()).await.is_err() {
             tracing::error!("the last outcomes did not get into the audit record in time");
         }
@@ -433,7 +447,7 @@ impl Parts {
         store: Store,
         findings: Findings,
         (naming, membership, audit): (Naming, MembershipHandle, Audit),
-    ) -> Result<(), StartError> {
+    ) -> Result<Arc<Counter>, StartError> {
         self.hand_over(&settings.credentials, &store, &membership, &audit);
         let Findings { found, told, own } = findings;
         let contacts = keeping::contacts(&store, &settings.credentials.trust())?;
@@ -442,6 +456,7 @@ impl Parts {
         let kept = keeping::keep_told(Arc::clone(&self.revocations), store.clone());
         self.tasks.spawn_on(until(&self.stopping, kept), &self.handle);
         let (writer, writing) = StoreWriter::new(store);
+        let dropped = writer.dropped();
         self.tasks.spawn_on(writing, &self.handle);
         let through = (self.transport.clone(), naming.dht().clone(), Arc::clone(&self.revocations));
         let bootstrap = Bootstrap::new(through, settings, contacts);
@@ -452,7 +467,7 @@ impl Parts {
         self.tasks.spawn_on(until(stopping, keeping::publish(naming, membership.clone(), own)), &self.handle);
         let addresses = keeping::follow_addresses(settings.clone(), self.transport.clone(), membership);
         self.tasks.spawn_on(until(stopping, addresses), &self.handle);
-        Ok(())
+        Ok(dropped)
     }
 }
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+use p2p_shared::counters::Counter;
 use p2p_shared::id::NodeId;
 use p2p_shared::mesh::failure::{CloseCode, DialError, DialFailure, LinkError};
 use p2p_shared::mesh::link::{Expected, Link, Local};
@@ -39,7 +40,7 @@ use tokio_util::task::TaskTracker;
 
 use accept::Admission;
 use refused::RefusedLog;
-pub use table::PeerStatus;
+pub use table::{PeerStatus, Traffic};
 use table::{Placed, Table};
 
 /// Events that a slow watcher may fall behind by; then it reads the table anew.
@@ -125,6 +126,7 @@ struct Inner {
     table: Mutex<Table>,
     dialling: Mutex<HashMap<NodeId, Dialling>>,
     refused: Mutex<RefusedLog>,
+    dropped: Counter,
     admission: Admission,
     events: broadcast::Sender<LinkEvent>,
     handle: Handle,
@@ -151,6 +153,7 @@ impl Transport {
             table: Mutex::new(Table::new(own.id, settings.peers_max)),
             dialling: Mutex::default(),
             refused: Mutex::default(),
+            dropped: Counter::new(),
             admission: Admission::default(),
             events: broadcast::Sender::new(EVENTS_QUEUE),
             tasks: TaskTracker::new(),
@@ -215,6 +218,16 @@ impl Transport {
     /// How many handshakes were refused, either side.
     pub fn refused_total(&self) -> u64 {
         lock(&self.0.refused).total()
+    }
+
+    /// How many messages of members were given up because their driver's queue was full.
+    pub fn dropped_total(&self) -> u64 {
+        self.0.dropped.get()
+    }
+
+    /// Bytes over all connections that there are and were, to a second.
+    pub fn traffic(&self) -> Traffic {
+        lock(&self.0.table).traffic()
     }
 
     /// Closes the connections of operators whose key is revoked, and answers those of nodes: nothing is served

@@ -45,6 +45,23 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code, in their order.
+    pub const ALL: [Self; 13] = [
+        Self::BadRequest,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::RateLimited,
+        Self::Deadline,
+        Self::Cancelled,
+        Self::Unavailable,
+        Self::Unsupported,
+        Self::Internal,
+        Self::Unknown,
+    ];
+
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -126,6 +126,7 @@ impl Cluster {
             policy: Policy::default(),
             alert_rules: None,
             http_certificate: None,
+            http: None,
             receivers: Vec::new(),
         };
         let (end, ended) = oneshot::channel();

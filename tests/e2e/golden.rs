@@ -63,6 +63,7 @@ fn member() -> Member {
         labels: Vec::new(),
         started: UnixMillis(1),
         sequence: 300,
+        http: None,
     }
 }
 

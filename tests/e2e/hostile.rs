@@ -82,6 +82,7 @@ fn memberships(signer: &Credentials) -> Vec<Vec<u8>> {
         expires: Some(now().plus(crate::ca::DAY)),
         sequence: 3,
         left: false,
+        http: None,
     };
     let gossip = Gossip {
         facts: vec![facts::sign(signer, facts).unwrap().signed],

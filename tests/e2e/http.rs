@@ -18,29 +18,29 @@ use crate::cluster::{LONG, alive, eventually};
 const PASSWORD: &str = "correct horse battery";
 
 /// One client of one face.
-struct Client {
-    address: SocketAddr,
+pub struct Client {
+    pub address: SocketAddr,
     token: Option<String>,
 }
 
-struct Reply {
-    status: u16,
-    body: String,
+pub struct Reply {
+    pub status: u16,
+    pub body: String,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
     /// What it is answered well with.
-    fn good(&self) -> Value {
+    pub fn good(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.body);
         self.json()
     }
 
     /// That it is a problem with this code.
-    fn refused(&self, status: u16, code: &str) -> Value {
+    pub fn refused(&self, status: u16, code: &str) -> Value {
         let problem = self.json();
         assert_eq!((self.status, problem["code"].as_str()), (status, Some(code)), "{}", self.body);
         problem
@@ -48,11 +48,11 @@ impl Reply {
 }
 
 impl Client {
-    fn new(address: SocketAddr) -> Self {
+    pub fn new(address: SocketAddr) -> Self {
         Self { address, token: None }
     }
 
-    fn with(&self, token: &Value) -> Self {
+    pub fn with(&self, token: &Value) -> Self {
         Self { address: self.address, token: Some(token.as_str().unwrap().to_owned()) }
     }
 
@@ -81,7 +81,7 @@ impl Client {
         stream
     }
 
-    fn get(&self, path: &str) -> Reply {
+    pub fn get(&self, path: &str) -> Reply {
         self.ask("GET", path, None)
     }
 

@@ -9,6 +9,7 @@ mod fleet;
 mod host;
 mod install;
 mod mesh;
+mod metrics;
 mod network;
 mod packages;
 mod readme;
@@ -27,7 +28,7 @@ const FULL: &str = "P2P_FULL";
 type Test = fn() -> anyhow::Result<()>;
 
 /// The tests, in the order in which they run: one at a time, as they all use the machine's network.
-const TESTS: [(&str, Test); 20] = [
+const TESTS: [(&str, Test); 21] = [
     ("five_hosts_are_set_up_by_the_commands_of_the_readme", fleet::the_readme),
     ("a_host_that_reboots_freezes_or_is_cut_off_comes_back", fleet::comes_back),
     ("with_every_bootstrap_address_dead_a_node_remembers", fleet::remembers),
@@ -47,6 +48,7 @@ const TESTS: [(&str, Test); 20] = [
     ("a_package_without_a_certificate_says_what_to_do", install::without_certificate),
     ("in_three_namespaces_a_trace_shows_both_hops_and_a_scan_the_open_port", network::three_in_a_line),
     ("the_http_api_agrees_with_its_description", api::agrees_with_its_description),
+    ("prometheus_follows_three_nodes_and_nginx_stands_before_a_fourth", metrics::prometheus_and_nginx),
     ("compose_brings_three_nodes_that_see_each_other", docker::compose),
 ];
 

@@ -271,6 +271,7 @@ fn member(index: usize, begin: UnixMillis) -> Member {
         labels,
         started: UnixMillis(started),
         sequence: 3 + index as u64 % 4,
+        http: None,
     }
 }
 

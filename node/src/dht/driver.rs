@@ -158,6 +158,9 @@ impl Driver {
             Some(message) => Input::Reply { from, request, message },
             None => Input::Failed(request),
         };
+        let counts = &self.wiring.counts;
+        let failed = matches!(input, Input::Failed(_));
+        if failed { &counts.failed } else { &counts.answered }.increment();
         self.handle(input);
     }
 

@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use p2p_shared::counters::Counter;
 use p2p_shared::id::NodeId;
 use p2p_shared::time::Millis;
 use tokio::sync::{mpsc, oneshot};
@@ -60,6 +61,10 @@ pub struct Overview {
 pub struct DhtCounts {
     contacts: AtomicUsize,
     records: AtomicUsize,
+    /// Requests to other nodes that were answered.
+    pub answered: Counter,
+    /// Requests to other nodes that were not.
+    pub failed: Counter,
 }
 
 impl DhtCounts {

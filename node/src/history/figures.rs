@@ -32,6 +32,16 @@ pub struct RoundTrips {
     pub max_s: f32,
 }
 
+impl RoundTrips {
+    /// Those of all peers together; `None` without one.
+    pub fn of(each_s: &[f32]) -> Option<Self> {
+        (!each_s.is_empty()).then(|| Self {
+            mean_s: each_s.iter().sum::<f32>() / each_s.len() as f32,
+            max_s: each_s.iter().copied().fold(0.0, f32::max),
+        })
+    }
+}
+
 /// What a sample is compared with for a rate.
 #[derive(Clone, Debug)]
 struct Before {

@@ -8,13 +8,16 @@ mod arguments;
 mod auth;
 mod bearer;
 mod call;
+mod discovery;
 mod events;
 mod execute;
 mod fleet;
 mod json_rpc;
 mod methods;
+mod metrics;
 mod openapi;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -27,6 +30,8 @@ pub use openapi::document;
 
 use crate::auth::Auth;
 use crate::membership::handle::MembershipHandle;
+
+pub use metrics::Measured;
 
 /// What the routes need.
 #[derive(Debug)]
@@ -41,6 +46,10 @@ pub struct Parts {
     pub members: MembershipHandle,
     /// The name of this node.
     pub own: NodeName,
+    /// Where this face listens.
+    pub address: Option<SocketAddr>,
+    /// What `/metrics` is read from; `None` where it is switched off.
+    pub measured: Option<Measured>,
 }
 
 /// The same for every route. Clones are the same one.
@@ -60,6 +69,8 @@ pub(super) fn routes(parts: Parts) -> Router {
         .route("/api/v1/fleet/{service}/{method}", post(fleet::post))
         .route("/api/v1/execute", post(execute::post))
         .route("/rpc", post(json_rpc::post))
+        .route("/metrics", get(metrics::get))
+        .route("/prometheus/sd", get(discovery::get))
         .route("/openapi.json", get(openapi::get))
         .with_state(Api(Arc::new(parts)))
 }

@@ -8,33 +8,47 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum_server::accept::LocalAddr;
 use futures::FutureExt;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::body::{BODY_BYTES_MAX, check_length, with_deadline};
+use super::requests::Requests;
 use super::{Hosts, Problem};
 
 /// Header that carries the request's id back.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// `routes` behind the guard.
-pub(super) fn around(routes: Router, hosts: Hosts) -> Router {
-    routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).layer(from_fn_with_state(Arc::new(hosts), guard))
+/// What the guard holds: the names that are answered to, and what is counted.
+#[derive(Clone)]
+struct Guard {
+    hosts: Arc<Hosts>,
+    requests: Requests,
 }
 
-async fn guard(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
-    let id = Uuid::now_v7().to_string();
-    let response = match admit(&hosts, &request) {
+/// `routes` behind the guard. The handlers find its [`Requests`] among the extensions of theirs.
+pub(super) fn around(routes: Router, hosts: Hosts) -> Router {
+    let guarding = Guard { hosts: Arc::new(hosts), requests: Requests::default() };
+    routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).layer(from_fn_with_state(guarding, guard))
+}
+
+async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let (id, began) = (Uuid::now_v7().to_string(), Instant::now());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    request.extensions_mut().insert(guard.requests.clone());
+    let response = match admit(&guard.hosts, &request) {
         Err(problem) => problem.into_response(),
         Ok(()) => run(request, next, &id).await,
     };
-    finish(response, &id)
+    let response = finish(response, &id);
+    guard.requests.note(route.as_ref(), response.status(), began.elapsed());
+    response
 }
 
 fn admit(hosts: &Hosts, request: &Request) -> Result<(), Problem> {

@@ -1,5 +1,6 @@
 use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 
 use axum::body::Bytes;
 use axum::routing::{get, post};
@@ -316,9 +317,9 @@ async fn beyond_loopback_it_is_tls_or_nothing() {
     assert!(reply.await.unwrap().starts_with("HTTP/1.1 200"));
     let plain = world_over_plain(port).await;
     assert!(!plain.contains("200 OK"), "{plain}");
-    world.face.reload(dir.path()).unwrap();
+    world.face.reload().unwrap();
     fs::remove_file(dir.path().join("http.key")).unwrap();
-    assert!(world.face.reload(dir.path()).is_err());
+    assert!(world.face.reload().is_err());
 }
 
 async fn world_over_plain(port: u16) -> String {

@@ -1,13 +1,15 @@
 //! The certificate of the HTTP face: `http.crt` and `http.key` of the certificate directory.
 //!
-//! Reads these two files; a rustls configuration leaves: TLS 1.3 alone, without resumption. No key enters a
+//! Reads these two files; a rustls configuration leaves: TLS 1.3 alone, without resumption. It asks clients for a
+//! certificate of the mesh, which they need not have: one that is shown is judged as that of any peer. No key enters a
 //! message.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum_server::tls_rustls::RustlsConfig;
 use p2p_shared::error::Exit;
+use p2p_shared::tls::{FaceVerifier, Trust};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -17,19 +19,36 @@ use rustls::version::TLS13;
 
 use crate::program::StartError;
 
-/// The configuration with the files as they are now.
-pub(super) fn load(certs: &Path) -> Result<RustlsConfig, StartError> {
-    read(certs).map(|config| RustlsConfig::from_config(Arc::new(config)))
+/// What a face on the network shows, and whom it believes.
+#[derive(Clone, Debug)]
+pub struct FaceCertificates {
+    /// Where `http.crt` and `http.key` lie.
+    pub directory: PathBuf,
+    /// Whose certificates clients may show; `None` asks them for none.
+    pub trust: Option<Arc<Trust>>,
 }
 
-/// Puts the files as they are now in place of the older ones.
-pub(super) fn reload(config: &RustlsConfig, certs: &Path) -> Result<(), StartError> {
-    config.reload_from_config(Arc::new(read(certs)?));
-    Ok(())
+impl From<&Path> for FaceCertificates {
+    fn from(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), trust: None }
+    }
 }
 
-fn read(certs: &Path) -> Result<ServerConfig, StartError> {
-    let (certificate, key) = (certs.join("http.crt"), certs.join("http.key"));
+impl FaceCertificates {
+    /// The configuration with the files as they are now.
+    pub(super) fn load(&self) -> Result<RustlsConfig, StartError> {
+        read(self).map(|config| RustlsConfig::from_config(Arc::new(config)))
+    }
+
+    /// Puts the files as they are now in place of the older ones.
+    pub(super) fn reload(&self, config: &RustlsConfig) -> Result<(), StartError> {
+        config.reload_from_config(Arc::new(read(self)?));
+        Ok(())
+    }
+}
+
+fn read(certs: &FaceCertificates) -> Result<ServerConfig, StartError> {
+    let (certificate, key) = (certs.directory.join("http.crt"), certs.directory.join("http.key"));
     let failed = |path: &Path, error: &dyn std::fmt::Display| {
         let hint = "issue the node's certificates again, or listen on 127.0.0.1";
         StartError::new(Exit::Config, format!("HTTP over TLS: {}: {error}: {hint}", path.display()))
@@ -38,12 +57,15 @@ fn read(certs: &Path) -> Result<ServerConfig, StartError> {
         .and_then(Iterator::collect)
         .map_err(|error| failed(&certificate, &error))?;
     let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| failed(&key, &error))?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(&[&TLS13])
-        .map_err(|error| failed(&certificate, &error))?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
         .map_err(|error| failed(&certificate, &error))?;
+    let builder = match &certs.trust {
+        Some(trust) => builder.with_client_cert_verifier(Arc::new(FaceVerifier::new(Arc::clone(trust)))),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config =
+        builder.with_single_cert(chain, private).map_err(|error| failed(&certificate, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -461,6 +461,7 @@ impl Driver {
                     labels: facts.labels.clone(),
                     started: facts.started,
                     sequence: facts.sequence,
+                    http: facts.http_face(),
                 }
             })
             .collect();

@@ -71,6 +71,8 @@ struct Payload {
     sequence: u64,
     #[serde(default)]
     left: bool,
+    #[serde(default)]
+    http: Option<SocketAddr>,
 }
 
 /// Signs what this node says of itself.
@@ -149,13 +151,13 @@ fn check(facts: &Facts) -> Result<(), FactsError> {
 }
 
 fn to_payload(facts: &Facts) -> Payload {
-    let Facts { name, addresses, labels, version, started, expires, sequence, left } = facts.clone();
-    Payload { name, addresses, labels, version, started, expires, sequence, left }
+    let Facts { name, addresses, labels, version, started, expires, sequence, left, http } = facts.clone();
+    Payload { name, addresses, labels, version, started, expires, sequence, left, http }
 }
 
 fn from_payload(payload: Payload) -> Facts {
-    let Payload { name, addresses, labels, version, started, expires, sequence, left } = payload;
-    Facts { name, addresses, labels, version, started, expires, sequence, left }
+    let Payload { name, addresses, labels, version, started, expires, sequence, left, http } = payload;
+    Facts { name, addresses, labels, version, started, expires, sequence, left, http }
 }
 
 #[cfg(test)]
@@ -205,6 +207,7 @@ mod tests {
             expires: Some(UnixMillis(9)),
             sequence: 7,
             left: false,
+            http: Some("[::]:8000".parse().unwrap()),
         }
     }
 
@@ -256,9 +259,13 @@ mod tests {
 
     #[test]
     fn facts_of_a_newer_node_are_read_as_far_as_they_are_known() {
+        let http: Vec<_> = ["[::]:8000", "0.0.0.0:8000", "10.0.0.9:1"]
+            .map(|http| Facts { http: Some(http.parse().unwrap()), ..facts("web-1") }.http_face())
+            .into();
+        assert_eq!(http, [Some("[::1]:8000".parse().unwrap()), None, Some("10.0.0.9:1".parse().unwrap())]);
         let json = br#"{"name":"web-1","addresses":[],"labels":[],"version":"9.0.0","started":1,"expires":null,"sequence":1,"colour":"red"}"#;
         let read = read(&[&[PAYLOAD_VERSION], json.as_slice()].concat()).unwrap();
-        assert_eq!((read.version.as_str(), read.left), ("9.0.0", false));
+        assert_eq!((read.version.as_str(), read.left, read.http), ("9.0.0", false, None));
         assert!(matches!(self::read(&[2]), Err(FactsError::Version(2))));
     }
 }

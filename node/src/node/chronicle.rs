@@ -37,13 +37,9 @@ fn mesh_sample(transport: &Transport, calls: &CallCounters) -> MeshSample {
     let nodes = || peers.iter().filter(|peer| peer.link.peer().kind == PeerKind::Node);
     let round_trips: Vec<f32> = nodes().map(|peer| peer.link.connection().rtt().as_secs_f32()).collect();
     let ahead = middle(nodes().filter_map(|peer| peer.clock_ahead_ms).collect());
-    let rtt = (!round_trips.is_empty()).then(|| RoundTrips {
-        mean_s: round_trips.iter().sum::<f32>() / round_trips.len() as f32,
-        max_s: round_trips.iter().copied().fold(0.0, f32::max),
-    });
     MeshSample {
         peers: u32::try_from(round_trips.len()).unwrap_or(u32::MAX),
-        rtt,
+        rtt: RoundTrips::of(&round_trips),
         clock_skew_s: ahead.map(|ms| ms.unsigned_abs() as f32 / 1e3),
         calls_total: calls.calls.get(),
         calls_failed_total: calls.failed.get(),

@@ -23,6 +23,8 @@ impl Node {
             mesh: self.mesh.clone(),
             members: self.membership.clone(),
             own: self.name().clone(),
+            address: self.portrait.http.get().copied(),
+            measured: None,
         })
     }
 }

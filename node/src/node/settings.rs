@@ -54,6 +54,8 @@ pub struct Settings {
     pub alert_rules: Option<ConfiguredRules>,
     /// The certificate of the HTTP face, if it serves TLS.
     pub http_certificate: Option<PathBuf>,
+    /// Where the HTTP face listens, if others may come to it.
+    pub http: Option<SocketAddr>,
     /// Who is told of alerts.
     pub receivers: Vec<Receiver>,
 }

@@ -9,7 +9,7 @@ use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::tls::Credentials;
 use tokio::task::spawn_blocking;
 
-use super::StartError;
+use super::{Settings, StartError};
 use crate::clock;
 use crate::membership::core::record::{Facts, SharedFacts, SignedFacts};
 use crate::membership::driver::{Sign, Verify};
@@ -18,8 +18,9 @@ use crate::naming;
 use crate::store::Store;
 
 /// Signs what this node says of itself, with a sequence that is on disk first.
-pub(super) fn sign(credentials: &Arc<Credentials>, store: &Store) -> Sign {
-    let (credentials, store, started) = (Arc::clone(credentials), store.clone(), clock::wall());
+pub(super) fn sign(settings: &Settings, store: &Store) -> Sign {
+    let (credentials, store, started) = (Arc::clone(&settings.credentials), store.clone(), clock::wall());
+    let http = settings.http;
     Arc::new(move |portrayal, above| {
         let (credentials, store) = (Arc::clone(&credentials), store.clone());
         let signing = spawn_blocking(move || {
@@ -33,6 +34,7 @@ pub(super) fn sign(credentials: &Arc<Credentials>, store: &Store) -> Sign {
                 expires: Some(naming::expiry(clock::wall())),
                 sequence,
                 left: portrayal.left,
+                http,
             };
             facts::sign(&credentials, facts).map_err(|error| error.to_string())
         });

@@ -220,6 +220,7 @@ mod tests {
             labels: Vec::new(),
             started: UnixMillis(0),
             sequence: 1,
+            http: None,
         }
     }
 

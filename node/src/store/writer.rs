@@ -68,9 +68,9 @@ impl StoreWriter {
         }
     }
 
-    /// Writes that were dropped.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.get()
+    /// Counts the writes that were dropped. Whoever holds it keeps no task alive.
+    pub fn dropped(&self) -> std::sync::Arc<Counter> {
+        std::sync::Arc::clone(&self.dropped)
     }
 }
 

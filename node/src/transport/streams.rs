@@ -113,8 +113,10 @@ async fn route(
             let from = (caller(link.peer()), until, link.address());
             rpc::serve(&routes.registry, from, send, reader).await
         }
-        Some(StreamKind::Dht) if is_node => message(link, &routes.dht, send, reader).await,
-        Some(StreamKind::Membership) if is_node => message(link, &routes.membership, send, reader).await,
+        Some(StreamKind::Dht) if is_node => message((inner, link), &routes.dht, send, reader).await,
+        Some(StreamKind::Membership) if is_node => {
+            message((inner, link), &routes.membership, send, reader).await
+        }
         Some(StreamKind::Dht | StreamKind::Membership | StreamKind::Relay | StreamKind::Hello) | None => {
             let _ = send.reset(UNSUPPORTED);
             Served::Nonsense
@@ -133,7 +135,7 @@ fn caller(peer: &PeerIdentity) -> Caller {
 
 /// One message in, its answer out.
 async fn message(
-    link: &Link,
+    (inner, link): (&Inner, &Link),
     queue: &mpsc::Sender<Inbound>,
     mut send: SendStream,
     mut reader: FrameReader,
@@ -145,6 +147,7 @@ async fn message(
     let (answer, answered) = oneshot::channel();
     let inbound = Inbound { from: link.peer().clone(), address: link.address(), message, answer };
     if queue.try_send(inbound).is_err() {
+        inner.dropped.increment();
         let _ = send.reset(UNSUPPORTED);
         return Served::Well;
     }

@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use p2p_shared::counters::Counter;
 use p2p_shared::id::NodeId;
 use p2p_shared::mesh::failure::CloseCode;
 use p2p_shared::mesh::link::{Link, Side, ahead_ms};
@@ -43,12 +45,30 @@ pub enum Placed {
     Superseded(Link),
 }
 
+/// Bytes that went over connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// From the other sides.
+    pub received_bytes: u64,
+    /// To them.
+    pub sent_bytes: u64,
+}
+
+/// The same of all connections, those included that are gone.
+#[derive(Debug, Default)]
+struct Tally {
+    received: Counter,
+    sent: Counter,
+}
+
 #[derive(Debug)]
 struct Entry {
     link: Link,
     datagrams: u64,
     heard: Instant,
     clock: Option<Compared>,
+    tally: Arc<Tally>,
+    counted: Traffic,
 }
 
 /// What was found when the peer told its clock.
@@ -66,11 +86,12 @@ pub struct Table {
     nodes_max: usize,
     nodes: HashMap<NodeId, Entry>,
     operators: Vec<Entry>,
+    tally: Arc<Tally>,
 }
 
 impl Table {
     pub fn new(own: NodeId, nodes_max: usize) -> Self {
-        Self { own, nodes_max, nodes: HashMap::new(), operators: Vec::new() }
+        Self { own, nodes_max, nodes: HashMap::new(), operators: Vec::new(), tally: Arc::default() }
     }
 
     pub fn place(&mut self, link: Link) -> Placed {
@@ -92,9 +113,9 @@ impl Table {
         } else if self.nodes.len() >= self.nodes_max {
             let silent = self.nodes.iter().min_by_key(|(_, entry)| entry.heard).map(|(&id, _)| id);
             let entry = silent.and_then(|id| self.nodes.remove(&id));
-            closed.extend(entry.map(|entry| (entry.link, CloseCode::Limit)));
+            closed.extend(entry.map(|entry| (entry.link.clone(), CloseCode::Limit)));
         }
-        self.nodes.insert(id, Entry::new(link));
+        self.nodes.insert(id, Entry::new(link, &self.tally));
         Placed::Kept { closed }
     }
 
@@ -105,9 +126,9 @@ impl Table {
         let oldest = if crowded { self.operators.iter().position(|entry| of_same(&entry)) } else { None };
         let full = self.operators.len() >= OPERATORS_LINKS_MAX;
         if let Some(index) = oldest.or(full.then_some(0)) {
-            closed.push((self.operators.remove(index).link, CloseCode::Limit));
+            closed.push((self.operators.remove(index).link.clone(), CloseCode::Limit));
         }
-        self.operators.push(Entry::new(link));
+        self.operators.push(Entry::new(link, &self.tally));
         Placed::Kept { closed }
     }
 
@@ -170,18 +191,40 @@ impl Table {
     pub fn note_heard(&mut self) {
         let now = Instant::now();
         for entry in self.nodes.values_mut().chain(&mut self.operators) {
-            let datagrams = entry.link.connection().stats().udp_rx.datagrams;
+            let datagrams = entry.count();
             if datagrams != entry.datagrams {
                 (entry.datagrams, entry.heard) = (datagrams, now);
             }
         }
     }
+
+    /// Bytes over all connections that there are and were, as of the last [`Self::note_heard`].
+    pub fn traffic(&self) -> Traffic {
+        Traffic { received_bytes: self.tally.received.get(), sent_bytes: self.tally.sent.get() }
+    }
 }
 
 impl Entry {
-    fn new(link: Link) -> Self {
+    fn new(link: Link, tally: &Arc<Tally>) -> Self {
         let clock = link.clock_ahead_ms().map(Compared::now);
-        Self { heard: link.since(), datagrams: 0, clock, link }
+        let (heard, tally) = (link.since(), Arc::clone(tally));
+        Self { heard, datagrams: 0, clock, link, tally, counted: Traffic::default() }
+    }
+
+    /// Counts the bytes that went over it since the last time; how many datagrams have come.
+    fn count(&mut self) -> u64 {
+        let stats = self.link.connection().stats();
+        let now = Traffic { received_bytes: stats.udp_rx.bytes, sent_bytes: stats.udp_tx.bytes };
+        self.tally.received.add(now.received_bytes.saturating_sub(self.counted.received_bytes));
+        self.tally.sent.add(now.sent_bytes.saturating_sub(self.counted.sent_bytes));
+        self.counted = now;
+        stats.udp_rx.datagrams
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.count();
     }
 }
 

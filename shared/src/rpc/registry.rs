@@ -19,7 +19,7 @@ use super::codec::Encoding;
 use super::frame::RequestId;
 use super::service::{Handler, MethodSpec, Mounted, Payload, ServiceSpec};
 use crate::access::{Caller, Proof};
-use crate::counters::Counter;
+use crate::counters::{Counter, Durations};
 use crate::error::{Code, RpcError};
 use crate::time::UnixMillis;
 
@@ -163,6 +163,14 @@ pub struct Request {
 struct Entry {
     spec: &'static MethodSpec,
     handler: Handler,
+    /// How many calls ended well, and with each code.
+    ended: [Counter; Code::ALL.len() + 1],
+}
+
+impl Entry {
+    fn ended(&self, error: Option<&RpcError>) -> &Counter {
+        &self.ended[error.map_or(0, |error| error.code as usize + 1)]
+    }
 }
 
 /// All methods of a node, behind one gate.
@@ -180,6 +188,10 @@ pub struct CallCounters {
     pub calls: Counter,
     /// Calls that ended in an error.
     pub failed: Counter,
+    /// Calls of methods that there are not.
+    pub unknown: Counter,
+    /// How long calls took that do not stream.
+    pub took: Durations,
 }
 
 impl fmt::Debug for Registry {
@@ -204,7 +216,7 @@ impl Registry {
     pub fn mount(mut self, mounted: Mounted) -> Self {
         self.services.push(mounted.spec);
         for (spec, handler) in mounted.handlers {
-            self.methods.insert(spec.name, Entry { spec, handler });
+            self.methods.insert(spec.name, Entry { spec, handler, ended: Default::default() });
         }
         self
     }
@@ -217,6 +229,15 @@ impl Registry {
     /// The method of a name.
     pub fn method(&self, name: &str) -> Option<&'static MethodSpec> {
         self.methods.get(name).map(|entry| entry.spec)
+    }
+
+    /// How many calls of each method ended how; `None` for well. What never happened is left out.
+    pub fn ended(&self) -> impl Iterator<Item = (&'static str, Option<Code>, u64)> {
+        self.methods.values().flat_map(|entry| {
+            let outcomes = [None].into_iter().chain(Code::ALL.map(Some));
+            let counts = outcomes.zip(&entry.ended).map(|(code, count)| (entry.spec.name, code, count.get()));
+            counts.filter(|(_, _, count)| *count > 0)
+        })
     }
 
     /// Looks up, checks the permission, asks the gate, and runs the method within its deadline. The gate
@@ -233,7 +254,7 @@ impl Registry {
         let proven = entry.map_or(Ok(()), |entry| self.prove(entry.spec, &mut context, &proof, &payload));
         let mut ending = Ending {
             registry: self,
-            method: entry.map(|entry| entry.spec),
+            entry,
             name: &name,
             context: &context,
             started: Instant::now(),
@@ -309,7 +330,7 @@ impl Registry {
 /// A call on its way: whatever becomes of it, the gate is told once.
 struct Ending<'a> {
     registry: &'a Registry,
-    method: Option<&'static MethodSpec>,
+    entry: Option<&'a Entry>,
     name: &'a str,
     context: &'a CallContext,
     started: Instant,
@@ -321,14 +342,19 @@ struct Ending<'a> {
 impl Ending<'_> {
     fn tell(&mut self, error: Option<&RpcError>) {
         self.told = true;
+        let (counters, method) = (&self.registry.counters, self.entry.map(|entry| entry.spec));
         if error.is_some() {
-            self.registry.counters.failed.increment();
+            counters.failed.increment();
         }
+        self.entry.map_or(&counters.unknown, |entry| entry.ended(error)).increment();
         let arguments =
             self.refused.as_ref().map(|(bytes, encoding)| Arguments { bytes, encoding: *encoding });
         let (name, ticket, elapsed) = (self.name, self.ticket, self.started.elapsed());
+        if method.is_some_and(|method| !method.verb.streams()) {
+            counters.took.note(elapsed);
+        }
         let outcome = Outcome { name, error, elapsed, ticket, arguments };
-        self.registry.gate.after(self.method, self.context, &outcome);
+        self.registry.gate.after(method, self.context, &outcome);
     }
 }
 

@@ -21,6 +21,7 @@ fn member(name: &str, labels: &[(&str, &str)]) -> Member {
             .collect(),
         started: UnixMillis(0),
         sequence: 1,
+        http: None,
     }
 }
 

@@ -152,6 +152,8 @@ pub struct Member {
     pub started: UnixMillis,
     /// Sequence of the facts that it signed.
     pub sequence: u64,
+    /// Where its HTTP face is reached over TLS; `None` if it serves its own machine alone.
+    pub http: Option<SocketAddr>,
 }
 
 /// One message of a fleet watch: what is new since the one before.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
+use rustls::DistinguishedName;
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 use x509_parser::prelude::{GeneralName, ParsedExtension, X509Certificate};
@@ -89,6 +90,13 @@ impl Trust {
     /// Refuses these keys from now on, and no others. Live connections are the owner's to sweep.
     pub fn replace_revoked(&self, revoked: HashSet<NodeId>) {
         self.revoked.store(Arc::new(revoked));
+    }
+
+    /// The names of these CAs, as a server lists them when it asks for a certificate of theirs.
+    pub(super) fn root_names(&self) -> Vec<DistinguishedName> {
+        let roots = self.roots.load();
+        let subjects = roots.anchors.iter().map(|anchor| anchor.subject.as_ref());
+        subjects.map(DistinguishedName::in_sequence).collect()
     }
 
     /// Whether the key behind `id` is revoked.

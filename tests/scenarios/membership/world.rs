@@ -457,6 +457,7 @@ impl World {
             expires: None,
             sequence,
             left,
+            http: None,
         };
         let mut payload = format!("{id} {sequence} {left} {}", self.now.0).into_bytes();
         payload.resize(200, b' ');

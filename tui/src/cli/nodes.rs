@@ -100,6 +100,7 @@ mod tests {
             labels: vec![Label { key: "role".into(), value: "web".into() }],
             started: UnixMillis(1_000),
             sequence: 3,
+            http: None,
         };
         NodeRow::new(&member, UnixMillis(61_000))
     }

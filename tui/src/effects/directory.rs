@@ -195,6 +195,7 @@ mod tests {
             labels: Vec::new(),
             started: UnixMillis(started),
             sequence: 1,
+            http: None,
         }
     }
 

@@ -99,8 +99,9 @@ impl Api {
 
     fn reach(&self, bearer: &Bearer, node: &NodeName) -> Result<NodeHandle, RpcError> {
         let token = bearer.portable().ok_or_else(|| {
+            let with = if bearer.is_certified() { " by a client certificate" } else { "" };
             RpcError::forbidden(format!(
-                "denied: {} is good at {} alone: another node takes an operator's token, see `p2p-tui token`",
+                "denied: {}{with} is good at {} alone: another node takes an operator's token, see `p2p-tui token`",
                 bearer.who.caller, self.0.own
             ))
         })?;

@@ -31,6 +31,23 @@ pub struct Facts {
     pub sequence: u64,
     /// Whether it says good-bye.
     pub left: bool,
+    /// Where its HTTP face listens on the network; `None` if it serves its own machine alone, or is of a version that
+    /// does not say. The unspecified address means each of its addresses.
+    pub http: Option<SocketAddr>,
+}
+
+impl Facts {
+    /// Where its HTTP face is reached: as it says, or at the first of its addresses that the face takes, those of its
+    /// own machine last.
+    pub fn http_face(&self) -> Option<SocketAddr> {
+        let face = self.http?;
+        if !face.ip().is_unspecified() {
+            return Some(face);
+        }
+        let fits = self.addresses.iter().map(SocketAddr::ip).filter(|ip| face.is_ipv6() || ip.is_ipv4());
+        let best = fits.min_by_key(|ip| ip.to_canonical().is_loopback())?;
+        Some(SocketAddr::new(best, face.port()))
+    }
 }
 
 /// Facts as they travel: the bytes that were signed, which nobody encodes again.

@@ -27,6 +27,7 @@ fn facts_saying(byte: u8, sequence: u64, version: &str) -> SharedFacts {
         expires: None,
         sequence,
         left: false,
+        http: None,
     };
     let payload = format!("{byte} {sequence} {version}").into_bytes();
     let mut signature = vec![byte; 64];
