@@ -60,6 +60,7 @@ use crate::program::Runtimes;
 use crate::services::alert::AlertService;
 use crate::services::audit::AuditService;
 use crate::services::file::FileService;
+use crate::services::job::JobService;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
 use crate::services::permit::Permits;
@@ -89,18 +90,36 @@ const TASKS_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Node {
     transport: Transport,
-    mesh: Mesh,
     membership: MembershipHandle,
     registry: Arc<Registry>,
     portrait: Arc<Portrait>,
-    labels: LabelKeeper,
-    alerts: AlertsHandle,
-    jobs: JobsHandle,
+    handles: Handles,
     sampler: Sampler,
     guards: Guards,
     /// Its certificate, its database and where that lies.
     own: (Arc<Credentials>, Store, PathBuf),
     ending: Ending,
+}
+
+/// Ways to what a reload or the HTTP face needs of it.
+#[derive(Debug)]
+struct Handles {
+    mesh: Mesh,
+    labels: LabelKeeper,
+    alerts: AlertsHandle,
+    jobs: JobsHandle,
+}
+
+impl Handles {
+    fn new(
+        (transport, membership): (&Transport, &MembershipHandle),
+        (labels, store): (Labels, &Store),
+        alerts: AlertsHandle,
+        job: &JobService,
+    ) -> Self {
+        let labels = LabelKeeper::new(labels, store.clone());
+        Self { mesh: transfer::mesh(transport, membership), labels, alerts, jobs: job.queue() }
+    }
 }
 
 /// What its end is brought about by.
@@ -153,24 +172,23 @@ impl Node {
             jobs: job.table(),
             identity,
         });
-        let labels = LabelKeeper::new(labels, store.clone());
-        let (mesh, jobs) = (transfer::mesh(&transport, &membership), job.queue());
+        let handles = Handles::new((&transport, &membership), (labels, &store), alerts, &job);
         let handlers = Handlers {
             node: NodeService {
                 portrait: Arc::clone(&portrait),
                 transport: transport.clone(),
                 membership: membership.clone(),
                 naming: naming.clone(),
-                labels: labels.clone(),
+                labels: handles.labels.clone(),
                 permits: Permits::new(&guards.fuse, &revocations, &programs),
             },
             monitor: MonitorService::new(&sampler, parts.history(data, &sampler, registry.counters())),
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
             file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
-            transfer: transfer::service(&settings, &guards.fuse, &mesh, &runtimes.main),
-            network: parts.network((&guards.fuse, &sampler), &mesh, &runtimes.main),
-            alert: AlertService::new(alerts.clone()),
+            transfer: transfer::service(&settings, &guards.fuse, &handles.mesh, &runtimes.main),
+            network: parts.network((&guards.fuse, &sampler), &handles.mesh, &runtimes.main),
+            alert: AlertService::new(handles.alerts.clone()),
             program: ProgramService::new(programs, guards.fuse.clone()),
             job,
             exec,
@@ -186,20 +204,7 @@ impl Node {
         let own = (Arc::clone(credentials), store.clone(), data.clone());
         parts.keep(&settings, store, findings, (naming, membership.clone(), guards.audit.clone()))?;
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
-        Ok(Self {
-            transport,
-            mesh,
-            membership,
-            registry,
-            portrait,
-            labels,
-            alerts,
-            jobs,
-            sampler,
-            guards,
-            own,
-            ending,
-        })
+        Ok(Self { transport, membership, registry, portrait, handles, sampler, guards, own, ending })
     }
 
     /// Where the mesh reaches it.
@@ -242,17 +247,17 @@ impl Node {
 
     /// Its labels.
     pub fn label_keeper(&self) -> LabelKeeper {
-        self.labels.clone()
+        self.handles.labels.clone()
     }
 
     /// Its alerts.
     pub fn alerts(&self) -> AlertsHandle {
-        self.alerts.clone()
+        self.handles.alerts.clone()
     }
 
     /// Its queue of jobs.
     pub fn jobs(&self) -> JobsHandle {
-        self.jobs.clone()
+        self.handles.jobs.clone()
     }
 
     /// What anybody may do here at most: services ask it, and a reload changes it.
