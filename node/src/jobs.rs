@@ -1,7 +1,7 @@
 //! The task queue: work that outlives its caller, and the node.
 //!
 //! [`core`] decides, as a pure state machine; [`driver`] gives it the clock; [`hands`] keep, begin and end;
-//! [`output`] carries what jobs write; [`scan`] is the one kind of
+//! [`output`] carries what jobs write; `scan` is the one kind of
 //! work that the node does itself; [`table`] shows what became of every job. While the node is down nothing is
 //! begun.
 

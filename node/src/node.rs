@@ -62,6 +62,7 @@ use crate::program::Runtimes;
 use crate::services::alert::AlertService;
 use crate::services::audit::AuditService;
 use crate::services::file::FileService;
+use crate::services::job::JobService;
 use crate::services::monitor::MonitorService;
 use crate::services::node::NodeService;
 use crate::services::permit::Permits;
@@ -92,7 +93,6 @@ const TASKS_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Node {
     transport: Transport,
-    mesh: Mesh,
     membership: MembershipHandle,
     registry: Arc<Registry>,
     portrait: Arc<Portrait>,
@@ -100,6 +100,8 @@ pub struct Node {
     alerts: AlertsHandle,
     jobs: JobsHandle,
     seen: Seen,
+    handles: Handles,
+    sampler: Sampler,
     guards: Guards,
     /// Its certificate, its database and where that lies.
     own: (Arc<Credentials>, Store, PathBuf),
@@ -113,6 +115,25 @@ struct Seen {
     programs: SupervisorHandle,
     /// Writes to the database that were dropped.
     writes_dropped: Arc<Counter>,
+/// Ways to what a reload or the HTTP face needs of it.
+#[derive(Debug)]
+struct Handles {
+    mesh: Mesh,
+    labels: LabelKeeper,
+    alerts: AlertsHandle,
+    jobs: JobsHandle,
+}
+
+impl Handles {
+    fn new(
+        (transport, membership): (&Transport, &MembershipHandle),
+        (labels, store): (Labels, &Store),
+        alerts: AlertsHandle,
+        job: &JobService,
+    ) -> Self {
+        let labels = LabelKeeper::new(labels, store.clone());
+        Self { mesh: transfer::mesh(transport, membership), labels, alerts, jobs: job.queue() }
+    }
 }
 
 /// What its end is brought about by.
@@ -165,15 +186,14 @@ impl Node {
             jobs: job.table(),
             identity,
         });
-        let labels = LabelKeeper::new(labels, store.clone());
-        let (mesh, jobs) = (transfer::mesh(&transport, &membership), job.queue());
+        let handles = Handles::new((&transport, &membership), (labels, &store), alerts, &job);
         let handlers = Handlers {
             node: NodeService {
                 portrait: Arc::clone(&portrait),
                 transport: transport.clone(),
                 membership: membership.clone(),
                 naming: naming.clone(),
-                labels: labels.clone(),
+                labels: handles.labels.clone(),
                 permits: Permits::new(&guards.fuse, &revocations, &programs),
             },
             monitor: MonitorService::new(&sampler, parts.history(data, &sampler, registry.counters())),
@@ -184,6 +204,10 @@ impl Node {
             network: parts.network((&guards.fuse, &sampler), &mesh, &runtimes.main),
             alert: AlertService::new(alerts.clone()),
             program: ProgramService::new(programs.clone(), guards.fuse.clone()),
+            transfer: transfer::service(&settings, &guards.fuse, &handles.mesh, &runtimes.main),
+            network: parts.network((&guards.fuse, &sampler), &handles.mesh, &runtimes.main),
+            alert: AlertService::new(handles.alerts.clone()),
+            program: ProgramService::new(programs, guards.fuse.clone()),
             job,
             exec,
             shell,
@@ -214,6 +238,7 @@ impl Node {
             own,
             ending,
         })
+        Ok(Self { transport, membership, registry, portrait, handles, sampler, guards, own, ending })
     }
 
     /// Where the mesh reaches it.
@@ -256,17 +281,17 @@ impl Node {
 
     /// Its labels.
     pub fn label_keeper(&self) -> LabelKeeper {
-        self.labels.clone()
+        self.handles.labels.clone()
     }
 
     /// Its alerts.
     pub fn alerts(&self) -> AlertsHandle {
-        self.alerts.clone()
+        self.handles.alerts.clone()
     }
 
     /// Its queue of jobs.
     pub fn jobs(&self) -> JobsHandle {
-        self.jobs.clone()
+        self.handles.jobs.clone()
     }
 
     /// What anybody may do here at most: services ask it, and a reload changes it.

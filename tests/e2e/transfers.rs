@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use p2p_shared::access::{Proof, Role};
 use p2p_shared::error::{Code, RpcError};
+use p2p_shared::mesh::link::Local;
 use p2p_shared::services::Services;
 use p2p_shared::services::file::FilePath;
 use p2p_shared::services::transfer::{TransferProgress, TransferSource, TransferSummary};
@@ -120,4 +121,25 @@ async fn a_node_without_a_grant_gets_nothing_nor_does_an_operator_without_the_ri
     let source = TransferSource { path: path(ground.top.path().join("a/tree")), tree: true };
     let (mut answers, _asks) = node.transfer().send(source).await.unwrap().split();
     assert_eq!(soon("a refusal", answers.next()).await.unwrap_err().code, Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_go_both_ways_between_programs_of_two_versions() {
+    let ground = Ground::new(Role::Admin).await;
+    fs::write(ground.top.path().join("a/tree/large"), vec![0xff; 1 << 20]).unwrap();
+    // Both methods are described in another way there: so both sides speak JSON.
+    let mut other = Local::new(ground.operator.identity().mesh.clone());
+    for method in ["transfer.send", "transfer.receive"] {
+        *other.methods.get_mut(method).expect("it is told") ^= 1;
+    }
+    let mesh = ground.cluster.saying(&ground.operator, other);
+    let there = |index: usize, name: &str| {
+        let node = mesh.node(ground.cluster.name(index));
+        End::There(There { id: ground.cluster.id(index), node, path: path(ground.top.path().join(name)) })
+    };
+    let here = ground.top.path().join("here/tree");
+    ground.run(there(0, "a/tree"), End::Here(here.clone())).await.unwrap();
+    ground.is_whole("here/tree");
+    ground.run(End::Here(here), there(1, "b/tree")).await.unwrap();
+    ground.is_whole("b/tree");
 }

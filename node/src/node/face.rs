@@ -20,7 +20,7 @@ impl Node {
         Ok(Parts {
             registry: self.registry(),
             auth,
-            mesh: self.mesh.clone(),
+            mesh: self.handles.mesh.clone(),
             members: self.membership.clone(),
             own: self.name().clone(),
             address: self.portrait.http.get().copied(),

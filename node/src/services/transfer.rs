@@ -119,7 +119,7 @@ impl Contract for TransferService {
         let (run, runtime, trust) = (self.run()?, self.runtime.clone(), Arc::clone(&self.trust));
         let operator = operator(&context.caller);
         self.work(run.gone.clone(), move || {
-            let mut sender = sender(&run, &source)?;
+            let mut sender = sender(&run, &source)?.speaking(items.encoding());
             let mut tell = |tell| {
                 if operator.is_some_and(|id| trust.is_revoked(&id)) {
                     return Err(RpcError::forbidden("the operator is revoked"));

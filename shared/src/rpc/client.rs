@@ -210,6 +210,11 @@ pub struct Inlet<I, S> {
 }
 
 impl<I: Serialize + Sync, S: ItemSink> Inlet<I, S> {
+    /// How items are written.
+    pub const fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
     /// Sends one item; waits while the node is slow.
     ///
     /// # Errors

@@ -157,6 +157,11 @@ pub struct Items<T> {
 }
 
 impl<T: Serialize> Items<T> {
+    /// How items are written.
+    pub const fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
     /// Sends one item.
     ///
     /// # Errors

@@ -12,12 +12,15 @@ use super::tree::{Tree, data, is_sparse, modified_ns, read_at, size};
 use super::walk::{Judge, Page, Walk};
 use super::{hash, words};
 use crate::error::RpcError;
+use crate::rpc::codec::Encoding;
 use crate::services::file::{FileContent, FilePath};
 use crate::services::transfer::{
     ChunkRange, ChunkRun, PAGE_ENTRIES_MAX, PIECE_BYTES_MAX, SMALL_BYTES_MAX, TransferAsk, TransferFailed,
     TransferTell,
 };
 
+/// Bytes of one piece where messages are JSON: a byte that is no text takes eight there, and a message has a megabyte.
+const JSON_PIECE_BYTES: usize = 96 << 10;
 /// Hashes of one message.
 const HASHES: usize = 4_096;
 /// Longest chunk that is hashed.
@@ -37,12 +40,23 @@ pub struct Sender {
     walk: Walk,
     gone: CancellationToken,
     open: Option<(FilePath, File)>,
+    piece_bytes: usize,
 }
 
 impl Sender {
     /// Sends what `tree` holds, as far as `judge` lets its directories be read, until `gone`.
     pub fn new(tree: Tree, judge: Judge, gone: CancellationToken) -> Self {
-        Self { tree, walk: Walk::new(judge), gone, open: None }
+        Self { tree, walk: Walk::new(judge), gone, open: None, piece_bytes: PIECE_BYTES_MAX }
+    }
+
+    /// The same, for a way on which messages are written so.
+    #[must_use]
+    pub fn speaking(self, encoding: Encoding) -> Self {
+        let piece_bytes = match encoding {
+            Encoding::Bincode => PIECE_BYTES_MAX,
+            Encoding::Json => JSON_PIECE_BYTES,
+        };
+        Self { piece_bytes, ..self }
     }
 
     /// Answers a question in full.
@@ -175,7 +189,7 @@ impl Sender {
         (length, ranges): (u64, &[ChunkRange]),
         tell: Tell<'_>,
     ) -> Result<Result<Stat, Errno>, RpcError> {
-        let gone = self.gone.clone();
+        let (gone, piece_bytes) = (self.gone.clone(), self.piece_bytes);
         let (file, stat) = match self.file(path) {
             Ok(opened) => opened,
             Err(source) => return Ok(Err(source)),
@@ -191,7 +205,7 @@ impl Sender {
                     tell(TransferTell::Hole { offset: at, length: data.start - at })?;
                 }
                 at = data.end;
-                match span(file, data, &gone, tell)? {
+                match span(file, data, (&gone, piece_bytes), tell)? {
                     Ok(true) => {}
                     Ok(false) => return Ok(rustix::fs::fstat(file)),
                     Err(source) => return Ok(Err(source)),
@@ -207,7 +221,7 @@ impl Sender {
 fn span(
     file: &File,
     span: Range<u64>,
-    gone: &CancellationToken,
+    (gone, piece_bytes): (&CancellationToken, usize),
     tell: Tell<'_>,
 ) -> Result<Result<bool, Errno>, RpcError> {
     let mut at = span.start;
@@ -215,7 +229,7 @@ fn span(
         if gone.is_cancelled() {
             return Err(RpcError::cancelled("the other side went away"));
         }
-        let wanted = usize::try_from(span.end - at).unwrap_or(PIECE_BYTES_MAX).min(PIECE_BYTES_MAX);
+        let wanted = usize::try_from(span.end - at).unwrap_or(piece_bytes).min(piece_bytes);
         let mut content = vec![0; wanted];
         match read_at(file, &mut content, at) {
             Ok(count) if count == wanted => {}

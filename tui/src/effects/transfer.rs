@@ -219,7 +219,7 @@ async fn push(
     let (asks_tx, mut asks) = mpsc::channel(ASKS_QUEUE);
     let runtime = Handle::current();
     let mut answering = spawn_blocking(move || {
-        let mut sender = Sender::new(from, Box::new(|_| Ok(())), gone);
+        let mut sender = Sender::new(from, Box::new(|_| Ok(())), gone).speaking(tells.encoding());
         while let Some(ask) = asks.blocking_recv() {
             sender.answer(ask, &mut |tell| runtime.block_on(tells.send(&tell)))?;
         }
