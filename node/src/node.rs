@@ -96,12 +96,8 @@ pub struct Node {
     membership: MembershipHandle,
     registry: Arc<Registry>,
     portrait: Arc<Portrait>,
-    labels: LabelKeeper,
-    alerts: AlertsHandle,
-    jobs: JobsHandle,
-    seen: Seen,
     handles: Handles,
-    sampler: Sampler,
+    seen: Seen,
     guards: Guards,
     /// Its certificate, its database and where that lies.
     own: (Arc<Credentials>, Store, PathBuf),
@@ -115,6 +111,8 @@ struct Seen {
     programs: SupervisorHandle,
     /// Writes to the database that were dropped.
     writes_dropped: Arc<Counter>,
+}
+
 /// Ways to what a reload or the HTTP face needs of it.
 #[derive(Debug)]
 struct Handles {
@@ -200,14 +198,10 @@ impl Node {
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
             file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
-            transfer: transfer::service(&settings, &guards.fuse, &mesh, &runtimes.main),
-            network: parts.network((&guards.fuse, &sampler), &mesh, &runtimes.main),
-            alert: AlertService::new(alerts.clone()),
-            program: ProgramService::new(programs.clone(), guards.fuse.clone()),
             transfer: transfer::service(&settings, &guards.fuse, &handles.mesh, &runtimes.main),
             network: parts.network((&guards.fuse, &sampler), &handles.mesh, &runtimes.main),
             alert: AlertService::new(handles.alerts.clone()),
-            program: ProgramService::new(programs, guards.fuse.clone()),
+            program: ProgramService::new(programs.clone(), guards.fuse.clone()),
             job,
             exec,
             shell,
@@ -221,24 +215,9 @@ impl Node {
         let findings = Findings { found, told, own };
         let own = (Arc::clone(credentials), store.clone(), data.clone());
         let kept = (naming, membership.clone(), guards.audit.clone());
-        let writes_dropped = parts.keep(&settings, store, findings, kept)?;
-        let seen = Seen { sampler, programs, writes_dropped };
+        let seen = Seen { sampler, programs, writes_dropped: parts.keep(&settings, store, findings, kept)? };
         let ending = Ending { tasks: parts.tasks, parting: parts.parting, stopping: parts.stopping };
-        Ok(Self {
-            transport,
-            mesh,
-            membership,
-            registry,
-            portrait,
-            labels,
-            alerts,
-            jobs,
-            seen,
-            guards,
-            own,
-            ending,
-        })
-        Ok(Self { transport, membership, registry, portrait, handles, sampler, guards, own, ending })
+        Ok(Self { transport, membership, registry, portrait, handles, seen, guards, own, ending })
     }
 
     /// Where the mesh reaches it.
