@@ -9,6 +9,7 @@ mod api;
 mod body;
 mod guard;
 mod hosts;
+mod origin;
 mod problem;
 mod status;
 mod tls;
@@ -30,8 +31,9 @@ use tokio_util::task::TaskTracker;
 use crate::program::StartError;
 
 pub use admission::{Admission, Limits};
-pub use api::Parts;
+pub use api::{Feeds, Parts};
 pub use hosts::Hosts;
+pub use origin::Origins;
 pub use problem::Problem;
 pub use status::Status;
 

@@ -209,7 +209,8 @@ async fn an_operators_token_steers_every_node_as_far_as_the_role_goes() {
     admin.get("/api/v1/nodes/Web%202/node/info").refused(404, "not_found");
     admin.get("/api/v1/nodes/self/node/nonsense").refused(404, "not_found");
     admin.get("/api/v1/nodes/self/program/start").refused(405, "unsupported");
-    admin.get("/api/v1/nodes/self/exec/run").refused(405, "unsupported");
+    admin.get("/api/v1/nodes/self/exec/run").refused(426, "unsupported");
+    admin.post("/api/v1/nodes/self/exec/run", &json!({})).refused(405, "unsupported");
     admin.get("/api/v1/nodes/self/process/list?filtre=x").refused(400, "bad_request");
     admin.post("/api/v1/nodes/self/program/start", &json!({"nome": "x"})).refused(400, "bad_request");
     admin.post("/api/v1/nodes/self/program/start", &json!([])).refused(400, "bad_request");

@@ -34,3 +34,4 @@ mod shells;
 mod transfers;
 mod units;
 mod wire;
+mod ws;

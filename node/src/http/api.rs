@@ -14,6 +14,7 @@ mod fleet;
 mod json_rpc;
 mod methods;
 mod openapi;
+mod ws;
 
 use std::sync::Arc;
 
@@ -22,9 +23,13 @@ use axum::routing::{get, post};
 use p2p_shared::id::NodeName;
 use p2p_shared::mesh::Mesh;
 use p2p_shared::rpc::registry::Registry;
+use tokio_util::sync::CancellationToken;
 
+use super::Origins;
 use crate::auth::Auth;
 use crate::membership::handle::MembershipHandle;
+
+pub use ws::Feeds;
 
 /// What the routes need.
 #[derive(Debug)]
@@ -39,6 +44,12 @@ pub struct Parts {
     pub members: MembershipHandle,
     /// The name of this node.
     pub own: NodeName,
+    /// Pages of browsers that may speak with it.
+    pub origins: Origins,
+    /// What is followed for clients of `/ws`.
+    pub feeds: Feeds,
+    /// Cancelled when streams are to end, while clients can still be told.
+    pub parting: CancellationToken,
 }
 
 /// The same for every route. Clones are the same one.
@@ -54,6 +65,7 @@ pub(super) fn routes(parts: Parts) -> Router {
         .route("/api/v1/nodes/{node}/{service}/{method}", get(methods::get).post(methods::post))
         .route("/api/v1/fleet/{service}/{method}", post(fleet::post))
         .route("/api/v1/execute", post(execute::post))
+        .route("/ws", get(ws::get))
         .route("/rpc", post(json_rpc::post))
         .route("/openapi.json", get(openapi::get))
         .with_state(Api(Arc::new(parts)))

@@ -121,7 +121,7 @@ fn code_of(status: StatusCode) -> Code {
         409 => Code::Conflict,
         413 | 431 => Code::TooLarge,
         429 => Code::RateLimited,
-        405 | 501 => Code::Unsupported,
+        405 | 426 | 501 => Code::Unsupported,
         503 => Code::Unavailable,
         500.. => Code::Internal,
         _ => Code::BadRequest,

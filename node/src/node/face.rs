@@ -8,7 +8,7 @@ use p2p_shared::time::Millis;
 use super::transfer::Known;
 use super::{Node, StartError};
 use crate::auth::Auth;
-use crate::http::Parts;
+use crate::http::{Feeds, Origins, Parts};
 
 impl Node {
     /// The parts of a face whose tokens follow from `secret`, if there is one, and live for `life`.
@@ -25,6 +25,9 @@ impl Node {
             mesh: Mesh::new(Known(self.membership.clone()), self.transport.clone()),
             members: self.membership.clone(),
             own: self.name().clone(),
+            origins: Origins::default(),
+            feeds: Feeds::default(),
+            parting: self.ending.parting.clone(),
         })
     }
 }

@@ -1,35 +1,44 @@
 //! `/api/v1/nodes/{node}/{service}/{method}`: every method at every node.
 //!
-//! A `get` and a `watch` are asked by GET with a query, a `post` by POST with a body. What streams both ways needs
-//! a WebSocket, or one of the routes that wrap it.
+//! A `get` and a `watch` are asked by GET with a query, a `post` by POST with a body. What streams both ways is a
+//! WebSocket at the same path.
+
+use std::net::SocketAddr;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use p2p_shared::rpc::service::{MethodSpec, Verb};
 
 use super::bearer::Bearer;
 use super::call::{Asked, method};
-use super::{Api, arguments, events};
+use super::{Api, arguments, events, ws};
 use crate::http::Problem;
 
 pub(super) type Place = Path<(String, String, String)>;
 
+/// How a `get` may come.
+pub(super) type Handshake = (HeaderMap, ConnectInfo<SocketAddr>, ws::Upgrade);
+
 pub(super) async fn get(
     State(api): State<Api>,
-    bearer: Bearer,
+    (headers, ConnectInfo(from), upgrade): Handshake,
+    bearer: Result<Bearer, Problem>,
     Path((node, service, name)): Place,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let method = method(&format!("{service}.{name}"))?;
     let node = api.place(&node)?;
+    if method.verb == Verb::Duplex {
+        return ws::both_ways((api, from), &headers, bearer, upgrade, (method, node));
+    }
+    let bearer = bearer?;
     match method.verb {
         Verb::Get | Verb::Watch => {}
-        Verb::Post => return Ok(not_so(method, "POST")),
-        Verb::Duplex => return Ok(not_so(method, "")),
+        Verb::Post | Verb::Duplex => return Ok(not_so(method, "POST")),
     }
     let arguments = arguments::of_query(method, query.as_deref().unwrap_or_default())?;
     let asked = Asked { node, method, arguments };
@@ -50,7 +59,7 @@ pub(super) async fn post(
     match method.verb {
         Verb::Post => {}
         Verb::Get | Verb::Watch => return Ok(not_so(method, "GET, HEAD")),
-        Verb::Duplex => return Ok(not_so(method, "")),
+        Verb::Duplex => return Ok(not_so(method, "GET")),
     }
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let arguments = arguments::of_body(&body)?;
@@ -65,7 +74,7 @@ pub(super) fn answer(json: Bytes) -> Response {
 /// The method is there, and is asked in another way.
 fn not_so(method: &MethodSpec, allowed: &'static str) -> Response {
     let detail = match method.verb {
-        Verb::Duplex => format!("{} streams both ways: it is not to be had by a plain request", method.name),
+        Verb::Duplex => format!("{} streams both ways: ask it by GET as a WebSocket", method.name),
         verb => format!("{} is a {}: ask it by {allowed}", method.name, verb.as_str()),
     };
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
