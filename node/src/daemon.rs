@@ -21,7 +21,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::host::Roots;
 use crate::host::abilities::{self, Rights};
-use crate::http::{self, Face, Hosts, Limits, Status};
+use crate::http::{self, Face, Hosts, Limits, Origins, Parts, Proxies, Rules, Status};
 use crate::node::{self, Node, Settings};
 use crate::policy::Policy;
 use crate::portrait::Portrait;
@@ -55,8 +55,10 @@ impl Start for Daemon {
         let listener = http::bind(config.http_address, &config.certs, Limits::default())?;
         let settings = settings(&config, credentials);
         let node = Node::start(settings, runtimes.clone()).await?;
-        let parts =
-            node.http_parts(config.auth_secret.as_ref().map(Secret::expose), config.token_lifetime)?;
+        let secret = config.auth_secret.as_ref().map(Secret::expose);
+        let rules = rules(&node, &config);
+        let parts = node.http_parts(secret, config.token_lifetime, config.callers)?;
+        let parts = Parts { origins: rules.origins.clone(), ..parts };
         abilities::log(&Rights::own(&Roots::default()));
         let listening = Listening {
             name: node.name().clone(),
@@ -69,7 +71,7 @@ impl Start for Daemon {
         // Set once: the only start of this portrait is this one.
         let _ = portrait.http.set(listener.address());
         let tasks = TaskTracker::new();
-        let router = http::router(Arc::new(PortraitStatus(portrait)), hosts(&node, &config), parts);
+        let router = http::router(Arc::new(PortraitStatus(portrait)), rules, parts);
         let face = listener.serve(router, &tasks)?;
         Ok(Running { node, face, listening, certs: config.certs, tasks, main: runtimes.main })
     }
@@ -121,6 +123,15 @@ fn revoked(file: &Path) -> Option<Vec<u8>> {
             tracing::warn!(file = %file.display(), %error, "the revocation list of the bundle is not read");
             None
         }
+    }
+}
+
+/// What holds for every request.
+fn rules(node: &Node, config: &Config) -> Rules {
+    Rules {
+        hosts: hosts(node, config),
+        proxies: Proxies::new(config.trusted_proxies.clone()),
+        origins: Origins::new(config.cors_origins.iter().map(ToString::to_string)),
     }
 }
 

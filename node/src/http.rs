@@ -7,10 +7,12 @@
 mod admission;
 mod api;
 mod body;
+mod callers;
 mod guard;
 mod hosts;
 mod origin;
 mod problem;
+mod proxies;
 mod status;
 mod tls;
 
@@ -31,10 +33,13 @@ use tokio_util::task::TaskTracker;
 use crate::program::StartError;
 
 pub use admission::{Admission, Limits};
-pub use api::{Feeds, Parts};
+pub use api::{Feeds, Once, Parts, Seen};
+pub use callers::{CallerLimits, Callers};
+pub use guard::Rules;
 pub use hosts::Hosts;
 pub use origin::Origins;
 pub use problem::Problem;
+pub use proxies::Proxies;
 pub use status::Status;
 
 /// How long a client may take for the head of a request, and for a TLS handshake.
@@ -67,8 +72,9 @@ pub struct Face {
 }
 
 /// The routes that every node has, behind the guard.
-pub fn router(status: Arc<dyn Status>, hosts: Hosts, parts: Parts) -> Router {
-    guard::around(status::routes(status).merge(api::routes(parts)), hosts)
+pub fn router(status: Arc<dyn Status>, rules: Rules, parts: Parts) -> Router {
+    let desk = status::Desk { status, auth: Some(parts.auth.clone()) };
+    guard::around(status::routes(desk).merge(api::routes(parts)), rules)
 }
 
 /// Binds `address`; on any but a loopback address with `http.crt` and `http.key` of `certs`.

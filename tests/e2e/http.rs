@@ -18,29 +18,31 @@ use crate::cluster::{LONG, alive, eventually};
 const PASSWORD: &str = "correct horse battery";
 
 /// One client of one face.
-struct Client {
+pub struct Client {
     address: SocketAddr,
     token: Option<String>,
+    headers: String,
 }
 
-struct Reply {
-    status: u16,
-    body: String,
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
     /// What it is answered well with.
-    fn good(&self) -> Value {
+    pub fn good(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.body);
         self.json()
     }
 
     /// That it is a problem with this code.
-    fn refused(&self, status: u16, code: &str) -> Value {
+    pub fn refused(&self, status: u16, code: &str) -> Value {
         let problem = self.json();
         assert_eq!((self.status, problem["code"].as_str()), (status, Some(code)), "{}", self.body);
         problem
@@ -48,22 +50,30 @@ impl Reply {
 }
 
 impl Client {
-    fn new(address: SocketAddr) -> Self {
-        Self { address, token: None }
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, token: None, headers: String::new() }
     }
 
-    fn with(&self, token: &Value) -> Self {
-        Self { address: self.address, token: Some(token.as_str().unwrap().to_owned()) }
+    pub fn with(&self, token: &Value) -> Self {
+        let token = Some(token.as_str().unwrap().to_owned());
+        Self { address: self.address, token, headers: String::new() }
     }
 
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
+    /// The same, with one more header in every request.
+    pub fn header(&self, name: &str, value: &str) -> Self {
+        let headers = format!("{}{name}: {value}\r\n", self.headers);
+        Self { address: self.address, token: self.token.clone(), headers }
+    }
+
+    pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
         let mut stream = self.begin(method, path, body);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-        Reply { status, body: if chunked { unchunked(body) } else { body.to_owned() } }
+        let body = if chunked { unchunked(body) } else { body.to_owned() };
+        Reply { status, head: head.to_ascii_lowercase(), body }
     }
 
     fn begin(&self, method: &str, path: &str, body: Option<&Value>) -> TcpStream {
@@ -73,6 +83,7 @@ impl Client {
         if let Some(token) = &self.token {
             head.push_str(&format!("Authorization: Bearer {token}\r\n"));
         }
+        head.push_str(&self.headers);
         let body = body.map(Value::to_string).unwrap_or_default();
         if !body.is_empty() {
             head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
@@ -81,11 +92,11 @@ impl Client {
         stream
     }
 
-    fn get(&self, path: &str) -> Reply {
+    pub fn get(&self, path: &str) -> Reply {
         self.ask("GET", path, None)
     }
 
-    fn post(&self, path: &str, body: &Value) -> Reply {
+    pub fn post(&self, path: &str, body: &Value) -> Reply {
         self.ask("POST", path, Some(body))
     }
 }

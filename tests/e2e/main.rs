@@ -13,6 +13,7 @@ mod cluster;
 mod doctor;
 mod echo;
 mod exec;
+mod face;
 mod files;
 mod golden;
 mod heads;

@@ -2,6 +2,7 @@
 //! each connection ends that should not stand.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use futures::{SinkExt, StreamExt};
 use p2p_shared::access::Role;
@@ -24,11 +25,11 @@ use crate::cluster::{LONG, alive, eventually};
 
 /// One or two nodes, and tokens of operators for them.
 struct Nodes {
-    world: World,
+    _world: World,
     programs: Vec<Program>,
     http: SocketAddr,
-    admin: Credentials,
-    viewer: Credentials,
+    admin: Arc<Credentials>,
+    viewer: Arc<Credentials>,
 }
 
 impl Nodes {
@@ -55,7 +56,7 @@ impl Nodes {
     fn of(world: World, programs: Vec<Program>, http: SocketAddr) -> Self {
         let operator = |name: &str, role: Role| world.ca.operator(name, role);
         let (admin, viewer) = (operator("olga", Role::Admin), operator("vera", Role::Viewer));
-        Self { world, programs, http, admin, viewer }
+        Self { _world: world, programs, http, admin, viewer }
     }
 
     fn token(&self, role: Role, life_s: u64) -> String {

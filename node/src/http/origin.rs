@@ -47,6 +47,32 @@ impl Origins {
     }
 }
 
+/// What a browser asks before it lets a page ask something (CORS).
+pub(super) mod preflight {
+    use axum::extract::Request;
+    use axum::http::header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE,
+        ACCESS_CONTROL_REQUEST_METHOD,
+    };
+    use axum::http::{Method, StatusCode};
+    use axum::response::{IntoResponse, Response};
+
+    /// Whether it is such a question.
+    pub(in crate::http) fn is(request: &Request) -> bool {
+        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+    }
+
+    /// The answer to a page that may.
+    pub(in crate::http) fn answer() -> Response {
+        let headers = [
+            (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+            (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, idempotency-key"),
+            (ACCESS_CONTROL_MAX_AGE, "600"),
+        ];
+        (StatusCode::NO_CONTENT, headers).into_response()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,18 +3,23 @@
 //! A header enters, who it is leaves. A token in a URL, which ends up in logs, is never looked for.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use p2p_shared::access::Caller;
-use p2p_shared::error::RpcError;
+use p2p_shared::error::{Code, RpcError};
+use p2p_shared::time::Millis;
+use tokio::time::Instant;
 
 use super::Api;
 use super::call::Where;
 use crate::auth::Identified;
 use crate::http::Problem;
+use crate::http::callers::{Turn, Wait};
+use crate::http::guard::CallerKind;
 
 /// Who asks, from where, and with which token.
 #[derive(Clone)]
@@ -22,7 +27,22 @@ pub(super) struct Bearer {
     pub(super) who: Identified,
     pub(super) from: SocketAddr,
     token: String,
+    /// What it counts as while it runs.
+    turn: Option<Arc<Turn>>,
 }
+
+/// One more request of a caller.
+pub(super) fn charge(api: &Api, name: &str) -> Result<Arc<Turn>, Problem> {
+    let now = Millis::from(BEGUN.elapsed());
+    api.0.callers.take(name, now).map_err(|Wait(wait)| {
+        let seconds = wait.0.div_ceil(1_000);
+        let why = format!("too many requests of one caller: try again in {seconds} s");
+        Problem::from(RpcError::new(Code::RateLimited, why)).after(seconds)
+    })
+}
+
+/// From when on time is counted here.
+static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl std::fmt::Debug for Bearer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -41,7 +61,22 @@ impl Bearer {
     /// The bearer of a token.
     pub(super) fn of(api: &Api, token: String, from: SocketAddr) -> Result<Self, RpcError> {
         let who = api.0.auth.identify(&token)?;
-        Ok(Self { who, from, token })
+        Ok(Self { who, from, token, turn: None })
+    }
+
+    /// The name of who asks, which no other caller has.
+    pub(super) fn name(&self) -> String {
+        format!("{:?}", self.who.caller)
+    }
+
+    /// What this request counts as, until it is dropped.
+    pub(super) fn turn(&self) -> Option<Arc<Turn>> {
+        self.turn.clone()
+    }
+
+    /// The same, which counts as no request that runs: it stands for a connection.
+    pub(super) fn standing(self) -> Self {
+        Self { turn: None, ..self }
     }
 
     /// Who the token is of by now.
@@ -52,7 +87,7 @@ impl Bearer {
     /// What a call at `node` rests on, for who shares what: here the caller, elsewhere the very token.
     pub(super) fn authority(&self, node: &Where) -> String {
         match node {
-            Where::Here => format!("{:?}", self.who.caller),
+            Where::Here => self.name(),
             Where::There(_) => blake3::hash(self.token.as_bytes()).to_string(),
         }
     }
@@ -64,7 +99,7 @@ pub(super) fn is_given(headers: &HeaderMap) -> bool {
 }
 
 /// The token of a request.
-pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
+pub(in crate::http) fn token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
@@ -83,6 +118,11 @@ impl FromRequestParts<Api> for Bearer {
         let ConnectInfo(from) = ConnectInfo::<SocketAddr>::from_request_parts(parts, api)
             .await
             .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the client has no address"))?;
-        Ok(Self::of(api, token, from)?)
+        let bearer = Self::of(api, token, from)?;
+        if let Some(kind) = parts.extensions.get::<CallerKind>() {
+            kind.is(&bearer.who.caller);
+        }
+        let turn = Some(charge(api, &bearer.name())?);
+        Ok(Self { turn, ..bearer })
     }
 }

@@ -6,8 +6,8 @@
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use futures::StreamExt;
 use futures::stream::iter;
 use p2p_shared::error::{Code, RpcError};
@@ -19,7 +19,6 @@ use serde_json::{Map, Value, json};
 use super::Api;
 use super::bearer::Bearer;
 use super::call::{Asked, method};
-use super::methods::answer;
 use crate::http::Problem;
 
 /// Most calls of one batch.
@@ -82,36 +81,38 @@ impl Answer {
 
 pub(super) async fn post(
     State(api): State<Api>,
-    bearer: Bearer,
+    (headers, bearer): (HeaderMap, Bearer),
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let parsed: Value = match serde_json::from_slice(&body) {
+    let (of, by, asked) = (api.clone(), bearer.clone(), body.clone());
+    let work = async move { Ok(answered(&of, &by, &asked).await) };
+    api.0.once.run((&headers, &bearer), &[b"rpc", &body], work).await
+}
+
+/// The text of the answer; empty if nothing is to be answered.
+async fn answered(api: &Api, bearer: &Bearer, body: &[u8]) -> Bytes {
+    let parsed: Value = match serde_json::from_slice(body) {
         Ok(parsed) => parsed,
         Err(error) => {
             let error = RpcError::bad_request(format!("no JSON: {error}"));
-            return Ok(said(&Answer::failed(Value::Null, -32_700, &error)));
+            return said(&Answer::failed(Value::Null, -32_700, &error));
         }
     };
     let Value::Array(calls) = parsed else {
-        return Ok(one(&api, &bearer, parsed).await.map_or_else(nothing, |answer| said(&answer)));
+        return one(api, bearer, parsed).await.map_or_else(Bytes::new, |answer| said(&answer));
     };
     if calls.is_empty() || calls.len() > BATCH_MAX {
         let error = RpcError::bad_request(format!("a batch has 1 to {BATCH_MAX} calls"));
-        return Ok(said(&Answer::failed(Value::Null, -32_600, &error)));
+        return said(&Answer::failed(Value::Null, -32_600, &error));
     }
-    let (api, bearer) = (&api, &bearer);
     let answers = iter(calls).map(async |call| one(api, bearer, call).await).buffered(SIDE_BY_SIDE);
     let answers: Vec<Answer> = answers.filter_map(std::future::ready).collect().await;
-    Ok(if answers.is_empty() { nothing() } else { said(&answers) })
+    if answers.is_empty() { Bytes::new() } else { said(&answers) }
 }
 
-fn said(answers: &impl Serialize) -> Response {
-    answer(serde_json::to_vec(answers).unwrap_or_default().into())
-}
-
-fn nothing() -> Response {
-    StatusCode::NO_CONTENT.into_response()
+fn said(answers: &impl Serialize) -> Bytes {
+    serde_json::to_vec(answers).unwrap_or_default().into()
 }
 
 /// The answer of one call; `None` for a notification.

@@ -43,14 +43,14 @@ pub(super) async fn get(
     let arguments = arguments::of_query(method, query.as_deref().unwrap_or_default())?;
     let asked = Asked { node, method, arguments };
     if method.verb == Verb::Watch {
-        return Ok(events::respond(api.watch(&bearer, asked).await?));
+        return Ok(events::respond(api.watch(&bearer, asked).await?, api.0.parting.clone(), bearer.turn()));
     }
     Ok(answer(api.call(&bearer, asked).await?))
 }
 
 pub(super) async fn post(
     State(api): State<Api>,
-    bearer: Bearer,
+    (headers, bearer): (HeaderMap, Bearer),
     Path((node, service, name)): Place,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -63,7 +63,12 @@ pub(super) async fn post(
     }
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let arguments = arguments::of_body(&body)?;
-    Ok(answer(api.call(&bearer, Asked { node, method, arguments }).await?))
+    let about = [api.name_of(&node).to_owned(), method.name.to_owned()];
+    let about = [about[0].as_bytes(), about[1].as_bytes(), &body];
+    let asked = Asked { node, method, arguments };
+    let (of, by) = (api.clone(), bearer.clone());
+    let work = async move { of.call(&by, asked).await.map_err(Problem::from) };
+    api.0.once.run((&headers, &bearer), &about, work).await
 }
 
 /// The result of a call, which is JSON already.

@@ -98,5 +98,5 @@ fn admitted(
 
 /// Who the header says; `None` leaves it to the first message.
 fn known(headers: &HeaderMap, bearer: Result<Bearer, Problem>) -> Result<Option<Bearer>, Problem> {
-    if bearer::is_given(headers) { bearer.map(Some) } else { Ok(None) }
+    if bearer::is_given(headers) { bearer.map(|bearer| Some(bearer.standing())) } else { Ok(None) }
 }
