@@ -89,7 +89,10 @@ async fn sockets(ca: &TestCa) -> anyhow::Result<()> {
         try_join_all(open.iter_mut().map(item)).await?;
         took.push(began.elapsed().as_secs_f64() * 1e3);
     }
-    println!("# a change reaches the last of {CLIENTS} in {:.1} ms, clients and node on one machine", median(took));
+    println!(
+        "# a change reaches the last of {CLIENTS} in {:.1} ms, clients and node on one machine",
+        median(took)
+    );
     println!("# {:.2} ms of processor time a change", (node.cpu_s()? - cpu) * 1e3 / CHANGES as f64);
     at_most("sockets rss_more_mib_after_changes", (node.status_kib("VmRSS")? - before) / 1_024.0, 64.0);
     Ok(())

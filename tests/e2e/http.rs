@@ -15,7 +15,7 @@ use crate::binary::{Program, World};
 use crate::ca::now;
 use crate::cluster::{LONG, alive, eventually};
 
-const PASSWORD: &str = "correct horse battery";
+pub const PASSWORD: &str = "correct horse battery";
 
 /// One client of one face.
 pub struct Client {
@@ -148,7 +148,7 @@ impl Pair {
     }
 }
 
-fn add_user(data: &Path, name: &str, role: Role) {
+pub fn add_user(data: &Path, name: &str, role: Role) {
     let password = Some(password::hash(PASSWORD).unwrap());
     let user = User { name: name.to_owned(), role, password, changed: UnixMillis(1), tokens: Vec::new() };
     Users::change(data, |users| {

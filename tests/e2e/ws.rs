@@ -22,10 +22,11 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use crate::binary::{Program, World};
 use crate::ca::now;
 use crate::cluster::{LONG, alive, eventually};
+use crate::http::{Client, PASSWORD, add_user};
 
 /// One or two nodes, and tokens of operators for them.
 struct Nodes {
-    _world: World,
+    world: World,
     programs: Vec<Program>,
     http: SocketAddr,
     admin: Arc<Credentials>,
@@ -56,7 +57,7 @@ impl Nodes {
     fn of(world: World, programs: Vec<Program>, http: SocketAddr) -> Self {
         let operator = |name: &str, role: Role| world.ca.operator(name, role);
         let (admin, viewer) = (operator("olga", Role::Admin), operator("vera", Role::Viewer));
-        Self { _world: world, programs, http, admin, viewer }
+        Self { world, programs, http, admin, viewer }
     }
 
     fn token(&self, role: Role, life_s: u64) -> String {
@@ -120,7 +121,7 @@ impl Socket {
     }
 
     /// The next text of which this is true.
-    async fn until(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
+    async fn until(&mut self, mut is_it: impl FnMut(&Value) -> bool) -> Value {
         loop {
             let next = self.next().await;
             if is_it(&next) {
@@ -305,11 +306,24 @@ async fn nobody_is_there_without_a_token_and_no_longer_than_it_lasts() {
 }
 
 #[tokio::test]
-async fn a_reader_that_stalls_is_let_go_of_and_shutdown_says_good_bye() {
+async fn a_logout_closes_what_stands_open() {
+    let nodes = Nodes::one().await;
+    add_user(&nodes.world.data("web-1"), "ann", Role::Viewer);
+    let client = Client::new(nodes.http);
+    let login = client.post("/api/v1/auth/token", &json!({"username": "ann", "password": PASSWORD})).good();
+    let header = format!("Bearer {}", login["access_token"].as_str().unwrap());
+    let mut socket = nodes.open("/ws", &[("authorization", &header)]).await.unwrap();
+    socket.say(json!({"op": "subscribe", "topic": "fleet"})).await;
+    socket.until(|value| value["type"] == "item").await;
+    let ended = client.with(&login["access_token"]).ask("POST", "/api/v1/auth/logout", None);
+    assert_eq!(ended.status, 204);
+    socket.refused("unauthenticated", 4401).await;
+    nodes.stop().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_says_good_bye() {
     let mut nodes = Nodes::one().await;
-    let mut stalled = nodes.enter(Role::Admin).await;
-    let watch = json!({"op": "subscribe", "topic": "journal.follow"});
-    stalled.say(watch).await;
     let mut good = nodes.enter(Role::Viewer).await;
     good.say(json!({"op": "subscribe", "topic": "fleet"})).await;
     good.until(|value| value["type"] == "item").await;
@@ -349,6 +363,10 @@ async fn a_command_runs_both_ways_here_and_at_another_node() {
         .unwrap();
     wrong.say(json!({"op": "start", "arguments": {"requests": 1}})).await;
     wrong.refused("bad_request", 4400).await;
-    assert_eq!(status(nodes.open("/api/v1/nodes/web-9/exec/run", &[]).await), 404);
+    let header = format!("Bearer {token}");
+    let mut nowhere =
+        nodes.open("/api/v1/nodes/web-9/exec/run", &[("authorization", &header)]).await.unwrap();
+    nowhere.say(json!({"op": "start"})).await;
+    nowhere.refused("not_found", 4404).await;
     nodes.stop().await;
 }

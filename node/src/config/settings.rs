@@ -122,7 +122,8 @@ pub struct Http {
     #[config(validate(*rate_max >= 1 && *rate_max <= 1_000_000, "must be 1 to 1000000"))]
     pub rate_max: u32,
 
-    /// Most requests of one caller at the same time, 1 to 4096. WebSockets do not count. Beyond: 429.
+    /// Most requests of one caller at the same time, 1 to 4096. WebSockets do not count. Beyond: 429. A change
+    /// of this and the three before it takes effect at the next start.
     #[config(default = 128)]
     #[config(validate(*concurrency_max >= 1 && *concurrency_max <= 4_096, "must be 1 to 4096"))]
     pub concurrency_max: u32,

@@ -131,7 +131,7 @@ mod tests {
     fn only_so_many_are_remembered() {
         let callers = callers(1, 1);
         let _held = callers.take("ann", Millis(0)).unwrap();
-        for index in 0..CALLERS_MAX * 2 {
+        for index in 0..CALLERS_MAX + 100 {
             callers.take(&format!("caller {index}"), Millis(index as u64 * 10)).unwrap();
         }
         let buckets = callers.lock();

@@ -84,13 +84,12 @@ async fn guard(State(rules): State<Arc<Rules>>, mut request: Request, next: Next
     let response = match admit(&rules.hosts, &request) {
         Err(problem) => problem.into_response(),
         Ok(()) if allowed.is_some() && preflight::is(&request) => preflight::answer(),
-        Ok(()) => run(request, next, &id).await,
+        Ok(()) => run(request, next, (&id, route.as_ref())).await,
     };
     let mut response = finish(response, &id);
     share(response.headers_mut(), allowed);
     let status = response.status().as_u16();
-    let (route, caller) =
-        (route.as_ref().map_or("none", MatchedPath::as_str), kind.0.get().unwrap_or(&"none"));
+    let (route, caller) = (named(route.as_ref()), kind.0.get().unwrap_or(&"none"));
     let elapsed_ms = began.elapsed().as_millis() as u64;
     // A reader that asks every second would drown what else there is to be read.
     if status < 400 && (method == Method::GET || method == Method::HEAD) {
@@ -100,6 +99,10 @@ async fn guard(State(rules): State<Arc<Rules>>, mut request: Request, next: Next
         tracing::info!(request_id = id, method, route, status, elapsed_ms, caller, "request");
     }
     response
+}
+
+fn named(route: Option<&MatchedPath>) -> &str {
+    route.map_or("none", MatchedPath::as_str)
 }
 
 /// A method's name, unless the client made it up.
@@ -124,14 +127,13 @@ fn admit(hosts: &Hosts, request: &Request) -> Result<(), Problem> {
     check_length(request.headers())
 }
 
-async fn run(request: Request, next: Next, id: &str) -> Response {
+async fn run(request: Request, next: Next, (id, route): (&str, Option<&MatchedPath>)) -> Response {
     let request = request.map(with_deadline);
-    let path = request.uri().path().to_owned();
     let answered = timeout(ANSWER_MAX, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
     match answered {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
-            tracing::error!(request_id = id, path, "a handler panicked");
+            tracing::error!(request_id = id, route = named(route), "a handler panicked");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
         Err(_) => StatusCode::GATEWAY_TIMEOUT.into_response(),

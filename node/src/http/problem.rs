@@ -4,7 +4,7 @@
 //! only it knows the request's id. No detail of a defect leaves.
 
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE};
 use axum::response::{IntoResponse, Response};
 use p2p_shared::error::{Code, RpcError};
 use serde::Serialize;
@@ -104,6 +104,10 @@ impl Problem {
         parts.headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         if let Some(seconds) = self.retry_after_s {
             parts.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            parts.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             parts.headers.insert("www-authenticate", HeaderValue::from_static("Bearer"));

@@ -30,12 +30,14 @@ pub(super) async fn get(
     Path((node, service, name)): Place,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let method = method(&format!("{service}.{name}"))?;
-    let node = api.place(&node)?;
-    if method.verb == Verb::Duplex {
+    let method = method(&format!("{service}.{name}"));
+    if let Ok(method) = method
+        && method.verb == Verb::Duplex
+    {
         return ws::both_ways((api, from), &headers, bearer, upgrade, (method, node));
     }
-    let bearer = bearer?;
+    let (bearer, method) = (bearer?, method?);
+    let node = api.place(&node)?;
     match method.verb {
         Verb::Get | Verb::Watch => {}
         Verb::Post | Verb::Duplex => return Ok(not_so(method, "POST")),

@@ -6,7 +6,8 @@
 //! a restart forgets it, and so each answer says whether it was given before.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::header::{HeaderName, HeaderValue};
@@ -53,6 +54,8 @@ struct Kept {
 pub struct Once {
     // Held for one look-up, never across a wait.
     kept: Mutex<Table>,
+    /// Of all answers that are kept.
+    bytes: Arc<AtomicUsize>,
     tasks: TaskTracker,
 }
 
@@ -96,7 +99,7 @@ impl Once {
         W: Future<Output = End> + Send + 'static,
     {
         let mut table = self.table();
-        table.forget_old(Instant::now());
+        table.forget_old(Instant::now(), &self.bytes);
         if let Some(kept) = table.by_name.get(&name) {
             if kept.request == request {
                 return Ok((kept.end.clone(), true));
@@ -113,8 +116,10 @@ impl Once {
         table.order.push_back(name.clone());
         table.by_name.insert(name, Kept { request, end: end.clone(), since: Instant::now() });
         drop(table);
+        let bytes = Arc::clone(&self.bytes);
         self.tasks.spawn(async move {
             let ended = work.await;
+            bytes.fetch_add(size(&ended), Relaxed);
             told.send_replace(Some(ended));
         });
         Ok((end, false))
@@ -126,22 +131,24 @@ impl Once {
 }
 
 impl Table {
-    /// Makes room: what is too old goes, and of what has ended the oldest while there is too much of it.
-    fn forget_old(&mut self, now: Instant) {
-        let mut bytes: usize = self.by_name.values().map(Kept::bytes).sum();
-        let mut surplus = (self.order.len() + 1).saturating_sub(KEPT_MAX);
-        let Self { by_name, order } = self;
-        order.retain(|name| {
-            let Some(kept) = by_name.get(name) else { return false };
-            let goes = kept.has_ended()
-                && (surplus > 0 || bytes > KEPT_BYTES_MAX || now.duration_since(kept.since) > KEPT_FOR);
-            if goes {
-                bytes -= kept.bytes();
-                surplus = surplus.saturating_sub(1);
-                by_name.remove(name);
+    /// Makes room, from the oldest on: what is too old goes, and more while there is too much. What still runs
+    /// is kept, and counts as new.
+    fn forget_old(&mut self, now: Instant, bytes: &AtomicUsize) {
+        for _ in 0..self.order.len() {
+            let Some(name) = self.order.pop_front() else { return };
+            let Some(kept) = self.by_name.get(&name) else { continue };
+            let too_much = self.order.len() + 1 >= KEPT_MAX || bytes.load(Relaxed) > KEPT_BYTES_MAX;
+            if !too_much && now.duration_since(kept.since) <= KEPT_FOR {
+                self.order.push_front(name);
+                return;
             }
-            !goes
-        });
+            if kept.has_ended() {
+                bytes.fetch_sub(kept.bytes(), Relaxed);
+                self.by_name.remove(&name);
+            } else {
+                self.order.push_back(name);
+            }
+        }
     }
 }
 
@@ -151,8 +158,12 @@ impl Kept {
     }
 
     fn bytes(&self) -> usize {
-        self.end.borrow().as_ref().and_then(|end| end.as_ref().ok()).map_or(0, Bytes::len)
+        self.end.borrow().as_ref().map_or(0, size)
     }
+}
+
+fn size(end: &End) -> usize {
+    end.as_ref().map_or(0, Bytes::len)
 }
 
 /// An answer; an empty one says that there is none.
@@ -195,8 +206,7 @@ fn fingerprint(parts: &[&[u8]]) -> blake3::Hash {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use p2p_shared::error::Code;
 
@@ -219,7 +229,7 @@ mod tests {
             let done = Arc::clone(&done);
             async move {
                 tokio::task::yield_now().await;
-                Ok(Bytes::from(done.fetch_add(1, Ordering::Relaxed).to_string()))
+                Ok(Bytes::from(done.fetch_add(1, Relaxed).to_string()))
             }
         };
         let request = fingerprint(&[b"a", b"b"]);
@@ -235,7 +245,7 @@ mod tests {
         assert_eq!(ended(of_another).await, "2");
         let conflict = once.begin(name("k"), fingerprint(&[b"ab", b""]), work()).unwrap_err();
         assert_eq!(conflict.code, Code::Conflict);
-        assert_eq!(done.load(Ordering::Relaxed), 3);
+        assert_eq!(done.load(Relaxed), 3);
     }
 
     #[tokio::test(start_paused = true)]
@@ -246,11 +256,11 @@ mod tests {
             let (end, _) = once.begin(name(&key.to_string()), fingerprint(&[]), large()).unwrap();
             ended(end).await;
         }
-        assert!(once.begin(name("0"), fingerprint(&[]), large()).unwrap().1 == false, "the oldest went");
+        assert!(!once.begin(name("0"), fingerprint(&[]), large()).unwrap().1, "the oldest went");
         assert!(once.begin(name("5"), fingerprint(&[]), large()).unwrap().1);
         tokio::time::advance(KEPT_FOR + Duration::from_secs(1)).await;
         assert!(!once.begin(name("5"), fingerprint(&[]), large()).unwrap().1, "too old");
-        for key in 0..KEPT_MAX * 2 {
+        for key in 0..KEPT_MAX + 100 {
             let (end, _) =
                 once.begin(name(&format!("k{key}")), fingerprint(&[]), async { Ok(Bytes::new()) }).unwrap();
             ended(end).await;

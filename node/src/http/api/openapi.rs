@@ -9,6 +9,7 @@ use bytes::Bytes;
 use p2p_shared::error::Code;
 use p2p_shared::rpc::service::{MethodSpec, ServiceSpec, Verb};
 use p2p_shared::services;
+use p2p_shared::tls::Envelope;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -138,6 +139,11 @@ fn operation(method: &MethodSpec) -> Value {
         }),
     };
     if method.verb == Verb::Post {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "The same key with the same request is answered as before, without doing it again.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
+        }));
         operation
             .insert("requestBody".into(), json!({ "content": { "application/json": { "schema": args } } }));
     } else {
@@ -210,6 +216,12 @@ fn own_paths() -> Map<String, Value> {
             "description": "As the method `exec.run` does: needs the permission `exec`, which role admin has.",
             "x-permission": "exec", "x-role": "admin",
             "requestBody": body_of(schema::<Execute>()), "responses": good("What came of it.", schema::<Executed>()),
+        }},
+        "/p2p/message": { "post": {
+            "operationId": "message", "summary": "A call that a member of the mesh signed, for this node", "security": [],
+            "description": "The signer's certificate says what it may: a node's alone may nothing. Good once, for a minute.",
+            "requestBody": body_of(schema::<Envelope>()),
+            "responses": good("The answer of the method.", json!({})),
         }},
         "/rpc": { "post": {
             "operationId": "rpc", "summary": "Every method by JSON-RPC 2.0",

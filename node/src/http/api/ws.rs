@@ -22,7 +22,6 @@ use axum::response::{IntoResponse, Response};
 
 use super::Api;
 use super::bearer::{self, Bearer};
-use super::call::Where;
 use crate::http::Problem;
 use p2p_shared::rpc::service::MethodSpec;
 
@@ -67,7 +66,7 @@ pub(super) fn both_ways(
     headers: &HeaderMap,
     bearer: Result<Bearer, Problem>,
     upgrade: Upgrade,
-    (method, node): (&'static MethodSpec, Where),
+    (method, node): (&'static MethodSpec, String),
 ) -> Result<Response, Problem> {
     let upgrade = admitted(&api, headers, upgrade, method.name)?;
     let bearer = known(headers, bearer)?;

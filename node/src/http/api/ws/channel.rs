@@ -13,8 +13,6 @@ use tokio_tungstenite::tungstenite::Error as SocketError;
 
 use super::wire::Told;
 
-/// How long a client may take to take one message.
-const SAY_MAX: Duration = Duration::from_secs(10);
 /// How long it may take for the good-bye.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// How often both sides hear that the other is there.
@@ -64,10 +62,6 @@ impl From<RpcError> for Fault {
     }
 }
 
-/// The other side is no longer there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gone;
-
 /// How a conversation ends before its time.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -75,12 +69,6 @@ pub(super) enum Ended {
     Gone,
     /// The client is told why.
     Fault(Fault),
-}
-
-impl From<Gone> for Ended {
-    fn from(Gone: Gone) -> Self {
-        Self::Gone
-    }
 }
 
 impl<F: Into<Fault>> From<F> for Ended {
@@ -120,17 +108,19 @@ pub(super) struct Channel {
     heard: Instant,
     pings: Pace,
     seq: u64,
+    patience: Duration,
 }
 
 impl Channel {
-    pub(super) fn new(socket: WebSocket) -> Self {
-        Self { socket, heard: Instant::now(), pings: Pace::new(PINGS_MAX), seq: 0 }
+    /// A client that takes none of what is written for `patience` lags.
+    pub(super) fn new(socket: WebSocket, patience: Duration) -> Self {
+        Self { socket, heard: Instant::now(), pings: Pace::new(PINGS_MAX), seq: 0, patience }
     }
 
     /// The next text of the client. May be given up and begun again: nothing is lost.
     pub(super) async fn hear(&mut self) -> Result<Utf8Bytes, Ended> {
         loop {
-            let frame = self.socket.recv().await.ok_or(Gone)?;
+            let frame = self.socket.recv().await.ok_or(Ended::Gone)?;
             self.heard = Instant::now();
             match frame.map_err(fault)? {
                 Message::Text(text) => return Ok(text),
@@ -146,12 +136,12 @@ impl Channel {
     }
 
     /// Writes one text.
-    pub(super) async fn say(&mut self, text: Utf8Bytes) -> Result<(), Gone> {
-        self.write(Message::Text(text), SAY_MAX).await
+    pub(super) async fn say(&mut self, text: Utf8Bytes) -> Result<(), Ended> {
+        self.write(Message::Text(text), self.patience).await
     }
 
     /// Says something that counts on this connection.
-    pub(super) async fn tell(&mut self, told: Told<'_>) -> Result<(), Gone> {
+    pub(super) async fn tell(&mut self, told: Told<'_>) -> Result<(), Ended> {
         let text = told.numbered(self.seq);
         self.seq += 1;
         self.say(text).await
@@ -163,7 +153,7 @@ impl Channel {
             return Err(Fault::new(1008, RpcError::deadline("no pong came: is anybody there?")).into());
         }
         self.tell(Told::Heartbeat { now: crate::clock::wall() }).await?;
-        Ok(self.write(Message::Ping(Default::default()), SAY_MAX).await?)
+        self.write(Message::Ping(Default::default()), self.patience).await
     }
 
     /// The client is known to be there, though nothing was read.
@@ -190,10 +180,12 @@ impl Channel {
         }
     }
 
-    async fn write(&mut self, message: Message, most: Duration) -> Result<(), Gone> {
+    async fn write(&mut self, message: Message, most: Duration) -> Result<(), Ended> {
         match timeout(most, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Gone),
+            Ok(Err(_)) => Err(Ended::Gone),
+            // What was begun is still to be written: the good-bye comes behind it.
+            Err(_) => Err(Fault::lagged().into()),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! says how it ended. A side that reads slowly holds up the other. A client that goes away ends the call.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::extract::ws::WebSocket;
 use bytes::Bytes;
@@ -14,38 +15,41 @@ use serde_json::Value;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::channel::{Channel, Ended, Fault, Gone, HEARTBEAT};
+use super::channel::{Channel, Ended, Fault, HEARTBEAT};
 use super::held;
 use super::wire::{self, Told, Word, meant};
 use crate::http::api::Api;
 use crate::http::api::bearer::Bearer;
-use crate::http::api::call::{Asked, Both, Where};
+use crate::http::api::call::{Asked, Both};
+
+/// How long a client may take to take one item: it holds up the call, and nobody else.
+const SAY_MAX: Duration = Duration::from_secs(60);
 
 /// Serves one call until it has ended.
 pub(super) async fn run(
     (api, from): (Api, SocketAddr),
     socket: WebSocket,
     bearer: Option<Bearer>,
-    (method, node): (&'static MethodSpec, Where),
+    (method, node): (&'static MethodSpec, String),
 ) {
-    let mut channel = Channel::new(socket);
+    let mut channel = Channel::new(socket, SAY_MAX);
     let ended = converse((&api, from), &mut channel, bearer, (method, node)).await;
-    let fault = match ended {
-        Err(Ended::Gone) => return,
-        Err(Ended::Fault(fault)) => Some(fault),
-        Ok(()) => match channel.tell(Told::End {}).await {
-            Ok(()) => None,
-            Err(Gone) => return,
-        },
+    let ended = match ended {
+        Ok(()) => channel.tell(Told::End {}).await,
+        failed => failed,
     };
-    channel.close(fault).await;
+    match ended {
+        Ok(()) => channel.close(None).await,
+        Err(Ended::Fault(fault)) => channel.close(Some(fault)).await,
+        Err(Ended::Gone) => {}
+    }
 }
 
 async fn converse(
     (api, from): (&Api, SocketAddr),
     channel: &mut Channel,
     bearer: Option<Bearer>,
-    (method, node): (&'static MethodSpec, Where),
+    (method, node): (&'static MethodSpec, String),
 ) -> Result<(), Ended> {
     let bearer = held::enter((api, from), channel, bearer).await?;
     let late = || RpcError::deadline("the call was not begun in time");
@@ -53,6 +57,8 @@ async fn converse(
     let Word::Start { arguments } = meant(heard.as_str())? else {
         return Err(RpcError::bad_request(r#"a call begins with {"op": "start", "arguments": {..}}"#).into());
     };
+    // Who is not known is not told which nodes there are.
+    let node = api.place(&node)?;
     let asked = Asked { node, method, arguments: Value::Object(arguments) };
     let both = api.both_ways(&bearer, asked).await?;
     channel.tell(Told::Started {}).await?;

@@ -170,7 +170,12 @@ async fn follow(api: &Api, bearer: &Bearer, asked: Asked, feed: &Feed) -> Result
         Kind::Differences | Kind::State | Kind::Alone => api.watch(bearer, asked).await?,
     };
     while let Some(item) = items.next().await {
-        feed.tell(&item?)?;
+        let item = item?;
+        if feed.kind != Kind::Alone {
+            feed.tell(&item)?;
+        } else if !feed.hand(&item).await? {
+            break;
+        }
     }
     Ok(())
 }
@@ -198,6 +203,17 @@ impl State {
         self.joined += 1;
         self.readers.push((number, reader));
         number
+    }
+
+    /// The text of the next item.
+    fn next(&mut self, source: &Source, json: &[u8]) -> Result<Utf8Bytes, RpcError> {
+        let text = wire::item(Some(source), self.seq, json)?;
+        if text.as_str().len() > TEXT_BYTES_MAX {
+            let why = format!("an item of {} bytes, of at most {TEXT_BYTES_MAX}", text.as_str().len());
+            return Err(RpcError::too_large(why));
+        }
+        self.seq += 1;
+        Ok(text)
     }
 
     /// Keeps a text for those who come later, while that is possible.
@@ -229,6 +245,20 @@ impl Feed {
         Some((Subscription { feed: Arc::clone(self), number }, state.kept.clone()))
     }
 
+    /// Tells the only client, and waits while it is slow. Whether it is still there.
+    async fn hand(&self, json: &[u8]) -> Result<bool, RpcError> {
+        let (text, news) = {
+            let mut state = lock(&self.state);
+            let text = state.next(&self.source, json)?;
+            (text, state.readers.first().map(|(_, reader)| reader.news.clone()))
+        };
+        match news {
+            Some(news) => Ok(news.send(News::Item(text)).await.is_ok()),
+            None => Ok(false),
+        }
+    }
+
+    /// Tells all clients, without waiting for any.
     fn tell(&self, json: &[u8]) -> Result<(), RpcError> {
         let begins_anew = match self.kind {
             Kind::State | Kind::Asked => true,
@@ -236,20 +266,13 @@ impl Feed {
             Kind::Alone => false,
         };
         let mut state = lock(&self.state);
-        let text = wire::item(Some(&self.source), state.seq, json)?;
-        if text.as_str().len() > TEXT_BYTES_MAX {
-            let why = format!("an item of {} bytes, of at most {TEXT_BYTES_MAX}", text.as_str().len());
-            return Err(RpcError::too_large(why));
-        }
-        state.seq += 1;
+        let text = state.next(&self.source, json)?;
         if begins_anew {
             (state.kept, state.kept_bytes) = (Vec::new(), 0);
             // Whoever has left for good is not called back by this.
             state.closed = self.stop.is_cancelled();
         }
-        if self.kind != Kind::Alone {
-            state.keep(&text);
-        }
+        state.keep(&text);
         state.readers.retain(|(_, reader)| reader.tell(News::Item(text.clone())));
         Ok(())
     }
@@ -334,6 +357,27 @@ mod tests {
         let News::Item(first) = slow_news.try_recv().unwrap() else { panic!("over") };
         assert_eq!(first.as_str().as_ptr(), shared[0].as_str().as_ptr());
         assert_eq!(lock(&feed.state).readers.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_one_client_follows_alone_waits_for_it() {
+        let feed = feed(Kind::Alone);
+        let (slow, mut news) = reader();
+        let _held = feed.join(&slow).unwrap();
+        let tell = async {
+            for _ in 0..5 {
+                assert_eq!(feed.hand(b"{}").await, Ok(true));
+            }
+        };
+        let read = async {
+            for expected in 0..5 {
+                let Some(News::Item(text)) = news.recv().await else { panic!("over") };
+                assert_eq!(texts(&[text]), [expected]);
+            }
+        };
+        tokio::join!(tell, read);
+        drop(news);
+        assert_eq!(feed.hand(b"{}").await, Ok(false));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(super) async fn enter(
 
 pub(super) async fn welcome(api: &Api, channel: &mut Channel, bearer: &Bearer) -> Result<(), Ended> {
     let (node, caller, until) = (api.0.own.as_str(), bearer.who.caller.to_string(), bearer.who.until);
-    Ok(channel.tell(Told::Welcome { node, caller, until }).await?)
+    channel.tell(Told::Welcome { node, caller, until }).await
 }
 
 fn first(api: &Api, from: SocketAddr, text: &str) -> Result<Bearer, Fault> {

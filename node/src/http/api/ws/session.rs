@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::{Utf8Bytes, WebSocket};
 use p2p_shared::error::RpcError;
@@ -28,6 +29,9 @@ const WISHES_MAX: u32 = 1_200;
 /// A client that so often said what means nothing is none.
 const STRIKES_MAX: u32 = 3;
 
+/// How long a client may take to take one message.
+const SAY_MAX: Duration = Duration::from_secs(10);
+
 struct Session {
     api: Api,
     bearer: Bearer,
@@ -41,7 +45,7 @@ struct Session {
 
 /// Serves a client until one side ends it.
 pub(super) async fn run(api: Api, socket: WebSocket, bearer: Option<Bearer>, from: SocketAddr) {
-    let mut channel = Channel::new(socket);
+    let mut channel = Channel::new(socket, SAY_MAX);
     match converse(api, &mut channel, bearer, from).await {
         Ended::Gone => {}
         Ended::Fault(fault) => {
@@ -111,7 +115,7 @@ impl Session {
                 text
             }
         };
-        Ok(channel.say(text).await?)
+        channel.say(text).await
     }
 
     async fn hear(&mut self, channel: &mut Channel, text: &str) -> Result<(), Ended> {
