@@ -5,6 +5,7 @@
 
 mod alerts;
 mod bootstrap;
+pub mod http;
 pub mod paths;
 mod secret;
 mod settings;
@@ -21,7 +22,9 @@ use p2p_shared::services::node::Label;
 
 use crate::alerts::handle::ConfiguredRules;
 use crate::alerts::notify::receiver::Receiver;
+use crate::http::CallerLimits;
 use crate::policy::Policy;
+use http::{Network, PageOrigin};
 use paths::Facts;
 pub use settings::Settings;
 use values::{Advertise, HostPort, LogLevel};
@@ -53,6 +56,12 @@ pub struct Config {
     pub revocation_strict: bool,
     /// Whether `/metrics` is served.
     pub metrics_enabled: bool,
+    /// Proxies that are believed about who asks.
+    pub trusted_proxies: Vec<Network>,
+    /// Pages of other origins that may speak with this node.
+    pub cors_origins: Vec<PageOrigin>,
+    /// How much one caller of the HTTP face may ask.
+    pub callers: CallerLimits,
     /// What is logged.
     pub log_level: LogLevel,
     /// Labels from the configuration.
@@ -257,6 +266,12 @@ fn assemble(settings: &Settings, facts: &Facts, identity: (PathBuf, NodeName, Op
         peer_timeout: Duration::from_secs(settings.peer_timeout_s.into()),
         revocation_strict: settings.revocation_strict,
         metrics_enabled: settings.metrics.enabled,
+        trusted_proxies: settings.http.trusted_proxies.clone(),
+        cors_origins: settings.http.cors_origins.clone(),
+        callers: CallerLimits {
+            rate_max: settings.http.rate_max,
+            concurrency_max: settings.http.concurrency_max,
+        },
         log_level: settings.log_level,
         labels: settings.labels.to_labels(),
         policy: Policy::default(),

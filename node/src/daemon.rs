@@ -21,7 +21,9 @@ use crate::clock;
 use crate::config::Config;
 use crate::host::Roots;
 use crate::host::abilities::{self, Rights};
-use crate::http::{self, Face, FaceCertificates, Hosts, Limits, Measured, Status};
+use crate::http::{
+    self, Face, FaceCertificates, Hosts, Limits, Measured, Origins, Parts, Proxies, Rules, Status,
+};
 use crate::node::{self, Node, Settings};
 use crate::policy::Policy;
 use crate::portrait::Portrait;
@@ -58,10 +60,12 @@ impl Start for Daemon {
         let portrait = node.portrait();
         // Set once: the only start of this portrait is this one.
         let _ = portrait.http.set(listener.address());
-        let mut parts =
-            node.http_parts(config.auth_secret.as_ref().map(Secret::expose), config.token_lifetime)?;
-        parts.measured =
+        let secret = config.auth_secret.as_ref().map(Secret::expose);
+        let rules = rules(&node, &config);
+        let parts = node.http_parts(secret, config.token_lifetime, config.callers)?;
+        let measured =
             config.metrics_enabled.then(|| Measured { sources: node.measured(), door: listener.door() });
+        let parts = Parts { origins: rules.origins.clone(), measured, ..parts };
         abilities::log(&Rights::own(&Roots::default()));
         let listening = Listening {
             name: node.name().clone(),
@@ -71,7 +75,7 @@ impl Start for Daemon {
             http_address: Some(listener.address()),
         };
         let tasks = TaskTracker::new();
-        let router = http::router(Arc::new(PortraitStatus(portrait)), hosts(&node, &config), parts);
+        let router = http::router(Arc::new(PortraitStatus(portrait)), rules, parts);
         let face = listener.serve(router, &tasks)?;
         Ok(Running { node, face, listening, tasks, main: runtimes.main })
     }
@@ -124,6 +128,15 @@ fn revoked(file: &Path) -> Option<Vec<u8>> {
             tracing::warn!(file = %file.display(), %error, "the revocation list of the bundle is not read");
             None
         }
+    }
+}
+
+/// What holds for every request.
+fn rules(node: &Node, config: &Config) -> Rules {
+    Rules {
+        hosts: hosts(node, config),
+        proxies: Proxies::new(config.trusted_proxies.clone()),
+        origins: Origins::new(config.cors_origins.iter().map(ToString::to_string)),
     }
 }
 

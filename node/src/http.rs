@@ -7,10 +7,13 @@
 mod admission;
 mod api;
 mod body;
+mod callers;
 mod docs;
 mod guard;
 mod hosts;
+mod origin;
 mod problem;
+mod proxies;
 mod requests;
 mod status;
 mod tether;
@@ -32,9 +35,13 @@ use tokio_util::task::TaskTracker;
 use crate::program::StartError;
 
 pub use admission::{Admission, Limits};
-pub use api::{Measured, Parts, document};
+pub use api::{Feeds, Measured, Once, Parts, Seen, document};
+pub use callers::{CallerLimits, Callers};
+pub use guard::Rules;
 pub use hosts::Hosts;
+pub use origin::Origins;
 pub use problem::Problem;
+pub use proxies::Proxies;
 pub use status::Status;
 use tether::Tether;
 pub use tls::FaceCertificates;
@@ -71,8 +78,9 @@ pub struct Face {
 }
 
 /// The routes that every node has, behind the guard.
-pub fn router(status: Arc<dyn Status>, hosts: Hosts, parts: Parts) -> Router {
-    guard::around(status::routes(status).merge(api::routes(parts)).merge(docs::routes()), hosts)
+pub fn router(status: Arc<dyn Status>, rules: Rules, parts: Parts) -> Router {
+    let desk = status::Desk { status, auth: Some(parts.auth.clone()) };
+    guard::around(status::routes(desk).merge(api::routes(parts)).merge(docs::routes()), rules)
 }
 
 /// Binds `address`; on any but a loopback address it speaks TLS with these certificates.

@@ -10,6 +10,7 @@
 mod bundle;
 mod config;
 mod credentials;
+mod envelope;
 mod install;
 mod key;
 mod profile;
@@ -30,6 +31,9 @@ pub use bundle::{
 };
 pub use config::{client_config, server_config};
 pub use credentials::{Credentials, CredentialsError, CredentialsProblem, certificates_file};
+pub use envelope::{
+    AGE_MAX as MESSAGE_AGE_MAX, AHEAD_MAX as MESSAGE_AHEAD_MAX, Envelope, EnvelopeError, Message, Received,
+};
 pub use install::{Change, InstallError, Installed, OthersFiles};
 pub use key::{KeyFile, MeshKey, PassphraseError, passphrase_file};
 pub use profile::{

@@ -109,9 +109,8 @@ impl Program {
         command.args(&line[1..]).current_dir(data).stdin(Stdio::null());
         let said = fs::File::create(data.join(SAID))?;
         let child = command.stdout(Stdio::null()).stderr(said).spawn()?;
-        let (pid, unknown) = (child.id(), ([0, 0, 0, 0], 0).into());
-        let mut started =
-            Self { pid, child, quic: unknown, http: unknown, data: data.to_owned(), _kept: None };
+        let (pid, none) = (child.id(), SocketAddr::from(([0, 0, 0, 0], 0)));
+        let mut started = Self { pid, child, quic: none, http: none, data: data.to_owned(), _kept: None };
         started.wait_until_ready()?;
         Ok(started)
     }
@@ -127,8 +126,8 @@ impl Program {
             if let Some(run) =
                 fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok())
             {
-                self.quic = run["quic_address"].as_str().context("no address")?.parse()?;
-                self.http = run["http_address"].as_str().context("no address")?.parse()?;
+                let address = |key: &str| anyhow::Ok(run[key].as_str().context("no address")?.parse()?);
+                (self.quic, self.http) = (address("quic_address")?, address("http_address")?);
                 return Ok(());
             }
             let said = || fs::read_to_string(self.data.join(SAID)).unwrap_or_default();

@@ -15,16 +15,18 @@ use crate::binary::{Program, World};
 use crate::ca::now;
 use crate::cluster::{LONG, alive, eventually};
 
-const PASSWORD: &str = "correct horse battery";
+pub const PASSWORD: &str = "correct horse battery";
 
 /// One client of one face.
 pub struct Client {
     pub address: SocketAddr,
     token: Option<String>,
+    headers: String,
 }
 
 pub struct Reply {
     pub status: u16,
+    pub head: String,
     pub body: String,
 }
 
@@ -49,21 +51,29 @@ impl Reply {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, token: None }
+        Self { address, token: None, headers: String::new() }
     }
 
     pub fn with(&self, token: &Value) -> Self {
-        Self { address: self.address, token: Some(token.as_str().unwrap().to_owned()) }
+        let token = Some(token.as_str().unwrap().to_owned());
+        Self { address: self.address, token, headers: String::new() }
     }
 
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
+    /// The same, with one more header in every request.
+    pub fn header(&self, name: &str, value: &str) -> Self {
+        let headers = format!("{}{name}: {value}\r\n", self.headers);
+        Self { address: self.address, token: self.token.clone(), headers }
+    }
+
+    pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
         let mut stream = self.begin(method, path, body);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-        Reply { status, body: if chunked { unchunked(body) } else { body.to_owned() } }
+        let body = if chunked { unchunked(body) } else { body.to_owned() };
+        Reply { status, head: head.to_ascii_lowercase(), body }
     }
 
     fn begin(&self, method: &str, path: &str, body: Option<&Value>) -> TcpStream {
@@ -73,6 +83,7 @@ impl Client {
         if let Some(token) = &self.token {
             head.push_str(&format!("Authorization: Bearer {token}\r\n"));
         }
+        head.push_str(&self.headers);
         let body = body.map(Value::to_string).unwrap_or_default();
         if !body.is_empty() {
             head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
@@ -85,7 +96,7 @@ impl Client {
         self.ask("GET", path, None)
     }
 
-    fn post(&self, path: &str, body: &Value) -> Reply {
+    pub fn post(&self, path: &str, body: &Value) -> Reply {
         self.ask("POST", path, Some(body))
     }
 }
@@ -137,7 +148,7 @@ impl Pair {
     }
 }
 
-fn add_user(data: &Path, name: &str, role: Role) {
+pub fn add_user(data: &Path, name: &str, role: Role) {
     let password = Some(password::hash(PASSWORD).unwrap());
     let user = User { name: name.to_owned(), role, password, changed: UnixMillis(1), tokens: Vec::new() };
     Users::change(data, |users| {
@@ -209,7 +220,8 @@ async fn an_operators_token_steers_every_node_as_far_as_the_role_goes() {
     admin.get("/api/v1/nodes/Web%202/node/info").refused(404, "not_found");
     admin.get("/api/v1/nodes/self/node/nonsense").refused(404, "not_found");
     admin.get("/api/v1/nodes/self/program/start").refused(405, "unsupported");
-    admin.get("/api/v1/nodes/self/exec/run").refused(405, "unsupported");
+    admin.get("/api/v1/nodes/self/exec/run").refused(426, "unsupported");
+    admin.post("/api/v1/nodes/self/exec/run", &json!({})).refused(405, "unsupported");
     admin.get("/api/v1/nodes/self/process/list?filtre=x").refused(400, "bad_request");
     admin.post("/api/v1/nodes/self/program/start", &json!({"nome": "x"})).refused(400, "bad_request");
     admin.post("/api/v1/nodes/self/program/start", &json!([])).refused(400, "bad_request");

@@ -11,6 +11,7 @@ use p2p_shared::id::NodeName;
 use serde::Serialize;
 
 use super::alerts::ReceiverSettings;
+use super::http::{Network, PageOrigin};
 use super::values::{Advertise, Host, HostPort, Labels, LogLevel, Port};
 
 /// Configuration of p2p-node: /etc/p2p-admin/node.toml
@@ -105,6 +106,27 @@ pub struct Http {
     /// TCP port. 0 takes a free one; DATA/run.json tells which.
     #[config(env = "NODE_PORT", default = 8000)]
     pub port: Port,
+
+    /// Reverse proxies that are believed about the address of their clients (X-Forwarded-For), each an
+    /// address or a network as "10.0.0.0/8". Of anybody else that header counts for nothing.
+    #[config(default = [])]
+    pub trusted_proxies: Vec<Network>,
+
+    /// Origins of web pages that may speak with this node from a browser (CORS, WebSocket), as
+    /// "https://admin.example.org". Its own pages always may.
+    #[config(default = [])]
+    pub cors_origins: Vec<PageOrigin>,
+
+    /// Most requests of one caller in a second, 1 to 1000000; twice as many at once. Beyond: 429.
+    #[config(default = 1000)]
+    #[config(validate(*rate_max >= 1 && *rate_max <= 1_000_000, "must be 1 to 1000000"))]
+    pub rate_max: u32,
+
+    /// Most requests of one caller at the same time, 1 to 4096. WebSockets do not count. Beyond: 429. A change
+    /// of this and the three before it takes effect at the next start.
+    #[config(default = 128)]
+    #[config(validate(*concurrency_max >= 1 && *concurrency_max <= 4_096, "must be 1 to 4096"))]
+    pub concurrency_max: u32,
 }
 
 /// The mesh.

@@ -22,6 +22,13 @@ const LABELS_MAX: usize = 64;
 #[error("{0}")]
 pub struct BadValue(String);
 
+impl BadValue {
+    /// A value that is wrong for this reason.
+    pub(super) const fn new(why: String) -> Self {
+        Self(why)
+    }
+}
+
 fn bad<T>(message: impl Into<String>) -> Result<T, BadValue> {
     Err(BadValue(message.into()))
 }

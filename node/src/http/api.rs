@@ -13,25 +13,34 @@ mod events;
 mod execute;
 mod fleet;
 mod json_rpc;
+mod message;
 mod methods;
 mod metrics;
+mod once;
 mod openapi;
+mod ws;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use p2p_shared::id::NodeName;
+use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::mesh::Mesh;
 use p2p_shared::rpc::registry::Registry;
+use p2p_shared::tls::Trust;
+use tokio_util::sync::CancellationToken;
 
-pub use openapi::document;
-
+use super::{Callers, Origins};
 use crate::auth::Auth;
 use crate::membership::handle::MembershipHandle;
 
+pub(super) use bearer::token;
+pub use message::Seen;
 pub use metrics::Measured;
+pub use once::Once;
+pub use openapi::document;
+pub use ws::Feeds;
 
 /// What the routes need.
 #[derive(Debug)]
@@ -50,6 +59,22 @@ pub struct Parts {
     pub address: Option<SocketAddr>,
     /// What `/metrics` is read from; `None` where it is switched off.
     pub measured: Option<Measured>,
+    /// Pages of browsers that may speak with it.
+    pub origins: Origins,
+    /// How much one caller may ask.
+    pub callers: Callers,
+    /// What was asked under an `Idempotency-Key`.
+    pub once: Once,
+    /// By whom messages of members are judged, and for which node they have to be.
+    pub trust: Arc<Trust>,
+    /// The identity of this node.
+    pub id: NodeId,
+    /// Messages that came.
+    pub seen: Seen,
+    /// What is followed for clients of `/ws`.
+    pub feeds: Feeds,
+    /// Cancelled when streams are to end, while clients can still be told.
+    pub parting: CancellationToken,
 }
 
 /// The same for every route. Clones are the same one.
@@ -68,6 +93,8 @@ pub(super) fn routes(parts: Parts) -> Router {
         )
         .route("/api/v1/fleet/{service}/{method}", post(fleet::post))
         .route("/api/v1/execute", post(execute::post))
+        .route("/ws", get(ws::get))
+        .route("/p2p/message", post(message::post))
         .route("/rpc", post(json_rpc::post))
         .route("/metrics", get(metrics::get))
         .route("/prometheus/sd", get(discovery::get))

@@ -4,7 +4,7 @@
 //! only it knows the request's id. No detail of a defect leaves.
 
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE};
 use axum::response::{IntoResponse, Response};
 use p2p_shared::error::{Code, RpcError};
 use serde::Serialize;
@@ -21,6 +21,8 @@ pub struct Problem {
     detail: String,
     node: Option<String>,
     members: Vec<(String, Value)>,
+    /// After how many seconds the same may go well.
+    retry_after_s: Option<u64>,
 }
 
 /// The document, without the members of one kind of problem.
@@ -37,7 +39,14 @@ struct Document<'a> {
 impl Problem {
     /// A problem with this status; its code follows from it.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, code: code_of(status), detail: detail.into(), node: None, members: Vec::new() }
+        Self {
+            status,
+            code: code_of(status),
+            detail: detail.into(),
+            node: None,
+            members: Vec::new(),
+            retry_after_s: None,
+        }
     }
 
     /// The same, with one more member.
@@ -45,6 +54,12 @@ impl Problem {
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.members.push((name.to_owned(), value));
         self
+    }
+
+    /// The same, of which the client is told when to come again.
+    #[must_use]
+    pub fn after(self, seconds: u64) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
     }
 
     /// Its status.
@@ -87,6 +102,13 @@ impl Problem {
         parts.status = self.status;
         parts.headers.remove(CONTENT_LENGTH);
         parts.headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+        if let Some(seconds) = self.retry_after_s {
+            parts.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            parts.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             parts.headers.insert("www-authenticate", HeaderValue::from_static("Bearer"));
         }
@@ -99,7 +121,14 @@ impl From<RpcError> for Problem {
         let status =
             StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let node = error.node.map(String::from);
-        Self { status, code: error.code, detail: error.message, node, members: Vec::new() }
+        Self {
+            status,
+            code: error.code,
+            detail: error.message,
+            node,
+            members: Vec::new(),
+            retry_after_s: None,
+        }
     }
 }
 
@@ -121,7 +150,7 @@ fn code_of(status: StatusCode) -> Code {
         409 => Code::Conflict,
         413 | 431 => Code::TooLarge,
         429 => Code::RateLimited,
-        405 | 501 => Code::Unsupported,
+        405 | 426 | 501 => Code::Unsupported,
         503 => Code::Unavailable,
         500.. => Code::Internal,
         _ => Code::BadRequest,

@@ -1,7 +1,7 @@
 //! The plain endpoints: is it alive, is it ready, who is it, what does it count.
 //!
 //! Answers come from [`Status`]. Who a node is and what it counts is told to clients of this very machine
-//! alone, until there are tokens; through a proxy everybody looks local, so a proxied request is not.
+//! and to holders of a token; through a proxy everybody looks local, so a proxied request is not.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use p2p_shared::services::node::{NodeInfo, NodeStats};
 use serde::Serialize;
 
 use super::Problem;
+use super::api::token;
+use crate::auth::Auth;
 
 /// Headers that a proxy adds.
 const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
@@ -47,19 +49,28 @@ struct Check {
     detail: Option<String>,
 }
 
-type Shared = State<Arc<dyn Status>>;
+/// Who answers, and who knows the tokens of clients that are elsewhere.
+#[derive(Clone)]
+pub(super) struct Desk {
+    /// What the node says of itself.
+    pub(super) status: Arc<dyn Status>,
+    /// Without it only clients of this machine are told.
+    pub(super) auth: Option<Auth>,
+}
 
-pub(super) fn routes(status: Arc<dyn Status>) -> Router {
+type Shared = State<Desk>;
+
+pub(super) fn routes(desk: Desk) -> Router {
     Router::new()
         .route("/health", get(async || Json(Health { status: "ok" })))
         .route("/ready", get(ready))
         .route("/api/info", get(info))
         .route("/api/stats", get(stats))
-        .with_state(status)
+        .with_state(desk)
 }
 
 async fn ready(
-    State(status): Shared,
+    State(desk): Shared,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
@@ -70,7 +81,7 @@ async fn ready(
         ok: result.is_ok(),
         detail: result.err().filter(|_| local),
     };
-    let checks: Vec<Check> = status.checks().into_iter().map(check).collect();
+    let checks: Vec<Check> = desk.status.checks().into_iter().map(check).collect();
     let failed: Vec<&str> = checks.iter().filter(|check| !check.ok).map(|check| check.name).collect();
     if failed.is_empty() {
         return Json(Ready { ready: true, checks }).into_response();
@@ -84,31 +95,35 @@ async fn ready(
 }
 
 async fn info(
-    State(status): Shared,
+    State(desk): Shared,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Result<Json<NodeInfo>, Problem> {
-    local_only(client, &headers)?;
-    Ok(Json(status.info()))
+    desk.admit(client, &headers)?;
+    Ok(Json(desk.status.info()))
 }
 
 async fn stats(
-    State(status): Shared,
+    State(desk): Shared,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Result<Json<NodeStats>, Problem> {
-    local_only(client, &headers)?;
-    Ok(Json(status.stats()))
+    desk.admit(client, &headers)?;
+    Ok(Json(desk.status.stats()))
 }
 
-fn local_only(client: SocketAddr, headers: &HeaderMap) -> Result<(), Problem> {
-    if is_local(client, headers) {
-        return Ok(());
+impl Desk {
+    /// Lets in clients of this machine, and whoever has a token of any role.
+    fn admit(&self, client: SocketAddr, headers: &HeaderMap) -> Result<(), Problem> {
+        if is_local(client, headers) {
+            return Ok(());
+        }
+        let words = "without a token this is for clients on the node's own machine";
+        let missing = || Problem::new(StatusCode::UNAUTHORIZED, words);
+        let (token, auth) = token(headers).zip(self.auth.as_ref()).ok_or_else(missing)?;
+        auth.identify(token)?;
+        Ok(())
     }
-    Err(Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "without a token this is for clients on the node's own machine",
-    ))
 }
 
 fn is_local(client: SocketAddr, headers: &HeaderMap) -> bool {

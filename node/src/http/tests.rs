@@ -75,13 +75,13 @@ struct World {
 
 /// The face of a node, with routes that read a body and that panic beside the real ones.
 fn world(address: &str, certs: &Path, store: Result<(), String>) -> World {
-    let routes = status::routes(Arc::new(Fixed { store }))
+    let routes = status::routes(status::Desk { status: Arc::new(Fixed { store }), auth: None })
         .route("/echo", post(async |body: Bytes| body))
         .route("/panic", get(async || -> &'static str { panic!("on purpose") }));
     let hosts = Hosts::new(["web-1".to_owned()], []);
     let listener = bind(address.parse().unwrap(), certs, Limits::default()).unwrap();
     let tracker = TaskTracker::new();
-    let face = listener.serve(guard::around(routes, hosts), &tracker).unwrap();
+    let face = listener.serve(guard::around(routes, Rules { hosts, ..Rules::default() }), &tracker).unwrap();
     World { face, tracker }
 }
 

@@ -6,14 +6,19 @@ use p2p_shared::time::Millis;
 
 use super::{Node, StartError};
 use crate::auth::Auth;
-use crate::http::Parts;
+use crate::http::{CallerLimits, Callers, Feeds, Once, Origins, Parts, Seen};
 
 impl Node {
     /// The parts of a face whose tokens follow from `secret`, if there is one, and live for `life`.
     ///
     /// # Errors
     /// If the sessions that were kept cannot be read.
-    pub fn http_parts(&self, secret: Option<&str>, life: Duration) -> Result<Parts, StartError> {
+    pub fn http_parts(
+        &self,
+        secret: Option<&str>,
+        life: Duration,
+        limits: CallerLimits,
+    ) -> Result<Parts, StartError> {
         let (credentials, store, data) = &self.own;
         let parts = (credentials.as_ref(), store);
         let auth = Auth::open(data, parts, secret.map(str::as_bytes), Millis::from(life))?;
@@ -25,6 +30,14 @@ impl Node {
             own: self.name().clone(),
             address: self.portrait.http.get().copied(),
             measured: None,
+            origins: Origins::default(),
+            callers: Callers::new(limits),
+            once: Once::default(),
+            trust: credentials.trust(),
+            id: self.id(),
+            seen: Seen::new(self.portrait.started.1),
+            feeds: Feeds::default(),
+            parting: self.ending.parting.clone(),
         })
     }
 }

@@ -270,6 +270,20 @@ impl Registry {
         result
     }
 
+    /// Whether role and gate would let `request` pass now, for what joins a call of the same caller that runs: a
+    /// watch, whose gate does not wait. Nothing is run or recorded.
+    ///
+    /// # Errors
+    /// As [`Registry::call`] would refuse it.
+    pub fn admits(&self, method: &'static MethodSpec, request: &Request) -> Result<(), RpcError> {
+        permitted(method, &request.context.caller)?;
+        let arguments = Arguments { bytes: &request.payload.args, encoding: request.payload.encoding };
+        match self.gate.before(method, &request.context, arguments) {
+            Decision::Now(passed) => passed.map(|_| ()),
+            Decision::Later(_) => Ok(()),
+        }
+    }
+
     /// Puts who is proven in the place of who is connected.
     fn prove(
         &self,

@@ -150,7 +150,17 @@ impl Trust {
 
     /// Judges signed bytes: the signer as any peer, then the signature.
     pub fn verify_signed(&self, signed: &Signed<'_>, now: UnixMillis) -> Result<PeerIdentity, Refusal> {
-        let peer = self.verify(&CertificateDer::from(signed.leaf), &[], now)?;
+        self.verify_signed_below(signed, &[], now)
+    }
+
+    /// The same, of a signer whose certificate an intermediate issued.
+    pub fn verify_signed_below(
+        &self,
+        signed: &Signed<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixMillis,
+    ) -> Result<PeerIdentity, Refusal> {
+        let peer = self.verify(&CertificateDer::from(signed.leaf), intermediates, now)?;
         let key = profile::public_key(signed.leaf)?;
         UnparsedPublicKey::new(&ED25519, key)
             .verify(&signing_input(signed.domain, signed.bytes), signed.signature)

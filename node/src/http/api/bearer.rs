@@ -4,7 +4,7 @@
 //! shown to this node alone, and counts here alone; a page of another site cannot use it, since a browser would say so.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
@@ -13,30 +13,61 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode};
 use axum_server::tls::TlsInfo;
 use p2p_shared::access::Caller;
+use p2p_shared::error::{Code, RpcError};
+use p2p_shared::time::Millis;
 use p2p_shared::tls::{self, PeerIdentity};
+use tokio::time::Instant;
 
 use super::Api;
+use super::call::Where;
 use crate::auth::Identified;
 use crate::http::Problem;
+use crate::http::callers::{Turn, Wait};
+use crate::http::guard::CallerKind;
 
-/// Who asks, from where, and with which token; a client with a certificate needs none.
-#[derive(Clone, Debug)]
+/// Who asks, from where, and what shows it.
+#[derive(Clone)]
 pub(super) struct Bearer {
     pub(super) who: Identified,
     pub(super) from: SocketAddr,
-    token: Option<String>,
+    shown: Shown,
+    /// What it counts as while it runs.
+    turn: Option<Arc<Turn>>,
 }
 
-impl Bearer {
-    /// The token, if other nodes take it too: the one that an operator signed.
-    pub(super) fn portable(&self) -> Option<Vec<u8>> {
-        let token = self.token.as_ref().filter(|_| matches!(self.who.caller, Caller::Operator { .. }));
-        token.map(|token| token.clone().into_bytes())
-    }
+/// What says who asks.
+#[derive(Clone)]
+enum Shown {
+    Token(String),
+    /// In the handshake of the connection.
+    Certificate(Box<PeerIdentity>),
+}
 
-    /// Whether it is a certificate that says who asks.
-    pub(super) const fn is_certified(&self) -> bool {
-        self.token.is_none()
+impl Shown {
+    fn judged(&self, api: &Api) -> Result<Identified, RpcError> {
+        match self {
+            Self::Token(token) => api.0.auth.identify(token),
+            Self::Certificate(peer) => api.0.auth.of_certificate(peer),
+        }
+    }
+}
+
+/// One more request of a caller.
+pub(super) fn charge(api: &Api, name: &str) -> Result<Arc<Turn>, Problem> {
+    let now = Millis::from(BEGUN.elapsed());
+    api.0.callers.take(name, now).map_err(|Wait(wait)| {
+        let seconds = wait.0.div_ceil(1_000);
+        let why = format!("too many requests of one caller: try again in {seconds} s");
+        Problem::from(RpcError::new(Code::RateLimited, why)).after(seconds)
+    })
+}
+
+/// From when on time is counted here.
+static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl std::fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bearer").field("who", &self.who).finish_non_exhaustive()
     }
 }
 
@@ -56,8 +87,65 @@ fn is_foreign(parts: &Parts) -> bool {
     origin.is_some_and(|origin| origin.strip_prefix("https://") != Some(host))
 }
 
+impl Bearer {
+    /// The bearer of a token.
+    pub(super) fn of(api: &Api, token: String, from: SocketAddr) -> Result<Self, RpcError> {
+        Self::new(api, Shown::Token(token), from)
+    }
+
+    fn new(api: &Api, shown: Shown, from: SocketAddr) -> Result<Self, RpcError> {
+        Ok(Self { who: shown.judged(api)?, from, shown, turn: None })
+    }
+
+    /// The token, if other nodes take it too: the one that an operator signed.
+    pub(super) fn portable(&self) -> Option<Vec<u8>> {
+        match (&self.shown, &self.who.caller) {
+            (Shown::Token(token), Caller::Operator { .. }) => Some(token.clone().into_bytes()),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a certificate that says who asks.
+    pub(super) const fn is_certified(&self) -> bool {
+        matches!(self.shown, Shown::Certificate(_))
+    }
+
+    /// The name of who asks, which no other caller has.
+    pub(super) fn name(&self) -> String {
+        format!("{:?}", self.who.caller)
+    }
+
+    /// What this request counts as, until it is dropped.
+    pub(super) fn turn(&self) -> Option<Arc<Turn>> {
+        self.turn.clone()
+    }
+
+    /// The same, which counts as no request that runs: it stands for a connection.
+    pub(super) fn standing(self) -> Self {
+        Self { turn: None, ..self }
+    }
+
+    /// Who it is by now.
+    pub(super) fn ask_again(&self, api: &Api) -> Result<Identified, RpcError> {
+        self.shown.judged(api)
+    }
+
+    /// What a call at `node` rests on, for who shares what: here the caller, elsewhere the very token.
+    pub(super) fn authority(&self, node: &Where) -> String {
+        match (node, &self.shown) {
+            (Where::There(_), Shown::Token(token)) => blake3::hash(token.as_bytes()).to_string(),
+            _ => self.name(),
+        }
+    }
+}
+
+/// Whether a request has a header that says who asks, whatever is in it.
+pub(super) fn is_given(headers: &HeaderMap) -> bool {
+    headers.contains_key(AUTHORIZATION)
+}
+
 /// The token of a request.
-pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
+pub(in crate::http) fn token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
@@ -73,21 +161,25 @@ impl FromRequestParts<Api> for Bearer {
                  over TLS an operator's client certificate does too";
             Problem::new(StatusCode::UNAUTHORIZED, words)
         };
-        let token = token(&parts.headers).map(str::to_owned);
-        let who = match (&token, certified(parts)) {
-            (Some(token), _) => api.0.auth.identify(token)?,
-            (None, Some(peer)) if !parts.headers.contains_key(AUTHORIZATION) => {
+        let shown = match (token(&parts.headers), certified(parts)) {
+            (Some(token), _) => Shown::Token(token.to_owned()),
+            (None, Some(peer)) if !is_given(&parts.headers) => {
                 if is_foreign(parts) {
                     let words = "denied: a page of another site asks under the certificate of its visitor";
                     return Err(Problem::new(StatusCode::FORBIDDEN, words));
                 }
-                api.0.auth.of_certificate(&peer)?
+                Shown::Certificate(Box::new(peer))
             }
             (None, _) => return Err(missing()),
         };
         let ConnectInfo(from) = ConnectInfo::<SocketAddr>::from_request_parts(parts, api)
             .await
             .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the client has no address"))?;
-        Ok(Self { who, from, token })
+        let bearer = Self::new(api, shown, from)?;
+        if let Some(kind) = parts.extensions.get::<CallerKind>() {
+            kind.is(&bearer.who.caller);
+        }
+        let turn = Some(charge(api, &bearer.name())?);
+        Ok(Self { turn, ..bearer })
     }
 }

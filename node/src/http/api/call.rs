@@ -12,7 +12,7 @@ use p2p_shared::access::Proof;
 use p2p_shared::error::RpcError;
 use p2p_shared::id::NodeName;
 use p2p_shared::mesh::{NodeHandle, new_request_id};
-use p2p_shared::rpc::client::{Call, ItemSource, MethodRef};
+use p2p_shared::rpc::client::{Call, ItemSink, ItemSource, MethodRef};
 use p2p_shared::rpc::codec::Encoding;
 use p2p_shared::rpc::registry::{CallContext, Face, Request};
 use p2p_shared::rpc::service::{Io, MethodSpec, Payload};
@@ -39,6 +39,16 @@ pub(super) struct Asked {
 pub(super) enum Where {
     Here,
     There(NodeName),
+}
+
+/// A call that streams both ways.
+pub(super) struct Both {
+    /// What comes back. Dropping them ends the call.
+    pub(super) items: Items,
+    /// What goes there; dropping it says that no more comes.
+    pub(super) inputs: mpsc::Sender<Bytes>,
+    /// Carries it there, while it is polled.
+    pub(super) pump: BoxFuture<'static, ()>,
 }
 
 /// Items of a call that streams.
@@ -81,20 +91,70 @@ impl Api {
         if let Where::There(node) = &asked.node {
             let node = self.reach(bearer, node)?;
             let opened = node.open(json(asked.method), &asked.arguments).await?;
-            return Ok(Box::pin(unfold(Some(opened.source), async |source| {
-                let mut source = source?;
-                match source.next_item().await.transpose()? {
-                    Ok(item) => Some((Ok(item), Some(source))),
-                    Err(error) => Some((Err(error), None)),
-                }
-            })));
+            return Ok(items_of(opened.source));
         }
-        let (output, items) = mpsc::channel(ITEMS_QUEUE);
         let (_, input) = mpsc::channel(1);
-        let request = request(bearer, &asked, Some(Io { output, input }))?;
+        self.streams_here(bearer, &asked, input)
+    }
+
+    /// Both directions of a method that streams both ways.
+    pub(super) async fn both_ways(&self, bearer: &Bearer, asked: Asked) -> Result<Both, RpcError> {
+        let (inputs, mut input) = mpsc::channel(ITEMS_QUEUE);
+        let Where::There(node) = &asked.node else {
+            let items = self.streams_here(bearer, &asked, input)?;
+            return Ok(Both { items, inputs, pump: Box::pin(async {}) });
+        };
+        let node = self.reach(bearer, node)?;
+        let opened = node.open(json(asked.method), &asked.arguments).await?;
+        let mut sink = opened.sink;
+        let pump = Box::pin(async move {
+            while let Some(item) = input.recv().await {
+                // How it failed comes with the items.
+                if sink.send_item(item).await.is_err() {
+                    return;
+                }
+            }
+            let _ = sink.finish().await;
+        });
+        Ok(Both { items: items_of(opened.source), inputs, pump })
+    }
+
+    fn streams_here(
+        &self,
+        bearer: &Bearer,
+        asked: &Asked,
+        input: mpsc::Receiver<Bytes>,
+    ) -> Result<Items, RpcError> {
+        let (output, items) = mpsc::channel(ITEMS_QUEUE);
+        let request = request(bearer, asked, Some(Io { output, input }))?;
         let registry = self.0.registry.clone();
         let call: BoxFuture<'static, _> = Box::pin(async move { registry.call(request).await });
         Ok(streamed(items, call))
+    }
+
+    /// The name of a place.
+    pub(super) fn name_of<'a>(&'a self, place: &'a Where) -> &'a str {
+        match place {
+            Where::Here => self.0.own.as_str(),
+            Where::There(name) => name.as_str(),
+        }
+    }
+
+    /// Whether the bearer's word may be passed on to where it is meant for.
+    pub(super) fn may_reach(&self, bearer: &Bearer, node: &Where) -> Result<(), RpcError> {
+        match node {
+            Where::Here => Ok(()),
+            Where::There(node) => self.reach(bearer, node).map(|_| ()),
+        }
+    }
+
+    /// Whether the gate would let this through now, so far as it is asked here.
+    pub(super) fn admits(&self, bearer: &Bearer, asked: &Asked) -> bool {
+        match &asked.node {
+            Where::There(_) => true,
+            Where::Here => request(bearer, asked, None)
+                .is_ok_and(|request| self.0.registry.admits(asked.method, &request).is_ok()),
+        }
     }
 
     fn reach(&self, bearer: &Bearer, node: &NodeName) -> Result<NodeHandle, RpcError> {
@@ -107,6 +167,16 @@ impl Api {
         })?;
         Ok(self.0.mesh.node(node).with_proof(Proof::Token(token)))
     }
+}
+
+fn items_of(source: impl ItemSource) -> Items {
+    Box::pin(unfold(Some(source), async |source| {
+        let mut source = source?;
+        match source.next_item().await.transpose()? {
+            Ok(item) => Some((Ok(item), Some(source))),
+            Err(error) => Some((Err(error), None)),
+        }
+    }))
 }
 
 /// What `call` sends into `items` while it runs. Dropping the stream drops the call.

@@ -4,6 +4,7 @@
 //! comment now and then shows both sides that the other is there.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -12,21 +13,34 @@ use futures::StreamExt;
 use futures::stream::once;
 use p2p_shared::error::RpcError;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::call::Items;
+use crate::http::callers::Turn;
 
 /// How often a silent stream says that it is there.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
-pub(super) fn respond(items: Items) -> Response {
-    let numbered = items.enumerate().map(|(number, item)| match item {
+/// `items`, until they end, `parting` is cancelled, or the client goes away. `turn` is held as long.
+pub(super) fn respond(items: Items, parting: CancellationToken, turn: Option<Arc<Turn>>) -> Response {
+    let until = parting.clone();
+    let items = items.take_until(async move { until.cancelled().await });
+
+    let numbered = items.enumerate().map(move |(number, item)| match item {
         Ok(bytes) => {
             let data = String::from_utf8_lossy(&bytes).into_owned();
             Event::default().event("item").id(number.to_string()).data(data)
         }
         Err(error) => failed(&error),
     });
-    let ended = once(async { Event::default().event("end").data("{}") });
+    let ended = once(async move {
+        // Until here the stream counts as a request that runs.
+        drop(turn);
+        if parting.is_cancelled() {
+            return failed(&RpcError::unavailable("this node is shutting down"));
+        }
+        Event::default().event("end").data("{}")
+    });
     let events = numbered.chain(ended).map(Ok::<_, Infallible>);
     Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE_EVERY)).into_response()
 }

@@ -6,6 +6,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use futures::StreamExt;
 use p2p_shared::error::RpcError;
 use p2p_shared::rpc::codec::{self, Encoding};
@@ -50,10 +52,27 @@ pub(super) struct Executed {
 
 pub(super) async fn post(
     State(api): State<Api>,
-    bearer: Bearer,
+    (headers, bearer): (HeaderMap, Bearer),
     execute: Result<Json<Execute>, JsonRejection>,
-) -> Result<Json<Executed>, Problem> {
+) -> Result<Response, Problem> {
     let Execute { command, timeout } = body(execute)?;
+    let about =
+        [b"execute".as_slice(), command.as_bytes(), &timeout.unwrap_or(0).to_le_bytes()].map(<[u8]>::to_vec);
+    let about: Vec<&[u8]> = about.iter().map(Vec::as_slice).collect();
+    let (of, by) = (api.clone(), bearer.clone());
+    let work = async move {
+        let executed = executed(&of, &by, command, timeout).await?;
+        Ok(serde_json::to_vec(&executed).map_err(|error| RpcError::internal(error.to_string()))?.into())
+    };
+    api.0.once.run((&headers, &bearer), &about, work).await
+}
+
+async fn executed(
+    api: &Api,
+    bearer: &Bearer,
+    command: String,
+    timeout: Option<u64>,
+) -> Result<Executed, Problem> {
     let timeout = timeout.unwrap_or(TIMEOUT_DEFAULT_S);
     if !(1..=TIMEOUT_MAX_S).contains(&timeout) {
         return Err(
@@ -71,7 +90,7 @@ pub(super) async fn post(
     let arguments =
         serde_json::to_value(run::Args { request }).map_err(|error| RpcError::internal(error.to_string()))?;
     let asked = Asked { node: Where::Here, method: &run::METHOD, arguments };
-    let mut items = api.watch(&bearer, asked).await?;
+    let mut items = api.watch(bearer, asked).await?;
     let (mut out, mut err, mut executed) = (Vec::new(), Vec::new(), Executed::default());
     while let Some(item) = items.next().await {
         match codec::decode(&item?, Encoding::Json).map_err(RpcError::from)? {
@@ -85,5 +104,5 @@ pub(super) async fn post(
     }
     executed.stdout = String::from_utf8_lossy(&out).into_owned();
     executed.stderr = String::from_utf8_lossy(&err).into_owned();
-    Ok(Json(executed))
+    Ok(executed)
 }

@@ -12,6 +12,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -32,7 +33,7 @@ use tokio::sync::mpsc;
 use super::auth::body;
 use super::bearer::Bearer;
 use super::call::{Asked, method, streamed};
-use super::{Api, arguments};
+use super::{Api, arguments, once};
 use crate::http::Problem;
 
 /// What is to be done, where and how.
@@ -94,10 +95,11 @@ impl Line {
 
 pub(super) async fn post(
     State(api): State<Api>,
-    bearer: Bearer,
+    (headers, bearer): (HeaderMap, Bearer),
     Path((service, name)): Path<(String, String)>,
     order: Result<Json<Order>, JsonRejection>,
 ) -> Result<Response, Problem> {
+    once::none(&headers)?;
     let method = method(&format!("{service}.{name}"))?;
     if method.verb.streams() {
         return Err(RpcError::bad_request(format!("{} streams: ask it node by node", method.name)).into());

@@ -6,7 +6,7 @@
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use futures::stream::iter;
@@ -84,62 +84,75 @@ impl Answer {
 
 pub(super) async fn post(
     State(api): State<Api>,
-    bearer: Bearer,
+    (headers, bearer): (HeaderMap, Bearer),
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let parsed: Value = match serde_json::from_slice(&body) {
-        Ok(parsed) => parsed,
+    let asked: Value = match serde_json::from_slice(&body) {
+        Ok(asked) => asked,
         Err(error) => {
             let error = RpcError::bad_request(format!("no JSON: {error}"));
             return Ok(bad(&Answer::failed(Value::Null, -32_700, &error)));
         }
     };
-    let Value::Array(calls) = parsed else {
-        return Ok(match one(&api, &bearer, parsed).await {
-            Some(answer) if answer.error.as_ref().is_some_and(|error| error.code == NO_CALL) => bad(&answer),
-            Some(answer) => said(&answer),
-            None => nothing(),
-        });
-    };
-    if calls.is_empty() || calls.len() > BATCH_MAX {
-        let error = RpcError::bad_request(format!("a batch has 1 to {BATCH_MAX} calls"));
-        return Ok(bad(&Answer::failed(Value::Null, NO_CALL, &error)));
+    if let Some(answer) = no_call(&asked) {
+        return Ok(bad(&answer));
     }
-    let (api, bearer) = (&api, &bearer);
-    let answers = iter(calls).map(async |call| one(api, bearer, call).await).buffered(SIDE_BY_SIDE);
-    let answers: Vec<Answer> = answers.filter_map(std::future::ready).collect().await;
-    Ok(if answers.is_empty() { nothing() } else { said(&answers) })
+    let (of, by) = (api.clone(), bearer.clone());
+    let work = async move { Ok(answered(&of, &by, asked).await) };
+    api.0.once.run((&headers, &bearer), &[b"rpc", &body], work).await
 }
 
-fn said(answers: &impl Serialize) -> Response {
-    answer(serde_json::to_vec(answers).unwrap_or_default().into())
+/// What is said of something that is no call and no batch.
+fn no_call(asked: &Value) -> Option<Answer> {
+    match asked {
+        Value::Array(calls) if calls.is_empty() || calls.len() > BATCH_MAX => {
+            let error = RpcError::bad_request(format!("a batch has 1 to {BATCH_MAX} calls"));
+            Some(Answer::failed(Value::Null, NO_CALL, &error))
+        }
+        Value::Array(_) => None,
+        call => read(call).err(),
+    }
+}
+
+/// The text of the answer; empty if nothing is to be answered.
+async fn answered(api: &Api, bearer: &Bearer, asked: Value) -> Bytes {
+    let Value::Array(calls) = asked else {
+        return one(api, bearer, asked).await.map_or_else(Bytes::new, |answer| said(&answer));
+    };
+    let answers = iter(calls).map(async |call| one(api, bearer, call).await).buffered(SIDE_BY_SIDE);
+    let answers: Vec<Answer> = answers.filter_map(std::future::ready).collect().await;
+    if answers.is_empty() { Bytes::new() } else { said(&answers) }
+}
+
+fn said(answers: &impl Serialize) -> Bytes {
+    serde_json::to_vec(answers).unwrap_or_default().into()
 }
 
 /// The answer to what is no call at all.
-fn bad(answer: &Answer) -> Response {
-    (StatusCode::BAD_REQUEST, said(answer)).into_response()
+fn bad(no_call: &Answer) -> Response {
+    (StatusCode::BAD_REQUEST, answer(said(no_call))).into_response()
 }
 
-fn nothing() -> Response {
-    StatusCode::NO_CONTENT.into_response()
+fn read(call: &Value) -> Result<Call, Answer> {
+    let asked = Call::deserialize(call).map_err(|error| {
+        let id = call.get("id").cloned().unwrap_or_default();
+        Answer::failed(id, NO_CALL, &RpcError::bad_request(format!("no call: {error}")))
+    })?;
+    let is_id = |id: &Value| matches!(id, Value::Null | Value::Number(_) | Value::String(_));
+    if asked.jsonrpc != "2.0" || !asked.id.as_ref().is_none_or(is_id) {
+        let error = RpcError::bad_request("jsonrpc is \"2.0\", and an id is a text, a number or null");
+        return Err(Answer::failed(Value::Null, NO_CALL, &error));
+    }
+    Ok(asked)
 }
 
 /// The answer of one call; `None` for a notification.
 async fn one(api: &Api, bearer: &Bearer, call: Value) -> Option<Answer> {
-    let Call { jsonrpc, method: name, params, id, node } = match Call::deserialize(&call) {
+    let Call { method: name, params, id, node, .. } = match read(&call) {
         Ok(call) => call,
-        Err(error) => {
-            let id = call.get("id").cloned().unwrap_or_default();
-            let error = RpcError::bad_request(format!("no call: {error}"));
-            return Some(Answer::failed(id, NO_CALL, &error));
-        }
+        Err(answer) => return Some(answer),
     };
-    let is_id = |id: &Value| matches!(id, Value::Null | Value::Number(_) | Value::String(_));
-    if jsonrpc != "2.0" || !id.as_ref().is_none_or(is_id) {
-        let error = RpcError::bad_request("jsonrpc is \"2.0\", and an id is a text, a number or null");
-        return Some(Answer::failed(Value::Null, NO_CALL, &error));
-    }
     let ended = called(api, bearer, (&name, params), node.as_deref().unwrap_or("self")).await;
     let id = id?;
     Some(match ended {

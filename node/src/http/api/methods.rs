@@ -1,30 +1,42 @@
 //! `/api/v1/nodes/{node}/{service}/{method}`: every method at every node.
 //!
-//! A `get` and a `watch` are asked by GET with a query, a `post` by POST with a body. What streams both ways needs
-//! a WebSocket, or one of the routes that wrap it.
+//! A `get` and a `watch` are asked by GET with a query, a `post` by POST with a body. What streams both ways is a
+//! WebSocket at the same path.
+
+use std::net::SocketAddr;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use p2p_shared::rpc::service::{MethodSpec, Verb};
 
 use super::bearer::Bearer;
 use super::call::{Asked, method};
-use super::{Api, arguments, events};
+use super::{Api, arguments, events, ws};
 use crate::http::Problem;
 
 pub(super) type Place = Path<(String, String, String)>;
 
+/// How a `get` may come.
+pub(super) type Handshake = (HeaderMap, ConnectInfo<SocketAddr>, ws::Upgrade);
+
 pub(super) async fn get(
     State(api): State<Api>,
-    bearer: Bearer,
+    (headers, ConnectInfo(from), upgrade): Handshake,
+    bearer: Result<Bearer, Problem>,
     Path((node, service, name)): Place,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let method = method(&format!("{service}.{name}"))?;
+    let method = method(&format!("{service}.{name}"));
+    if let Ok(method) = method
+        && method.verb == Verb::Duplex
+    {
+        return ws::both_ways((api, from), &headers, bearer, upgrade, (method, node));
+    }
+    let (bearer, method) = (bearer?, method?);
     let node = api.place(&node)?;
     match method.verb {
         Verb::Get | Verb::Watch => {}
@@ -33,14 +45,14 @@ pub(super) async fn get(
     let arguments = arguments::of_query(method, query.as_deref().unwrap_or_default())?;
     let asked = Asked { node, method, arguments };
     if method.verb == Verb::Watch {
-        return Ok(events::respond(api.watch(&bearer, asked).await?));
+        return Ok(events::respond(api.watch(&bearer, asked).await?, api.0.parting.clone(), bearer.turn()));
     }
     Ok(answer(api.call(&bearer, asked).await?))
 }
 
 pub(super) async fn post(
     State(api): State<Api>,
-    bearer: Bearer,
+    (headers, bearer): (HeaderMap, Bearer),
     Path((node, service, name)): Place,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -52,7 +64,12 @@ pub(super) async fn post(
     }
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let arguments = arguments::of_body(method, &body)?;
-    Ok(answer(api.call(&bearer, Asked { node, method, arguments }).await?))
+    let about = [api.name_of(&node).to_owned(), method.name.to_owned()];
+    let about = [about[0].as_bytes(), about[1].as_bytes(), &body];
+    let asked = Asked { node, method, arguments };
+    let (of, by) = (api.clone(), bearer.clone());
+    let work = async move { of.call(&by, asked).await.map_err(Problem::from) };
+    api.0.once.run((&headers, &bearer), &about, work).await
 }
 
 /// Any other way to ask.
@@ -66,7 +83,7 @@ const fn allowed(verb: Verb) -> &'static str {
     match verb {
         Verb::Get | Verb::Watch => "GET, HEAD",
         Verb::Post => "POST",
-        Verb::Duplex => "",
+        Verb::Duplex => "GET",
     }
 }
 
@@ -78,7 +95,7 @@ pub(super) fn answer(json: Bytes) -> Response {
 /// The method is there, and is asked in another way.
 fn not_so(method: &MethodSpec, allowed: &'static str) -> Response {
     let detail = match method.verb {
-        Verb::Duplex => format!("{} streams both ways: it is not to be had by a plain request", method.name),
+        Verb::Duplex => format!("{} streams both ways: ask it by GET as a WebSocket", method.name),
         verb => format!("{} is a {}: ask it by {allowed}", method.name, verb.as_str()),
     };
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);

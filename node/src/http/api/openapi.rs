@@ -149,6 +149,11 @@ fn operation(method: &MethodSpec) -> Value {
         }),
     };
     if method.verb == Verb::Post {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "The same key with the same request is answered as before, without doing it again.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
+        }));
         let example = example::of(&args);
         let content = json!({ "application/json": { "schema": args, "example": example } });
         operation.insert("requestBody".into(), json!({ "content": content }));

@@ -1,6 +1,7 @@
 //! The paths that are no method of a service: log-in, the owner's short cuts, and what the node says of itself.
 
 use p2p_shared::services::node::{NodeInfo, NodeStats};
+use p2p_shared::tls::Envelope;
 use serde_json::{Map, Value, json};
 
 use super::super::auth::{Login, Refresh, Tokens};
@@ -59,6 +60,15 @@ fn of_itself() -> Value {
             }},
         },
     });
+    let mut figures = of_every_call();
+    let text = json!({ "schema": { "type": "string" } });
+    figures.insert(
+        "200".to_owned(),
+        json!({
+            "description": "The figures of the last sample.",
+            "content": { "text/plain": text, "application/openmetrics-text": text },
+        }),
+    );
     let needed = [(401, "Asked from another machine, without a good token."), (403, "The role may not.")];
     json!({
         "/health": { "get": {
@@ -78,6 +88,15 @@ fn of_itself() -> Value {
             "operationId": "stats", "summary": "What this node counts", "security": [{}, { "bearer": [] }],
             "description": "Needs no token on the node's own machine.",
             "responses": open("This.", &schema::<NodeStats>(), &needed),
+        }},
+        "/metrics": { "get": {
+            "operationId": "metrics", "summary": "The node's figures, for Prometheus",
+            "description": "Text of Prometheus, or OpenMetrics to who prefers it. Needs a token or a certificate of any role.",
+            "responses": figures,
+        }},
+        "/prometheus/sd": { "get": {
+            "operationId": "prometheus.sd", "summary": "Where the whole fleet is scraped: HTTP service discovery",
+            "responses": good("A group a node.", &json!({ "type": "array", "items": { "type": "object" } })),
         }},
         "/openapi.json": { "get": {
             "operationId": "openapi", "summary": "This document", "security": [],
@@ -129,6 +148,14 @@ fn calls() -> Value {
             "x-permission": "exec", "x-role": "admin",
             "requestBody": body_of(&schema::<Execute>(), &line),
             "responses": good("What came of it.", &schema::<Executed>()),
+        }},
+        "/p2p/message": { "post": {
+            "operationId": "message", "summary": "A call that a member of the mesh signed, for this node",
+            "security": [],
+            "description": "The signer's certificate says what it may: a node's alone may nothing. Good once, for a \
+                minute.",
+            "requestBody": { "required": true, "content": json_of(&schema::<Envelope>()) },
+            "responses": good("The answer of the method.", &json!({})),
         }},
         "/rpc": { "post": {
             "operationId": "rpc", "summary": "Every method by JSON-RPC 2.0",

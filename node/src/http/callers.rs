@@ -1,0 +1,140 @@
+//! How often, and how much at the same time, one caller may ask.
+//!
+//! A caller's name and a moment enter; a [`Turn`] leaves, which counts until it is dropped, or for how long the
+//! caller is to wait. Each has a bucket of its own, so that one script cannot take the node from the others.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use p2p_shared::time::Millis;
+
+/// Callers that are remembered; beyond, those who have nothing to be remembered for are forgotten.
+const CALLERS_MAX: usize = 4_096;
+
+/// What one caller may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallerLimits {
+    /// Requests a second; twice as many at once.
+    pub rate_max: u32,
+    /// Requests at the same time.
+    pub concurrency_max: u32,
+}
+
+/// All callers.
+#[derive(Clone, Debug)]
+pub struct Callers {
+    limits: CallerLimits,
+    // Held for one look-up, never across a wait.
+    buckets: Arc<Mutex<HashMap<String, Bucket>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    /// Thousandths of a request that are free.
+    free: u64,
+    at: Millis,
+    running: u32,
+}
+
+/// One request of a caller.
+#[derive(Debug)]
+pub struct Turn {
+    callers: Callers,
+    name: String,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(bucket) = self.callers.lock().get_mut(&self.name) {
+            bucket.running -= 1;
+        }
+    }
+}
+
+/// A caller has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait(pub Millis);
+
+impl Callers {
+    /// Nobody has asked yet.
+    pub fn new(limits: CallerLimits) -> Self {
+        Self { limits, buckets: Arc::default() }
+    }
+
+    /// A request of `name` at `now`.
+    ///
+    /// # Errors
+    /// For how long it has to wait.
+    pub fn take(&self, name: &str, now: Millis) -> Result<Arc<Turn>, Wait> {
+        let (rate, most) = (u64::from(self.limits.rate_max), self.limits.concurrency_max);
+        let full = rate * 2_000;
+        let mut buckets = self.lock();
+        if buckets.len() >= CALLERS_MAX && !buckets.contains_key(name) {
+            buckets.retain(|_, bucket| bucket.running > 0 || bucket.refilled(rate, now) < full);
+        }
+        let bucket = buckets.entry(name.to_owned()).or_insert(Bucket { free: full, at: now, running: 0 });
+        (bucket.free, bucket.at) = (bucket.refilled(rate, now), now);
+        if bucket.running >= most {
+            return Err(Wait(Millis(1_000)));
+        }
+        if bucket.free < 1_000 {
+            return Err(Wait(Millis((1_000 - bucket.free).div_ceil(rate.max(1)))));
+        }
+        bucket.free -= 1_000;
+        bucket.running += 1;
+        Ok(Arc::new(Turn { callers: self.clone(), name: name.to_owned() }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Bucket>> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Bucket {
+    fn refilled(&self, rate: u64, now: Millis) -> u64 {
+        let elapsed = now.0.saturating_sub(self.at.0);
+        self.free.saturating_add(elapsed.saturating_mul(rate)).min(rate * 2_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn callers(rate_max: u32, concurrency_max: u32) -> Callers {
+        Callers::new(CallerLimits { rate_max, concurrency_max })
+    }
+
+    #[test]
+    fn a_caller_waits_once_it_was_too_quick_and_others_do_not() {
+        let callers = callers(10, 100);
+        for _ in 0..20 {
+            callers.take("ann", Millis(5)).unwrap();
+        }
+        assert_eq!(callers.take("ann", Millis(5)).unwrap_err(), Wait(Millis(100)));
+        assert!(callers.take("zoe", Millis(5)).is_ok());
+        assert_eq!(callers.take("ann", Millis(55)).unwrap_err(), Wait(Millis(50)));
+        assert!(callers.take("ann", Millis(105)).is_ok());
+        assert!(callers.take("ann", Millis(105)).is_err());
+    }
+
+    #[test]
+    fn what_runs_counts_until_it_ends() {
+        let callers = callers(1_000, 2);
+        let held = (callers.take("ann", Millis(0)).unwrap(), callers.take("ann", Millis(0)).unwrap());
+        assert!(callers.take("ann", Millis(0)).is_err());
+        drop(held);
+        assert!(callers.take("ann", Millis(0)).is_ok());
+    }
+
+    #[test]
+    fn only_so_many_are_remembered() {
+        let callers = callers(1, 1);
+        let _held = callers.take("ann", Millis(0)).unwrap();
+        for index in 0..CALLERS_MAX + 100 {
+            callers.take(&format!("caller {index}"), Millis(index as u64 * 10)).unwrap();
+        }
+        let buckets = callers.lock();
+        assert!(buckets.len() <= CALLERS_MAX && buckets.contains_key("ann"), "{}", buckets.len());
+    }
+}
