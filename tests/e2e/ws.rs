@@ -28,6 +28,7 @@ use crate::http::{Client, PASSWORD, add_user};
 struct Nodes {
     world: World,
     programs: Vec<Program>,
+    quic: SocketAddr,
     http: SocketAddr,
     admin: Arc<Credentials>,
     viewer: Arc<Credentials>,
@@ -37,8 +38,8 @@ impl Nodes {
     async fn one() -> Self {
         let world = World::new();
         let mut program = world.run("web-1", &world.ca.node_files("web-1"), &[]);
-        let (_, http) = program.ready().await;
-        Self::of(world, vec![program], http)
+        let addresses = program.ready().await;
+        Self::of(world, vec![program], addresses)
     }
 
     async fn two() -> Self {
@@ -51,13 +52,13 @@ impl Nodes {
         let node = world.call("web-1", quic, Role::Viewer).node();
         let both = async || (alive(&node.members().await.unwrap()) == 2).then_some(());
         eventually("both alive", LONG, both).await;
-        Self::of(world, vec![first, second], http)
+        Self::of(world, vec![first, second], (quic, http))
     }
 
-    fn of(world: World, programs: Vec<Program>, http: SocketAddr) -> Self {
+    fn of(world: World, programs: Vec<Program>, (quic, http): (SocketAddr, SocketAddr)) -> Self {
         let operator = |name: &str, role: Role| world.ca.operator(name, role);
         let (admin, viewer) = (operator("olga", Role::Admin), operator("vera", Role::Viewer));
-        Self { world, programs, http, admin, viewer }
+        Self { world, programs, quic, http, admin, viewer }
     }
 
     fn token(&self, role: Role, life_s: u64) -> String {
@@ -317,6 +318,19 @@ async fn a_logout_closes_what_stands_open() {
     socket.until(|value| value["type"] == "item").await;
     let ended = client.with(&login["access_token"]).ask("POST", "/api/v1/auth/logout", None);
     assert_eq!(ended.status, 204);
+    socket.refused("unauthenticated", 4401).await;
+    nodes.stop().await;
+}
+
+#[tokio::test]
+async fn an_operator_who_is_revoked_holds_nothing_open() {
+    let nodes = Nodes::one().await;
+    let mut socket = nodes.enter(Role::Viewer).await;
+    socket.say(json!({"op": "subscribe", "topic": "fleet"})).await;
+    socket.until(|value| value["type"] == "item").await;
+    let list = nodes.world.ca.revoke("vera").bytes;
+    let courier = nodes.world.call_as(&nodes.world.ca.courier(), "web-1", nodes.quic);
+    assert!(courier.revocation().adopt(list).await.unwrap().kept);
     socket.refused("unauthenticated", 4401).await;
     nodes.stop().await;
 }
