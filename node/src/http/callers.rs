@@ -11,6 +11,9 @@ use p2p_shared::time::Millis;
 /// Callers that are remembered; beyond, those who have nothing to be remembered for are forgotten.
 const CALLERS_MAX: usize = 4_096;
 
+/// WebSockets of one caller: half of the connections that a node has.
+const STANDING_MAX: u32 = 2_048;
+
 /// What one caller may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallerLimits {
@@ -34,19 +37,30 @@ struct Bucket {
     free: u64,
     at: Millis,
     running: u32,
+    standing: u32,
 }
 
-/// One request of a caller.
+/// One request of a caller, or one connection that stands.
 #[derive(Debug)]
 pub struct Turn {
     callers: Callers,
     name: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Running,
+    Standing,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         if let Some(bucket) = self.callers.lock().get_mut(&self.name) {
-            bucket.running -= 1;
+            match self.kind {
+                Kind::Running => bucket.running -= 1,
+                Kind::Standing => bucket.standing -= 1,
+            }
         }
     }
 }
@@ -67,12 +81,8 @@ impl Callers {
     /// For how long it has to wait.
     pub fn take(&self, name: &str, now: Millis) -> Result<Arc<Turn>, Wait> {
         let (rate, most) = (u64::from(self.limits.rate_max), self.limits.concurrency_max);
-        let full = rate * 2_000;
         let mut buckets = self.lock();
-        if buckets.len() >= CALLERS_MAX && !buckets.contains_key(name) {
-            buckets.retain(|_, bucket| bucket.running > 0 || bucket.refilled(rate, now) < full);
-        }
-        let bucket = buckets.entry(name.to_owned()).or_insert(Bucket { free: full, at: now, running: 0 });
+        let bucket = of(&mut buckets, name, (rate, now));
         (bucket.free, bucket.at) = (bucket.refilled(rate, now), now);
         if bucket.running >= most {
             return Err(Wait(Millis(1_000)));
@@ -82,12 +92,38 @@ impl Callers {
         }
         bucket.free -= 1_000;
         bucket.running += 1;
-        Ok(Arc::new(Turn { callers: self.clone(), name: name.to_owned() }))
+        Ok(Arc::new(Turn { callers: self.clone(), name: name.to_owned(), kind: Kind::Running }))
+    }
+
+    /// A connection of `name` that stands; `None` if it has too many.
+    pub fn stand(&self, name: &str, now: Millis) -> Option<Turn> {
+        let mut buckets = self.lock();
+        let bucket = of(&mut buckets, name, (u64::from(self.limits.rate_max), now));
+        if bucket.standing >= STANDING_MAX {
+            return None;
+        }
+        bucket.standing += 1;
+        Some(Turn { callers: self.clone(), name: name.to_owned(), kind: Kind::Standing })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Bucket>> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The bucket of a caller. Those with nothing to be remembered for make room.
+fn of<'a>(
+    buckets: &'a mut HashMap<String, Bucket>,
+    name: &str,
+    (rate, now): (u64, Millis),
+) -> &'a mut Bucket {
+    let full = rate * 2_000;
+    if buckets.len() >= CALLERS_MAX && !buckets.contains_key(name) {
+        buckets.retain(|_, bucket| {
+            bucket.running > 0 || bucket.standing > 0 || bucket.refilled(rate, now) < full
+        });
+    }
+    buckets.entry(name.to_owned()).or_insert(Bucket { free: full, at: now, running: 0, standing: 0 })
 }
 
 impl Bucket {
@@ -125,6 +161,17 @@ mod tests {
         assert!(callers.take("ann", Millis(0)).is_err());
         drop(held);
         assert!(callers.take("ann", Millis(0)).is_ok());
+    }
+
+    #[test]
+    fn what_stands_counts_by_itself_and_until_it_falls() {
+        let callers = callers(1, 1);
+        let mut standing: Vec<_> =
+            (0..STANDING_MAX).map(|_| callers.stand("ann", Millis(0)).unwrap()).collect();
+        assert!(callers.stand("ann", Millis(0)).is_none());
+        assert!(callers.stand("zoe", Millis(0)).is_some() && callers.take("ann", Millis(0)).is_ok());
+        standing.pop();
+        assert!(callers.stand("ann", Millis(0)).is_some());
     }
 
     #[test]

@@ -62,6 +62,12 @@ pub(super) fn charge(api: &Api, name: &str) -> Result<Arc<Turn>, Problem> {
     })
 }
 
+/// One more connection of a caller that stands.
+pub(super) fn stand(api: &Api, name: &str) -> Result<Turn, RpcError> {
+    let too_many = || RpcError::new(Code::RateLimited, "too many WebSockets of one caller: close some");
+    api.0.callers.stand(name, Millis::from(BEGUN.elapsed())).ok_or_else(too_many)
+}
+
 /// From when on time is counted here.
 static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
 

@@ -51,7 +51,7 @@ async fn converse(
     bearer: Option<Bearer>,
     (method, node): (&'static MethodSpec, String),
 ) -> Result<(), Ended> {
-    let bearer = held::enter((api, from), channel, bearer).await?;
+    let (bearer, _turn) = held::enter((api, from), channel, bearer).await?;
     let late = || RpcError::deadline("the call was not begun in time");
     let heard = timeout(held::BEGIN_MAX, channel.hear()).await.map_err(|_| Fault::from(late()))??;
     let Word::Start { arguments } = meant(heard.as_str())? else {

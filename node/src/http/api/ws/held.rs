@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use super::channel::{Channel, Ended, Fault};
 use super::wire::{Told, Wish, meant};
 use crate::http::api::Api;
-use crate::http::api::bearer::Bearer;
+use crate::http::api::bearer::{Bearer, stand};
+use crate::http::callers::Turn;
 
 /// How often it is asked.
 pub(super) const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -24,12 +25,12 @@ const UNKNOWN: u16 = 4401;
 /// Closes one whose caller is known, and another now.
 const CHANGED: u16 = 4403;
 
-/// Who is there: as the header said, or as the first message says.
+/// Who is there, and that one more connection of that caller stands: as the header said, or as the first message says.
 pub(super) async fn enter(
     (api, from): (&Api, SocketAddr),
     channel: &mut Channel,
     bearer: Option<Bearer>,
-) -> Result<Bearer, Ended> {
+) -> Result<(Bearer, Turn), Ended> {
     let bearer = match bearer {
         Some(bearer) => bearer,
         None => {
@@ -39,8 +40,9 @@ pub(super) async fn enter(
             first(api, from, heard.as_str())?
         }
     };
+    let turn = stand(api, &bearer.name())?;
     welcome(api, channel, &bearer).await?;
-    Ok(bearer)
+    Ok((bearer, turn))
 }
 
 pub(super) async fn welcome(api: &Api, channel: &mut Channel, bearer: &Bearer) -> Result<(), Ended> {

@@ -56,8 +56,8 @@ pub(super) async fn run(api: Api, socket: WebSocket, bearer: Option<Bearer>, fro
 }
 
 async fn converse(api: Api, channel: &mut Channel, bearer: Option<Bearer>, from: SocketAddr) -> Ended {
-    let bearer = match held::enter((&api, from), channel, bearer).await {
-        Ok(bearer) => bearer,
+    let (bearer, _turn) = match held::enter((&api, from), channel, bearer).await {
+        Ok(entered) => entered,
         Err(ended) => return ended,
     };
     let (news, received) = mpsc::channel(QUEUE);
