@@ -22,7 +22,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use p2p_shared::error::Exit;
@@ -30,13 +30,14 @@ use socket2::{Domain, Socket, Type};
 use tokio_util::task::TaskTracker;
 
 use crate::program::StartError;
+use api::Api;
+use tether::Tether;
 
 pub use admission::{Admission, Limits};
 pub use api::{Measured, Parts, document};
 pub use hosts::Hosts;
 pub use problem::Problem;
 pub use status::Status;
-use tether::Tether;
 pub use tls::FaceCertificates;
 
 /// How long a client may take for the head of a request, and for a TLS handshake.
@@ -72,7 +73,9 @@ pub struct Face {
 
 /// The routes that every node has, behind the guard.
 pub fn router(status: Arc<dyn Status>, hosts: Hosts, parts: Parts) -> Router {
-    guard::around(status::routes(status).merge(api::routes(parts)).merge(docs::routes()), hosts)
+    let api = Api::new(parts);
+    let of_itself = status::routes(status).layer(Extension(api.clone()));
+    guard::around(of_itself.merge(api::routes(api)).merge(docs::routes()), hosts)
 }
 
 /// Binds `address`; on any but a loopback address it speaks TLS with these certificates.

@@ -31,6 +31,7 @@ pub use openapi::document;
 use crate::auth::Auth;
 use crate::membership::handle::MembershipHandle;
 
+pub(super) use methods::own;
 pub use metrics::Measured;
 
 /// What the routes need.
@@ -56,8 +57,15 @@ pub struct Parts {
 #[derive(Clone, Debug)]
 pub struct Api(Arc<Parts>);
 
+impl Api {
+    /// Over these parts.
+    pub(super) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
 /// The routes.
-pub(super) fn routes(parts: Parts) -> Router {
+pub(super) fn routes(api: Api) -> Router {
     Router::new()
         .route("/api/v1/auth/token", post(auth::token))
         .route("/api/v1/auth/refresh", post(auth::refresh))
@@ -72,5 +80,5 @@ pub(super) fn routes(parts: Parts) -> Router {
         .route("/metrics", get(metrics::get))
         .route("/prometheus/sd", get(discovery::get))
         .route("/openapi.json", get(openapi::get))
-        .with_state(Api(Arc::new(parts)))
+        .with_state(api)
 }

@@ -1,20 +1,23 @@
 //! The plain endpoints: is it alive, is it ready, who is it, what does it count.
 //!
-//! Answers come from [`Status`]. Who a node is and what it counts is told to clients of this very machine
-//! alone, until there are tokens; through a proxy everybody looks local, so a proxied request is not.
+//! Answers come from [`Status`]. Who a node is and what it counts is told to clients of this very machine, and to
+//! others as the methods `node.info` and `node.stats` tell it; through a proxy everybody looks local, so a proxied
+//! request is not.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use p2p_shared::services::node::{NodeInfo, NodeStats};
+use p2p_shared::services::node::{self, NodeInfo, NodeStats};
 use serde::Serialize;
 
 use super::Problem;
+use super::api::own;
 
 /// Headers that a proxy adds.
 const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
@@ -86,29 +89,23 @@ async fn ready(
 async fn info(
     State(status): Shared,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-) -> Result<Json<NodeInfo>, Problem> {
-    local_only(client, &headers)?;
-    Ok(Json(status.info()))
+    parts: Parts,
+) -> Result<Response, Problem> {
+    if is_local(client, &parts.headers) {
+        return Ok(Json(status.info()).into_response());
+    }
+    own(parts, &node::info::METHOD).await
 }
 
 async fn stats(
     State(status): Shared,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-) -> Result<Json<NodeStats>, Problem> {
-    local_only(client, &headers)?;
-    Ok(Json(status.stats()))
-}
-
-fn local_only(client: SocketAddr, headers: &HeaderMap) -> Result<(), Problem> {
-    if is_local(client, headers) {
-        return Ok(());
+    parts: Parts,
+) -> Result<Response, Problem> {
+    if is_local(client, &parts.headers) {
+        return Ok(Json(status.stats()).into_response());
     }
-    Err(Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "without a token this is for clients on the node's own machine",
-    ))
+    own(parts, &node::stats::METHOD).await
 }
 
 fn is_local(client: SocketAddr, headers: &HeaderMap) -> bool {

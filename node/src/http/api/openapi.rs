@@ -47,11 +47,17 @@ pub fn document() -> Value {
                 an operator's token (`p2p-tui token`). Errors are problems (RFC 9457) with a stable `code`.",
             "license": { "name": "MIT", "identifier": "MIT" },
         },
-        "security": [{ "bearer": [] }],
+        "security": [{ "bearer": [] }, { "certificate": [] }],
         "tags": services::ALL.iter().map(tag).collect::<Vec<_>>(),
         "paths": paths,
         "components": {
-            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer" },
+                "certificate": {
+                    "type": "mutualTLS",
+                    "description": "An operator's certificate, over TLS. It counts at this node alone.",
+                },
+            },
             "schemas": { "Problem": problem() },
             "responses": problems(&OF_EVERY_CALL),
         },

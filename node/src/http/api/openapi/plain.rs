@@ -10,7 +10,7 @@ use super::{of_every_call, problems, responses, schema};
 /// All of them.
 pub(super) fn paths() -> Map<String, Value> {
     let mut paths = Map::new();
-    for part in [of_itself(), logins(), calls()] {
+    for part in [of_itself(), logins(), calls(), scrapes()] {
         let Value::Object(part) = part else { continue };
         paths.extend(part);
     }
@@ -105,6 +105,38 @@ fn logins() -> Value {
         "/api/v1/auth/logout": { "post": {
             "operationId": "auth.logout", "summary": "Ends a session", "security": [{}, { "bearer": [] }],
             "requestBody": { "required": false, "content": json_of(&refresh) }, "responses": ended,
+        }},
+    })
+}
+
+/// For Prometheus, which brings a scraper's token or an operator's certificate.
+fn scrapes() -> Value {
+    let text = json!({ "schema": { "type": "string" } });
+    let content = json!({
+        "text/plain; version=0.0.4; charset=utf-8": text,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8": text,
+    });
+    let targets = json!({ "type": "array", "items": {
+        "type": "object", "required": ["targets", "labels"],
+        "properties": {
+            "targets": { "type": "array", "items": { "type": "string" } },
+            "labels": { "type": "object", "additionalProperties": { "type": "string" } },
+        },
+    }});
+    json!({
+        "/metrics": { "get": {
+            "operationId": "metrics", "summary": "The figures of this node, for Prometheus",
+            "description": "As OpenMetrics where Accept asks for that. Needs the permission `monitor_read`, which role \
+                viewer has; `not_found` where metrics are switched off.",
+            "x-permission": "monitor_read", "x-role": "viewer",
+            "responses": responses(json!({ "description": "Its figures.", "content": content })),
+        }},
+        "/prometheus/sd": { "get": {
+            "operationId": "prometheus.sd", "summary": "The fleet as targets, for the HTTP service discovery of Prometheus",
+            "description": "A member whose HTTP face serves its own machine alone is left out. Needs the permission \
+                `node_read`, which role viewer has.",
+            "x-permission": "node_read", "x-role": "viewer",
+            "responses": good("The targets.", &targets),
         }},
     })
 }
