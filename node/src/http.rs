@@ -25,7 +25,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use p2p_shared::error::Exit;
@@ -33,6 +33,8 @@ use socket2::{Domain, Socket, Type};
 use tokio_util::task::TaskTracker;
 
 use crate::program::StartError;
+use api::Api;
+use tether::Tether;
 
 pub use admission::{Admission, Limits};
 pub use api::{Feeds, Measured, Once, Parts, Seen, document};
@@ -43,7 +45,6 @@ pub use origin::Origins;
 pub use problem::Problem;
 pub use proxies::Proxies;
 pub use status::Status;
-use tether::Tether;
 pub use tls::FaceCertificates;
 
 /// How long a client may take for the head of a request, and for a TLS handshake.
@@ -79,8 +80,9 @@ pub struct Face {
 
 /// The routes that every node has, behind the guard.
 pub fn router(status: Arc<dyn Status>, rules: Rules, parts: Parts) -> Router {
-    let desk = status::Desk { status, auth: Some(parts.auth.clone()) };
-    guard::around(status::routes(desk).merge(api::routes(parts)).merge(docs::routes()), rules)
+    let api = Api::new(parts);
+    let of_itself = status::routes(status).layer(Extension(api.clone()));
+    guard::around(of_itself.merge(api::routes(api)).merge(docs::routes()), rules)
 }
 
 /// Binds `address`; on any but a loopback address it speaks TLS with these certificates.

@@ -250,6 +250,9 @@ async fn one_viewers_certificate_scrapes_the_fleet_and_counts_at_each_node_alone
         said.contains("by a client certificate is good at web-1 alone") && said.contains("p2p-tui token"),
         "{said}"
     );
+    // From elsewhere, as through a proxy, a certificate is as good as a token.
+    let proxied = |client: &Tls| client.ask("GET /api/info", "X-Forwarded-For: 192.0.2.1\r\n").unwrap();
+    assert_eq!(json_of(&proxied(&client))["name"], "web-1");
     assert_eq!(client.ask("POST /api/v1/execute", "Content-Length: 0\r\n").unwrap().0, 415);
     let order = "Content-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"command\":\"id\"}";
     let refused = json_of(&client.ask("POST /api/v1/execute", order).unwrap());
@@ -261,6 +264,7 @@ async fn one_viewers_certificate_scrapes_the_fleet_and_counts_at_each_node_alone
 
     let nobody = Tls::new(faces.http[0], &node, None);
     assert_eq!((nobody.get("/health").0, nobody.get("/metrics").0), (200, 401));
+    assert_eq!(proxied(&nobody).0, 401);
     let peer = faces.client((&node, "node"));
     assert_eq!(peer.get("/health").0, 200);
     for path in ["/metrics", "/prometheus/sd", "/api/v1/nodes/self/node/info"] {

@@ -171,6 +171,10 @@ fn checked(scene: &Scene) -> Result<()> {
     }
     scene.shell("cp -r ca/operators/prometheus p2p-admin")?;
     scene.run("promtool", "check config prometheus.yml")?;
+    // Compose's own, where its files would be.
+    fs::copy(top().join("node/packaging/docker/prometheus.yml"), scene.path("compose.yml"))?;
+    scene.shell("cp -r p2p-admin pki")?;
+    scene.run("promtool", "check config compose.yml")?;
     scene.run("promtool", "check rules p2p-admin.rules.yml")?;
     scene.run("promtool", "test rules p2p-admin.test.yml")?;
     let scrape = "curl -sSf --cacert ca/ca.crt --cert p2p-admin/operator.crt --key p2p-admin/operator.key \

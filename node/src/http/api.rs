@@ -35,8 +35,8 @@ use super::{Callers, Origins};
 use crate::auth::Auth;
 use crate::membership::handle::MembershipHandle;
 
-pub(super) use bearer::token;
 pub use message::Seen;
+pub(super) use methods::own;
 pub use metrics::Measured;
 pub use once::Once;
 pub use openapi::document;
@@ -81,8 +81,15 @@ pub struct Parts {
 #[derive(Clone, Debug)]
 pub struct Api(Arc<Parts>);
 
+impl Api {
+    /// Over these parts.
+    pub(super) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
 /// The routes.
-pub(super) fn routes(parts: Parts) -> Router {
+pub(super) fn routes(api: Api) -> Router {
     Router::new()
         .route("/api/v1/auth/token", post(auth::token))
         .route("/api/v1/auth/refresh", post(auth::refresh))
@@ -99,5 +106,5 @@ pub(super) fn routes(parts: Parts) -> Router {
         .route("/metrics", get(metrics::get))
         .route("/prometheus/sd", get(discovery::get))
         .route("/openapi.json", get(openapi::get))
-        .with_state(Api(Arc::new(parts)))
+        .with_state(api)
 }

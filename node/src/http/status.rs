@@ -1,22 +1,23 @@
 //! The plain endpoints: is it alive, is it ready, who is it, what does it count.
 //!
-//! Answers come from [`Status`]. Who a node is and what it counts is told to clients of this very machine
-//! and to holders of a token; through a proxy everybody looks local, so a proxied request is not.
+//! Answers come from [`Status`]. Who a node is and what it counts is told to clients of this very machine, and to
+//! others as the methods `node.info` and `node.stats` tell it; through a proxy everybody looks local, so a proxied
+//! request is not.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use p2p_shared::services::node::{NodeInfo, NodeStats};
+use p2p_shared::services::node::{self, NodeInfo, NodeStats};
 use serde::Serialize;
 
 use super::Problem;
-use super::api::token;
-use crate::auth::Auth;
+use super::api::own;
 
 /// Headers that a proxy adds.
 const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
@@ -49,28 +50,19 @@ struct Check {
     detail: Option<String>,
 }
 
-/// Who answers, and who knows the tokens of clients that are elsewhere.
-#[derive(Clone)]
-pub(super) struct Desk {
-    /// What the node says of itself.
-    pub(super) status: Arc<dyn Status>,
-    /// Without it only clients of this machine are told.
-    pub(super) auth: Option<Auth>,
-}
+type Shared = State<Arc<dyn Status>>;
 
-type Shared = State<Desk>;
-
-pub(super) fn routes(desk: Desk) -> Router {
+pub(super) fn routes(status: Arc<dyn Status>) -> Router {
     Router::new()
         .route("/health", get(async || Json(Health { status: "ok" })))
         .route("/ready", get(ready))
         .route("/api/info", get(info))
         .route("/api/stats", get(stats))
-        .with_state(desk)
+        .with_state(status)
 }
 
 async fn ready(
-    State(desk): Shared,
+    State(status): Shared,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
@@ -81,7 +73,7 @@ async fn ready(
         ok: result.is_ok(),
         detail: result.err().filter(|_| local),
     };
-    let checks: Vec<Check> = desk.status.checks().into_iter().map(check).collect();
+    let checks: Vec<Check> = status.checks().into_iter().map(check).collect();
     let failed: Vec<&str> = checks.iter().filter(|check| !check.ok).map(|check| check.name).collect();
     if failed.is_empty() {
         return Json(Ready { ready: true, checks }).into_response();
@@ -95,35 +87,25 @@ async fn ready(
 }
 
 async fn info(
-    State(desk): Shared,
+    State(status): Shared,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-) -> Result<Json<NodeInfo>, Problem> {
-    desk.admit(client, &headers)?;
-    Ok(Json(desk.status.info()))
+    parts: Parts,
+) -> Result<Response, Problem> {
+    if is_local(client, &parts.headers) {
+        return Ok(Json(status.info()).into_response());
+    }
+    own(parts, &node::info::METHOD).await
 }
 
 async fn stats(
-    State(desk): Shared,
+    State(status): Shared,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-) -> Result<Json<NodeStats>, Problem> {
-    desk.admit(client, &headers)?;
-    Ok(Json(desk.status.stats()))
-}
-
-impl Desk {
-    /// Lets in clients of this machine, and whoever has a token of any role.
-    fn admit(&self, client: SocketAddr, headers: &HeaderMap) -> Result<(), Problem> {
-        if is_local(client, headers) {
-            return Ok(());
-        }
-        let words = "without a token this is for clients on the node's own machine";
-        let missing = || Problem::new(StatusCode::UNAUTHORIZED, words);
-        let (token, auth) = token(headers).zip(self.auth.as_ref()).ok_or_else(missing)?;
-        auth.identify(token)?;
-        Ok(())
+    parts: Parts,
+) -> Result<Response, Problem> {
+    if is_local(client, &parts.headers) {
+        return Ok(Json(status.stats()).into_response());
     }
+    own(parts, &node::stats::METHOD).await
 }
 
 fn is_local(client: SocketAddr, headers: &HeaderMap) -> bool {

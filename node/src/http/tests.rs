@@ -75,7 +75,7 @@ struct World {
 
 /// The face of a node, with routes that read a body and that panic beside the real ones.
 fn world(address: &str, certs: &Path, store: Result<(), String>) -> World {
-    let routes = status::routes(status::Desk { status: Arc::new(Fixed { store }), auth: None })
+    let routes = status::routes(Arc::new(Fixed { store }))
         .route("/echo", post(async |body: Bytes| body))
         .route("/panic", get(async || -> &'static str { panic!("on purpose") }));
     let hosts = Hosts::new(["web-1".to_owned()], []);

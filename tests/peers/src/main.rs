@@ -4,12 +4,12 @@
 //! Every server has a current-thread runtime of its own; tonic's is tried on two threads as well, and its better
 //! one counts. Rounds in turn, medians; prints one line a goal. Run by `scripts/bench.sh peers`.
 
-#[allow(dead_code, clippy::unwrap_used, reason = "the tests need more of it, and a bench without a CA ends")]
+#[expect(dead_code, clippy::unwrap_used, reason = "the tests need more of it, and a bench without a CA ends")]
 #[path = "../../e2e/ca.rs"]
 mod ca;
 #[path = "../../benches/echo.rs"]
 mod echo;
-#[allow(dead_code, reason = "the other benches need more of it")]
+#[expect(dead_code, reason = "the other benches need more of it")]
 #[path = "../../benches/support.rs"]
 mod support;
 mod tonic_echo;

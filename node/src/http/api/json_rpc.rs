@@ -111,7 +111,7 @@ fn no_call(asked: &Value) -> Option<Answer> {
             Some(Answer::failed(Value::Null, NO_CALL, &error))
         }
         Value::Array(_) => None,
-        call => read(call).err(),
+        call => read(call).err().map(|answer| *answer),
     }
 }
 
@@ -134,15 +134,15 @@ fn bad(no_call: &Answer) -> Response {
     (StatusCode::BAD_REQUEST, answer(said(no_call))).into_response()
 }
 
-fn read(call: &Value) -> Result<Call, Answer> {
+fn read(call: &Value) -> Result<Call, Box<Answer>> {
     let asked = Call::deserialize(call).map_err(|error| {
         let id = call.get("id").cloned().unwrap_or_default();
-        Answer::failed(id, NO_CALL, &RpcError::bad_request(format!("no call: {error}")))
+        Box::new(Answer::failed(id, NO_CALL, &RpcError::bad_request(format!("no call: {error}"))))
     })?;
     let is_id = |id: &Value| matches!(id, Value::Null | Value::Number(_) | Value::String(_));
     if asked.jsonrpc != "2.0" || !asked.id.as_ref().is_none_or(is_id) {
         let error = RpcError::bad_request("jsonrpc is \"2.0\", and an id is a text, a number or null");
-        return Err(Answer::failed(Value::Null, NO_CALL, &error));
+        return Err(Box::new(Answer::failed(Value::Null, NO_CALL, &error)));
     }
     Ok(asked)
 }
@@ -151,7 +151,7 @@ fn read(call: &Value) -> Result<Call, Answer> {
 async fn one(api: &Api, bearer: &Bearer, call: Value) -> Option<Answer> {
     let Call { method: name, params, id, node, .. } = match read(&call) {
         Ok(call) => call,
-        Err(answer) => return Some(answer),
+        Err(answer) => return Some(*answer),
     };
     let ended = called(api, bearer, (&name, params), node.as_deref().unwrap_or("self")).await;
     let id = id?;

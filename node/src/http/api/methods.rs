@@ -7,14 +7,16 @@ use std::net::SocketAddr;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, Path, RawQuery, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, RawQuery, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use p2p_shared::rpc::service::{MethodSpec, Verb};
+use serde_json::json;
 
 use super::bearer::Bearer;
-use super::call::{Asked, method};
+use super::call::{Asked, Where, method};
 use super::{Api, arguments, events, ws};
 use crate::http::Problem;
 
@@ -85,6 +87,16 @@ const fn allowed(verb: Verb) -> &'static str {
         Verb::Post => "POST",
         Verb::Duplex => "GET",
     }
+}
+
+/// A method of this node that takes no arguments, under a route of its own.
+pub(in crate::http) async fn own(mut parts: Parts, method: &'static MethodSpec) -> Result<Response, Problem> {
+    let alone = "this is for clients on the node's own machine";
+    let api = parts.extensions.get::<Api>().cloned();
+    let api = api.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, alone))?;
+    let bearer = Bearer::from_request_parts(&mut parts, &api).await?;
+    let asked = Asked { node: Where::Here, method, arguments: json!({}) };
+    Ok(answer(api.call(&bearer, asked).await?))
 }
 
 /// The result of a call, which is JSON already.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use p2p_shared::error::Code;
 use p2p_shared::rpc::service::{MethodSpec, ServiceSpec, Verb};
 use p2p_shared::services;
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::fleet::Order;
@@ -28,7 +28,7 @@ pub(super) async fn get() -> Response {
 /// The whole document.
 pub fn document() -> Value {
     let mut paths = plain::paths();
-    for method in services::methods().filter(|method| method.verb != Verb::Duplex) {
+    for method in services::methods() {
         let path = format!("/api/v1/nodes/{{node}}/{}", method.name.replace('.', "/"));
         let verb = if method.verb == Verb::Post { "post" } else { "get" };
         paths.insert(path, json!({ verb: operation(method) }));
@@ -47,11 +47,17 @@ pub fn document() -> Value {
                 an operator's token (`p2p-tui token`). Errors are problems (RFC 9457) with a stable `code`.",
             "license": { "name": "MIT", "identifier": "MIT" },
         },
-        "security": [{ "bearer": [] }],
+        "security": [{ "bearer": [] }, { "certificate": [] }],
         "tags": services::ALL.iter().map(tag).collect::<Vec<_>>(),
         "paths": paths,
         "components": {
-            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer" },
+                "certificate": {
+                    "type": "mutualTLS",
+                    "description": "An operator's certificate, over TLS. It counts at this node alone.",
+                },
+            },
             "schemas": { "Problem": problem() },
             "responses": problems(&OF_EVERY_CALL),
         },
@@ -132,7 +138,22 @@ fn node_parameter() -> Value {
     })
 }
 
+/// A method that streams both ways: its arguments come in the first message.
+fn socket_operation(method: &MethodSpec) -> Value {
+    let schemas = (method.schemas)();
+    let mut operation = described(method, method.name);
+    operation.insert("parameters".into(), json!([node_parameter()]));
+    operation.insert("x-arguments".into(), schemas.args.to_value());
+    operation.insert("x-item".into(), schemas.output.to_value());
+    operation.insert("x-input".into(), schemas.input.map_or(Value::Null, Schema::to_value));
+    operation.insert("responses".into(), plain::socket());
+    Value::Object(operation)
+}
+
 fn operation(method: &MethodSpec) -> Value {
+    if method.verb == Verb::Duplex {
+        return socket_operation(method);
+    }
     let schemas = (method.schemas)();
     let args = schemas.args.to_value();
     let mut parameters = vec![node_parameter()];

@@ -11,7 +11,7 @@ use super::{of_every_call, problems, responses, schema};
 /// All of them.
 pub(super) fn paths() -> Map<String, Value> {
     let mut paths = Map::new();
-    for part in [of_itself(), logins(), calls()] {
+    for part in [of_itself(), logins(), calls(), scrapes()] {
         let Value::Object(part) = part else { continue };
         paths.extend(part);
     }
@@ -60,15 +60,6 @@ fn of_itself() -> Value {
             }},
         },
     });
-    let mut figures = of_every_call();
-    let text = json!({ "schema": { "type": "string" } });
-    figures.insert(
-        "200".to_owned(),
-        json!({
-            "description": "The figures of the last sample.",
-            "content": { "text/plain": text, "application/openmetrics-text": text },
-        }),
-    );
     let needed = [(401, "Asked from another machine, without a good token."), (403, "The role may not.")];
     json!({
         "/health": { "get": {
@@ -89,20 +80,27 @@ fn of_itself() -> Value {
             "description": "Needs no token on the node's own machine.",
             "responses": open("This.", &schema::<NodeStats>(), &needed),
         }},
-        "/metrics": { "get": {
-            "operationId": "metrics", "summary": "The node's figures, for Prometheus",
-            "description": "Text of Prometheus, or OpenMetrics to who prefers it. Needs a token or a certificate of any role.",
-            "responses": figures,
-        }},
-        "/prometheus/sd": { "get": {
-            "operationId": "prometheus.sd", "summary": "Where the whole fleet is scraped: HTTP service discovery",
-            "responses": good("A group a node.", &json!({ "type": "array", "items": { "type": "object" } })),
+        "/ws": { "get": {
+            "operationId": "ws", "summary": "Follows topics of any nodes, as a WebSocket",
+            "security": [{}, { "bearer": [] }, { "certificate": [] }],
+            "description": "Messages are JSON texts: `{\"op\": \"auth\", \"token\": …}` unless a header said it, then \
+                `{\"op\": \"subscribe\", \"topic\": …, \"node\": …}`. Each answer has a `seq`; who reads too slowly is \
+                told `lagged`, and the connection closes.",
+            "responses": socket(),
         }},
         "/openapi.json": { "get": {
             "operationId": "openapi", "summary": "This document", "security": [],
             "responses": open("It.", &json!({ "type": "object" }), &[]),
         }},
     })
+}
+
+/// What a WebSocket is answered with.
+pub(super) fn socket() -> Value {
+    let mut responses = of_every_call();
+    responses.extend(problems(&[(426, "It is a WebSocket: ask with Upgrade.")]));
+    responses.insert("101".to_owned(), json!({ "description": "The WebSocket is open." }));
+    Value::Object(responses)
 }
 
 fn logins() -> Value {
@@ -124,6 +122,38 @@ fn logins() -> Value {
         "/api/v1/auth/logout": { "post": {
             "operationId": "auth.logout", "summary": "Ends a session", "security": [{}, { "bearer": [] }],
             "requestBody": { "required": false, "content": json_of(&refresh) }, "responses": ended,
+        }},
+    })
+}
+
+/// For Prometheus, which brings a scraper's token or an operator's certificate.
+fn scrapes() -> Value {
+    let text = json!({ "schema": { "type": "string" } });
+    let content = json!({
+        "text/plain; version=0.0.4; charset=utf-8": text,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8": text,
+    });
+    let targets = json!({ "type": "array", "items": {
+        "type": "object", "required": ["targets", "labels"],
+        "properties": {
+            "targets": { "type": "array", "items": { "type": "string" } },
+            "labels": { "type": "object", "additionalProperties": { "type": "string" } },
+        },
+    }});
+    json!({
+        "/metrics": { "get": {
+            "operationId": "metrics", "summary": "The figures of this node, for Prometheus",
+            "description": "As OpenMetrics where Accept asks for that. Needs the permission `monitor_read`, which role \
+                viewer has; `not_found` where metrics are switched off.",
+            "x-permission": "monitor_read", "x-role": "viewer",
+            "responses": responses(json!({ "description": "Its figures.", "content": content })),
+        }},
+        "/prometheus/sd": { "get": {
+            "operationId": "prometheus.sd", "summary": "The fleet as targets, for the HTTP service discovery of Prometheus",
+            "description": "A member whose HTTP face serves its own machine alone is left out. Needs the permission \
+                `node_read`, which role viewer has.",
+            "x-permission": "node_read", "x-role": "viewer",
+            "responses": good("The targets.", &targets),
         }},
     })
 }
