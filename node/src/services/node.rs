@@ -108,7 +108,7 @@ impl Node for NodeService {
         arguments: Option<String>,
     ) -> Result<Permit, RpcError> {
         let method = services::method(&method)
-            .ok_or_else(|| RpcError::not_found(format!("there is no method {method:?} on this node")))?;
+            .ok_or_else(|| RpcError::unsupported(format!("there is no method {method:?} on this node")))?;
         Ok(self.permits.of(method, context, arguments.as_deref()).await)
     }
 
