@@ -160,6 +160,10 @@ impl World {
                 let result = self.simulated.described(index, &subject).map(Box::new);
                 self.tell(MeshEvent::Described { node, subject, result }).await
             }
+            Command::Past { node, order } => {
+                let result = Ok(Box::new(self.simulated.past(self.simulated.index_of(node)?, order)));
+                self.tell(MeshEvent::Past { node, order, result }).await
+            }
             Command::Control { errand, .. }
             | Command::Define { errand, .. }
             | Command::Job { errand, .. }

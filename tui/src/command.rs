@@ -14,6 +14,7 @@ use p2p_shared::services::node::Label;
 use p2p_shared::services::process::{ProcessRef, Signal};
 use p2p_shared::services::program::ProgramDefinition;
 use p2p_shared::services::shell::ShellSize;
+use p2p_shared::time::{Millis, UnixMillis};
 
 use crate::edit::{Draft, Edited};
 
@@ -264,6 +265,15 @@ pub enum ShellOrder {
     Leave,
 }
 
+/// Which span of a node's past is asked for. Times are by the node's wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PastOrder {
+    /// Where it ends.
+    pub at: UnixMillis,
+    /// How long before that it begins.
+    pub span: Millis,
+}
+
 /// Whose lines a log shows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
@@ -347,6 +357,8 @@ pub enum Command {
     Follow(Follow),
     /// Stop to deliver them.
     Unfollow(Follow),
+    /// Ask for what was; answered by one `Past`.
+    Past { node: NodeId, order: PastOrder },
     /// Ask for everything about something; answered by one `Described`.
     Describe { node: NodeId, subject: Subject },
     /// Ask for everything about one process; answered by one `Inspected`.

@@ -18,9 +18,9 @@ use p2p_shared::services::shell::{ShellInfo, ShellItem};
 use p2p_shared::services::unit::{UnitDelta, UnitStatus};
 use p2p_shared::time::{Millis, UnixMillis};
 
-use crate::command::{Errand, Follow, RunId, Subject, Subscription, TerminalId};
+use crate::command::{Errand, Follow, PastOrder, RunId, Subject, Subscription, TerminalId};
 use crate::edit::{Conflict, Draft, Ended};
-use crate::fleet::NetTables;
+use crate::fleet::{NetTables, PastAnswer};
 
 /// A key without its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -252,6 +252,11 @@ pub enum MeshEvent {
     Probe {
         run: RunId,
         said: ProbeSaid,
+    },
+    Past {
+        node: NodeId,
+        order: PastOrder,
+        result: Result<Box<PastAnswer>, RpcError>,
     },
     Described {
         node: NodeId,

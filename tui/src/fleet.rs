@@ -7,6 +7,7 @@ mod alerts;
 mod history;
 mod items;
 mod network;
+mod past;
 mod processes;
 mod services;
 
@@ -23,15 +24,16 @@ use p2p_shared::services::shell::ShellInfo;
 use p2p_shared::services::unit::UnitDelta;
 use p2p_shared::time::Millis;
 
-pub use alerts::{AlertItem, AlertKey};
+pub use alerts::{AlertItem, AlertKey, Firing};
 pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
 pub use items::{Item, ItemId, Items};
 pub use network::{NetItem, NetKey, NetTable, NetTables};
+pub use past::{Past, PastAnswer, Told};
 pub use processes::{Census, Process, Processes, RowId};
 pub use services::Service;
 
-use crate::command::{ServiceKey, ServiceKind, Subscription, Topic};
+use crate::command::{PastOrder, ServiceKey, ServiceKind, Subscription, Topic};
 use crate::event::Link;
 
 /// Members beyond this many are not shown; a mesh is far smaller.
@@ -184,6 +186,8 @@ pub struct Fleet {
     pub shells: Items<String, ShellInfo>,
     /// What they have of the network.
     pub network: Items<NetKey, NetItem>,
+    /// The span of a node's past that was asked for last.
+    past: Option<Past>,
     health: Health,
 }
 
@@ -288,6 +292,18 @@ impl Fleet {
             node.history.push(now, &sample);
             node.sample.set(sample, now);
         }
+    }
+
+    /// What a node told of its past.
+    pub fn set_past(&mut self, id: NodeId, order: PastOrder, result: Result<PastAnswer, RpcError>) {
+        let latest = self.get(id).and_then(|node| node.sample.value.as_ref());
+        let told = result.map(|answer| Told::new(answer, order, latest));
+        self.past = Some(Past { node: id, order, told });
+    }
+
+    /// What a node told of its past, if it was asked last.
+    pub fn past(&self, id: NodeId) -> Option<&Past> {
+        self.past.as_ref().filter(|past| past.node == id)
     }
 
     /// New differences of processes; answers the rows that appeared, changed or went.

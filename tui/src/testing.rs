@@ -7,6 +7,7 @@ mod alerts;
 mod host;
 mod jobs;
 mod network;
+mod past;
 mod processes;
 mod screen;
 mod services;
@@ -29,8 +30,9 @@ use p2p_shared::time::{Millis, UnixMillis};
 
 pub use screen::{fnv1a, painted, screen};
 
-use crate::command::{ServiceKey, ServiceKind, Subject};
+use crate::command::{PastOrder, ServiceKey, ServiceKind, Subject};
 use crate::event::{Description, Event};
+use crate::fleet::PastAnswer;
 use processes::Table;
 
 /// When a simulation begins: 2026-11-23 04:00:00 UTC.
@@ -175,6 +177,16 @@ impl Simulated {
     /// Sets a nice value, or `conflict` if the process is gone.
     pub fn renice(&mut self, index: usize, target: &ProcessRef, nice: i32) -> Result<(), RpcError> {
         self.tables[index].renice(target, nice)
+    }
+
+    /// What a node remembers of a span.
+    pub fn past(&self, index: usize, order: PastOrder) -> PastAnswer {
+        // Long before the simulation began, the figures are those of another time of its waves.
+        let sample = |at: UnixMillis| {
+            let step = at.0.saturating_sub(self.begin.0) / 1_000;
+            host::sample(index, step, at, self.tables[index].len())
+        };
+        past::answer(order, sample, self.tables[index].rows())
     }
 
     /// The programs of a node.

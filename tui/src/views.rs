@@ -275,6 +275,14 @@ pub trait View {
     fn clear_marks(&mut self) -> bool {
         false
     }
+    /// The time of the past that it shows, if it does.
+    fn past(&self) -> Option<UnixMillis> {
+        None
+    }
+    /// Returns to now; whether it showed the past.
+    fn leave_past(&mut self) -> bool {
+        false
+    }
     /// Moves the cursor to the next row (or the previous one) that a search hits.
     fn seek(&mut self, _scene: &Scene<'_>, _forward: bool, _search: &Filter) -> bool {
         false

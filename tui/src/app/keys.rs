@@ -65,6 +65,11 @@ impl State {
             self.say("read-only: start without --readonly to act");
             return;
         }
+        if action.spec().acts && self.view().past().is_some() {
+            let close = self.options.keys.key_of(Action::Close);
+            self.say(format!("this is the past, where nothing can be done: {close} returns to now"));
+            return;
+        }
         match action {
             Action::Quit => self.out.push(Command::Quit),
             Action::Suspend => self.out.push(Command::Suspend),
@@ -82,6 +87,12 @@ impl State {
             Action::Freeze => self.frozen = Some(Default::default()),
             Action::Refresh => self.refresh(),
             Action::Mouse => self.toggle_mouse(),
+            Action::Earlier | Action::Later if self.current != ViewId::Resources => {
+                self.say(format!(
+                    "the charts go back in history: {}",
+                    self.options.keys.key_of(Action::Show(ViewId::Resources))
+                ));
+            }
             Action::Logs => self.show_logs(),
             Action::Shell => self.open_shell_here(),
             Action::CopyField => self.copy(false),
@@ -138,7 +149,7 @@ impl State {
         if self.with_view(|view, _| view.clear_marks()) {
             return;
         }
-        if self.search.take().is_some() {
+        if self.search.take().is_some() || self.with_view(|view, _| view.leave_past()) {
             return;
         }
         if self.view().filter().is_some() {
@@ -167,6 +178,7 @@ impl State {
     fn refresh(&mut self) {
         self.out.extend(self.subscribed.iter().copied().map(Command::Subscribe));
         self.views.files.refresh();
+        self.views.resources.refresh();
         self.out.push(Command::Redraw);
         self.say("asked for everything anew");
     }

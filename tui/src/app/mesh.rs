@@ -35,6 +35,11 @@ impl State {
                 }
                 self.dirty = true;
             }
+            MeshEvent::Past { node, order, result } => {
+                self.views.resources.answered();
+                self.world.fleet.set_past(node, order, result.map(|answer| *answer));
+                self.dirty = true;
+            }
             MeshEvent::Described { node, subject, result } => self.on_described(node, &subject, &result),
             MeshEvent::Outcome { errand, result } => {
                 self.on_probe_end(errand, &result);

@@ -61,6 +61,9 @@ const KEYS: &[&str] = &[
     "R",
     "+",
     "-",
+    ",",
+    ".",
+    "6,,",
     "q",
     "^c",
     "C",
@@ -224,6 +227,11 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 let index = console.simulated.index_of(node).unwrap();
                 let result = console.simulated.described(index, &subject).map(Box::new);
                 console.mesh(MeshEvent::Described { node, subject, result });
+            }
+            Command::Past { node, order } => {
+                let index = console.simulated.index_of(node).unwrap();
+                let result = Ok(Box::new(console.simulated.past(index, order)));
+                console.mesh(MeshEvent::Past { node, order, result });
             }
             Command::Control { errand, .. }
             | Command::Define { errand, .. }
