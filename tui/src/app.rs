@@ -335,6 +335,7 @@ impl State {
                 | MeshEvent::Rules { .. }
                 | MeshEvent::Shells { .. }
                 | MeshEvent::Network { .. }
+                | MeshEvent::Audit { .. }
                 | MeshEvent::Log { .. }
         );
         match &mut self.frozen {

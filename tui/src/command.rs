@@ -58,6 +58,8 @@ pub enum Topic {
     Shells,
     /// Its interfaces, sockets, routes and neighbours; asked for likewise.
     Network,
+    /// Who did what there, and whether the record is whole; new entries are asked for likewise.
+    Audit,
 }
 
 impl Topic {
@@ -65,7 +67,7 @@ impl Topic {
     pub const fn interval_ms(self) -> u32 {
         match self {
             Self::Sample | Self::Processes | Self::Units | Self::Jobs | Self::Alerts => 1_000,
-            Self::Peers | Self::Programs | Self::Shells | Self::Network => 2_000,
+            Self::Peers | Self::Programs | Self::Shells | Self::Network | Self::Audit => 2_000,
             Self::Routing | Self::Refused => 5_000,
             Self::Rules => 10_000,
         }
@@ -86,12 +88,13 @@ impl Topic {
             Self::Rules => "alert rules",
             Self::Shells => "shells",
             Self::Network => "network",
+            Self::Audit => "audit record",
         }
     }
 
     /// Whether a node is silent about it while nothing changes.
     pub const fn is_silent(self) -> bool {
-        matches!(self, Self::Processes | Self::Units | Self::Jobs | Self::Alerts)
+        matches!(self, Self::Processes | Self::Units | Self::Jobs | Self::Alerts | Self::Audit)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod feed;
 mod files;
 mod past;
 mod probe;
+mod record;
 pub mod settings;
 mod shell;
 pub mod tail;

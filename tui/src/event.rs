@@ -20,7 +20,7 @@ use p2p_shared::time::{Millis, UnixMillis};
 
 use crate::command::{Errand, Follow, PastOrder, RunId, Subject, Subscription, TerminalId};
 use crate::edit::{Conflict, Draft, Ended};
-use crate::fleet::{NetTables, PastAnswer};
+use crate::fleet::{AuditNews, NetTables, PastAnswer};
 
 /// A key without its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -236,6 +236,10 @@ pub enum MeshEvent {
     Network {
         node: NodeId,
         tables: Box<NetTables>,
+    },
+    Audit {
+        node: NodeId,
+        news: Box<AuditNews>,
     },
     Shell {
         terminal: TerminalId,

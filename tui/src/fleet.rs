@@ -4,6 +4,7 @@
 //! Data enters by the mesh's messages and is never trusted: every list has a limit. No clock: the caller says when.
 
 mod alerts;
+mod audit;
 mod history;
 mod items;
 mod network;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::alert::{AlertDelta, AlertRules};
+use p2p_shared::services::audit::AuditEntry;
 use p2p_shared::services::job::{JobDelta, JobId, JobInfo};
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::{FleetDelta, Member, MemberState, Peer, RefusedHandshake, RoutingBucket};
@@ -25,6 +27,7 @@ use p2p_shared::services::unit::UnitDelta;
 use p2p_shared::time::Millis;
 
 pub use alerts::{AlertItem, AlertKey, Firing};
+pub use audit::{AuditNews, Seal, Verified};
 pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
 pub use items::{Item, ItemId, Items};
@@ -85,6 +88,8 @@ pub struct Node {
     pub routing: Feed<Vec<RoutingBucket>>,
     /// The handshakes that it refused.
     pub refused: Feed<Vec<RefusedHandshake>>,
+    /// How much of its audit record can be believed.
+    pub seal: Option<Seal>,
     /// When its other lists were last heard of; their rows are in the fleet.
     lists: BTreeMap<Topic, Feed<()>>,
 }
@@ -100,6 +105,7 @@ impl Node {
             peers: Feed::default(),
             routing: Feed::default(),
             refused: Feed::default(),
+            seal: None,
             lists: BTreeMap::new(),
         }
     }
@@ -186,6 +192,8 @@ pub struct Fleet {
     pub shells: Items<String, ShellInfo>,
     /// What they have of the network.
     pub network: Items<NetKey, NetItem>,
+    /// Who did what on them.
+    pub audit: Items<u64, AuditEntry>,
     /// The span of a node's past that was asked for last.
     past: Option<Past>,
     health: Health,
@@ -258,6 +266,7 @@ impl Fleet {
                 self.alerts.forget(id);
                 self.shells.forget(id);
                 self.network.forget(id);
+                self.audit.forget(id);
                 touched.push(id);
             }
         }

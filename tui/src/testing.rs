@@ -4,6 +4,7 @@
 //! calls give the same answers on every machine. Nothing here reaches a network or an operating system.
 
 mod alerts;
+mod audit;
 mod host;
 mod jobs;
 mod network;
@@ -32,7 +33,7 @@ pub use screen::{fnv1a, painted, screen};
 
 use crate::command::{PastOrder, ServiceKey, ServiceKind, Subject};
 use crate::event::{Description, Event};
-use crate::fleet::PastAnswer;
+use crate::fleet::{AuditNews, PastAnswer};
 use processes::Table;
 
 /// When a simulation begins: 2026-11-23 04:00:00 UTC.
@@ -207,6 +208,11 @@ impl Simulated {
     /// The alerts and silences of a node, as a watch begins.
     pub fn alerts(&self, index: usize) -> AlertDelta {
         alerts::delta(index, self.begin, self.hostile && index == 0)
+    }
+
+    /// What a node recorded of who did what.
+    pub fn audit(&self, index: usize) -> AuditNews {
+        audit::news(index, self.begin, self.hostile && index == 0)
     }
 
     /// The rules of a node.

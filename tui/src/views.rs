@@ -21,6 +21,7 @@ use crate::log::Log;
 use crate::theme::Theme;
 
 pub mod alerts;
+pub mod audit;
 pub mod files;
 pub mod fleet;
 pub mod jobs;
@@ -60,13 +61,15 @@ pub enum ViewId {
     Jobs,
     /// The mesh as one node sees it.
     Peers,
+    /// Who did what on some nodes or on all. It has no number.
+    Audit,
     /// A shell on a node, or the list of those that live. It has no number.
     Shell,
 }
 
 impl ViewId {
     /// All of them, 0 first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Fleet,
         Self::Processes,
         Self::Services,
@@ -77,6 +80,7 @@ impl ViewId {
         Self::Alerts,
         Self::Jobs,
         Self::Peers,
+        Self::Audit,
         Self::Shell,
     ];
 
@@ -93,6 +97,7 @@ impl ViewId {
             Self::Jobs => "jobs",
             Self::Peers => "peers",
             Self::Files => "files",
+            Self::Audit => "audit",
             Self::Shell => "shell",
         }
     }

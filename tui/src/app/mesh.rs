@@ -171,6 +171,10 @@ fn take_data(fleet: &mut Fleet, event: MeshEvent, now: p2p_shared::time::Millis)
             fleet.set_shells(node, shells, now);
             Change::List(node)
         }
+        MeshEvent::Audit { node, news } => {
+            fleet.set_audit(node, *news, now);
+            Change::List(node)
+        }
         MeshEvent::Network { node, tables } => {
             fleet.set_network(node, *tables, now);
             Change::List(node)

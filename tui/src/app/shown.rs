@@ -1,6 +1,7 @@
 //! The views, each with what it keeps while another one is shown. No data of a node is here.
 
 use crate::views::alerts::AlertsView;
+use crate::views::audit::AuditView;
 use crate::views::files::FilesView;
 use crate::views::fleet::FleetView;
 use crate::views::jobs::JobsView;
@@ -26,6 +27,7 @@ pub(super) struct Views {
     pub(super) alerts: AlertsView,
     pub(super) peers: PeersView,
     pub(super) files: FilesView,
+    pub(super) audit: AuditView,
     pub(super) shell: ShellView,
 }
 
@@ -43,6 +45,7 @@ impl Views {
             ViewId::Alerts => &self.alerts,
             ViewId::Peers => &self.peers,
             ViewId::Files => &self.files,
+            ViewId::Audit => &self.audit,
             ViewId::Shell => &self.shell,
         }
     }
@@ -60,6 +63,7 @@ impl Views {
             ViewId::Alerts => &mut self.alerts,
             ViewId::Peers => &mut self.peers,
             ViewId::Files => &mut self.files,
+            ViewId::Audit => &mut self.audit,
             ViewId::Shell => &mut self.shell,
         }
     }

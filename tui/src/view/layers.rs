@@ -155,12 +155,13 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
 }
 
 /// What the `:` line knows besides actions and nodes.
-const WORDS: [(&str, &str); 13] = [
+const WORDS: [(&str, &str); 14] = [
     ("ps web-*", "processes of the nodes that match; ps all for every node"),
     ("services web-*", "their programs and units"),
     ("logs web-* ssh.service", "their journals, of one unit if it is named"),
     ("alerts web-*", "their alerts, silences and rules"),
     ("jobs web-*", "their task queues"),
+    ("audit web-*", "who did what on them; audit for every node"),
     ("ping web-1 TARGET", "sent from there; trace too, and scan with PORTS"),
     ("shell web-1", "a shell there, left with ^]"),
     ("shells web-*", "shells that live there: attach again, or end them; shells for every node"),

@@ -84,6 +84,7 @@ impl FleetView {
             item('g', "journal", show(ViewId::Journal)),
             item('w', "alerts", show(ViewId::Alerts)),
             item('b', "jobs", show(ViewId::Jobs)),
+            item('a', "audit", show(ViewId::Audit)),
             item('n', "network", show(ViewId::Network)),
             item('r', "resources", show(ViewId::Resources)),
             item('m', "the mesh as it sees it", show(ViewId::Peers)),

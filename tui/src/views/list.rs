@@ -329,6 +329,13 @@ impl<L: Listed> View for ListView<L> {
                 let under = self.nodes(scene).first().copied();
                 self.list.toggle_scope(under);
             }
+            // With the first row, whichever it becomes, or on the row that is there now.
+            Action::Follow => {
+                self.moved = !self.moved;
+                self.rebuild(scene);
+                let said = if self.moved { "stays on this row" } else { "goes with the first row" };
+                return vec![Request::Say(said.into())];
+            }
             Action::PaneNext => self.list.turn(scene, true),
             Action::PanePrevious => self.list.turn(scene, false),
             other => {

@@ -64,6 +64,7 @@ const KEYS: &[&str] = &[
     ",",
     ".",
     "6,,",
+    ":audit<enter>",
     "q",
     "^c",
     "C",
@@ -133,6 +134,7 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
         Topic::Rules,
         Topic::Shells,
         Topic::Network,
+        Topic::Audit,
     ];
     let source = console.state.world.log.source().clone();
     let said = |said| MeshEvent::Log { follow: Follow { node, source: source.clone() }, said };
@@ -188,7 +190,8 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
 /// Jobs, alerts, shells, and what a shell says.
 fn list(console: &Console, rng: &mut Rng, index: usize) -> MeshEvent {
     let node = console.simulated.id(index);
-    match rng.below(9) {
+    match rng.below(10) {
+        9 => MeshEvent::Audit { node, news: Box::new(console.simulated.audit(index)) },
         7 => MeshEvent::Probe { run: RunId(rng.below(5)), said: network::reply(rng.below(9) as u32, None) },
         8 => {
             let said = [network::hop(3, None), network::found(20..90, None)];
