@@ -86,6 +86,7 @@ impl State {
             Action::Freeze if self.is_frozen() => self.thaw(),
             Action::Freeze => self.frozen = Some(Default::default()),
             Action::Refresh => self.refresh(),
+            Action::Outcomes => self.show_outcomes(),
             Action::Mouse => self.toggle_mouse(),
             Action::Earlier | Action::Later if self.current != ViewId::Resources => {
                 self.say(format!(
@@ -168,6 +169,7 @@ impl State {
         self.interrupted = Some(now);
         match self.runs.waiting() {
             Some(run) => {
+                self.runs.give_up(run);
                 self.out.push(Command::Cancel(run));
                 self.say("cancelled; ^C again leaves");
             }
@@ -316,10 +318,11 @@ impl State {
             Layer::Confirm(mut confirm) => match confirm.on_key(key) {
                 Answer::Open => self.layers.push(Layer::Confirm(confirm)),
                 Answer::Cancelled => self.say("nothing was done"),
-                Answer::Agreed(proposal) => self.carry_out(proposal),
+                Answer::Agreed(proposal, pace) => self.carry_out_at(proposal, pace),
             },
             Layer::Ask { question, field, .. } => self.on_ask_key(question, field, key),
             Layer::Probe(probing) => self.on_probe_key(probing, key),
+            Layer::Outcomes { run, scroll } => self.on_outcomes_key((run, scroll), key),
             Layer::Conflict(clash) => self.on_conflict_key(clash, key),
             reading => self.on_reading_key(reading, key),
         }

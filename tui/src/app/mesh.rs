@@ -43,7 +43,8 @@ impl State {
             MeshEvent::Described { node, subject, result } => self.on_described(node, &subject, &result),
             MeshEvent::Outcome { errand, result } => {
                 self.on_probe_end(errand, &result);
-                self.runs.outcome(errand, result);
+                let next = self.runs.outcome(errand, result);
+                self.out.extend(next);
                 self.dirty = true;
             }
             MeshEvent::Log { follow, said } => self.on_log(&follow, said),
