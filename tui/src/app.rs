@@ -12,6 +12,7 @@ pub mod layer;
 pub mod menu;
 mod mesh;
 pub mod palette;
+mod places;
 pub mod probe;
 mod requests;
 pub mod runs;
@@ -40,6 +41,7 @@ use crate::widgets::field::Field;
 
 use layer::Layer;
 use palette::History;
+use places::Places;
 use runs::Runs;
 use shown::Views;
 
@@ -47,8 +49,6 @@ use shown::Views;
 const MESSAGE_LIFE: Millis = Millis(6_000);
 /// Messages of the mesh that wait while the screen is frozen; with more it goes on by itself.
 const FROZEN_MAX: usize = 20_000;
-/// Ways back that are remembered.
-const BACK_MAX: usize = 50;
 
 /// What a console is started with.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +104,7 @@ pub struct State {
     pub world: World,
     views: Views,
     current: ViewId,
-    back: Vec<ViewId>,
+    places: Places,
     /// What lies over the view, the topmost last.
     pub layers: Vec<Layer>,
     /// The filter line, while it is written.
@@ -141,7 +141,7 @@ impl State {
             world: World { screen: Rect::new(0, 0, 80, 24), ..World::default() },
             views: Views::default(),
             current: ViewId::Fleet,
-            back: Vec::new(),
+            places: Places::default(),
             layers: Vec::new(),
             editing: None,
             search: None,

@@ -190,6 +190,8 @@ pub enum Change {
 pub enum Request {
     /// Show another view, over these nodes.
     Show(ViewId, Scope),
+    /// Show what of a view matches a filter, on this node.
+    Find(ViewId, NodeId, String),
     /// Ask before acting.
     Propose(Proposal),
     /// Offer a choice of actions.
@@ -246,6 +248,10 @@ pub trait View {
     fn title(&self, scene: &Scene<'_>) -> String;
     /// The scope that it was asked to show.
     fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope);
+    /// The nodes that it looks at, if that is part of the way back.
+    fn scope(&self) -> Option<Scope> {
+        None
+    }
     /// The live data that it needs while it is shown.
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription>;
     /// The lines that it needs while it is shown; all of one source.

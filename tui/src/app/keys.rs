@@ -74,6 +74,7 @@ impl State {
             Action::Quit => self.out.push(Command::Quit),
             Action::Suspend => self.out.push(Command::Suspend),
             Action::Back => self.go_back(),
+            Action::Forward => self.go_forward(),
             Action::Close => self.close(),
             Action::Interrupt => self.interrupt(),
             Action::Palette => self.layers.push(Layer::Palette(Palette::open(&self.world.fleet))),
@@ -131,18 +132,6 @@ impl State {
             (_, nodes) => Some(Scope::Nodes(nodes.iter().copied().collect())),
         };
         self.show(view, scope);
-    }
-
-    fn go_back(&mut self) {
-        match self.back.pop() {
-            Some(view) => {
-                // A search names fields of the view in which it was written.
-                self.search = None;
-                self.current = view;
-                self.refresh_view();
-            }
-            None => self.out.push(Command::Quit),
-        }
     }
 
     /// Closes one layer and never quits: marks, then search, then filter, then the message.
@@ -321,6 +310,7 @@ impl State {
                 Answer::Agreed(proposal, pace) => self.carry_out_at(proposal, pace),
             },
             Layer::Ask { question, field, .. } => self.on_ask_key(question, field, key),
+            Layer::Details(details) => self.on_details_key(details, key),
             Layer::Probe(probing) => self.on_probe_key(probing, key),
             Layer::Outcomes { run, scroll } => self.on_outcomes_key((run, scroll), key),
             Layer::Conflict(clash) => self.on_conflict_key(clash, key),

@@ -12,7 +12,7 @@ use super::menu::{Choice, Question};
 use super::runs::{Pace, Run};
 use crate::command::{Command, FileDeed, FilesOrder, RunId, Source, Subject};
 use crate::event::{Code, Key};
-use crate::views::{Change, Request, Scope, ViewId};
+use crate::views::{Request, Scope, ViewId};
 use crate::widgets::field::Field;
 
 /// Nice values run from the greediest to the kindest.
@@ -23,6 +23,7 @@ impl State {
         for request in requests {
             match request {
                 Request::Show(view, scope) => self.show(view, Some(scope)),
+                Request::Find(view, node, filter) => self.find(view, node, &filter),
                 Request::Propose(proposal) => self.propose(proposal),
                 Request::Menu(menu) => self.layers.push(Layer::Menu(menu)),
                 Request::Order(command) => self.out.push(command),
@@ -37,34 +38,6 @@ impl State {
                 Request::Read { title, lines } => self.layers.push(Layer::Facts { title, lines, scroll: 0 }),
             }
         }
-    }
-
-    /// Shows a view, over other nodes if they are given, and remembers the way back.
-    pub(super) fn show(&mut self, view: ViewId, scope: Option<Scope>) {
-        self.editing = None;
-        self.search = None;
-        if view != self.current {
-            self.back.push(self.current);
-            if self.back.len() > super::BACK_MAX {
-                self.back.remove(0);
-            }
-        }
-        self.current = view;
-        if let Some(scope) = scope {
-            self.with_view(|view, scene| view.set_scope(scene, scope));
-        }
-        self.refresh_view();
-    }
-
-    /// Brings a view up to date that was not shown for a while.
-    pub(super) fn refresh_view(&mut self) {
-        self.changes.insert(Change::Nodes);
-        self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::Processes(id)));
-        self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::Peers(id)));
-        self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::List(id)));
-        self.changes.insert(Change::Log);
-        self.settle();
-        self.dirty = true;
     }
 
     pub(super) fn propose(&mut self, proposal: Proposal) {

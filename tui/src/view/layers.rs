@@ -1,6 +1,6 @@
 //! Help, palette, menu, questions, dialogs, outcomes and details, drawn over the view.
 
-use p2p_shared::services::process::{Origin, ProcessDetails};
+use p2p_shared::services::process::{Origin, OriginKind, ProcessDetails};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -392,6 +392,12 @@ fn details_lines(details: &Details) -> Vec<Line> {
     }
 }
 
+/// What a process belongs to; of a unit, how one gets there.
+fn belongs_to(origin: &Origin) -> String {
+    let hint = if origin.kind == OriginKind::Unit { "  (s shows it, l its journal)" } else { "" };
+    format!("{}{hint}", origin.sentence())
+}
+
 fn process_lines(process: &ProcessDetails) -> Vec<Line> {
     let info = &process.info;
     let fact = |name: &str, value: String| vec![(format!("{name:<12}"), Role::Head), (value, Role::Text)];
@@ -409,7 +415,7 @@ fn process_lines(process: &ProcessDetails) -> Vec<Line> {
         fact("memory", bytes(info.usage.rss_bytes)),
         fact("program", process.executable.clone().unwrap_or_else(unknown)),
         fact("directory", process.working_directory.clone().unwrap_or_else(unknown)),
-        fact("belongs to", process.origin.as_ref().map_or_else(unknown, Origin::sentence)),
+        fact("belongs to", process.origin.as_ref().map_or_else(unknown, belongs_to)),
         fact("cgroup", process.cgroup.clone().unwrap_or_else(unknown)),
         fact(
             "storage",

@@ -293,6 +293,10 @@ impl<L: Listed> View for ListView<L> {
         self.rebuild(scene);
     }
 
+    fn scope(&self) -> Option<Scope> {
+        Some(self.list.scope.clone())
+    }
+
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription> {
         let there = self.list.in_scope(scene).filter(|(_, node)| node.is_there()).take(NODES_FOLLOWED_MAX);
         let topics = |(node, _)| L::TOPICS.iter().map(move |topic| Subscription { node, topic: *topic });

@@ -148,6 +148,10 @@ impl View for ResourcesView {
         self.scroll = 0;
     }
 
+    fn scope(&self) -> Option<Scope> {
+        self.observed.chosen().map(Scope::one)
+    }
+
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription> {
         let node = self.observed.current(scene.fleet);
         node.map(|node| Subscription { node, topic: Topic::Sample }).into_iter().collect()

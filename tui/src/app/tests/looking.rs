@@ -452,3 +452,66 @@ fn a_fleet_shows_what_fires_and_can_be_narrowed_to_it() {
     console.press("<esc>");
     assert!(console.shows("4 alerts, "));
 }
+
+#[test]
+fn back_and_forward_lead_to_places_with_their_scope_and_filter() {
+    let mut console = console(3, 9);
+    console.press("1");
+    console.press(":ps all<enter>/cpu>=0<enter>");
+    console.press(":services web-1<enter>");
+    assert_eq!(console.state.current(), ViewId::Services);
+    console.press("q");
+    assert!(console.shows("processes of all nodes") && console.shows("cpu>=0"));
+    console.press("q");
+    assert!(console.shows("processes of cache-1") && !console.shows("cpu>=0"), "{}", console.screen());
+    console.press("QQ");
+    assert!(console.shows("of web-1"));
+    assert_eq!(console.state.current(), ViewId::Services);
+    console.press("Q");
+    assert!(console.shows("no place to go forward to"));
+    console.press("q3");
+    console.press("Q");
+    assert_eq!(console.state.current(), ViewId::Journal, "a new way ends the old one forward");
+}
+
+#[test]
+fn a_process_leads_to_its_unit_and_to_the_journal_of_it() {
+    let mut console = console(1, 9);
+    console.press("1");
+    for (key, view) in [("s", ViewId::Services), ("l", ViewId::Journal)] {
+        let Some(Command::Inspect { node, target }) = console.press("d").pop() else { panic!("no details") };
+        let result = console.simulated.details(0, &target).map(Box::new);
+        console.mesh(MeshEvent::Inspected { node, target, result });
+        assert!(console.shows("s shows it, l its journal"));
+        let commands = console.press(key);
+        assert_eq!(console.state.current(), view);
+        match view {
+            ViewId::Services => assert!(console.shows("name=\"")),
+            _ => assert!(commands.iter().any(|command| matches!(command,
+                Command::Follow(Follow { source: crate::command::Source::Journal(question), .. })
+                    if question.unit.is_some()))),
+        }
+        console.press("q");
+        assert_eq!(console.state.current(), ViewId::Processes);
+    }
+}
+
+#[test]
+fn a_socket_leads_to_its_process() {
+    let mut console = console(1, 9);
+    console.press("5");
+    console.feed();
+    console.press("]");
+    let mut found = false;
+    for _ in 0..9 {
+        console.press("xo");
+        if console.state.current() == ViewId::Processes {
+            found = true;
+            break;
+        }
+        console.press("<esc>j");
+    }
+    assert!(found && console.shows("pid="), "{}", console.screen());
+    console.press("q");
+    assert_eq!(console.state.current(), ViewId::Network);
+}
