@@ -10,8 +10,40 @@ use crate::event::{Said, ShellSaid};
 use p2p_shared::services::program::{LogChunk, OutputStream};
 use p2p_shared::services::shell::{ShellExit, ShellItem};
 
+/// Steps of each seed, so that all of them take a few seconds, and with `scripts/check.sh --full`.
 const STEPS: usize = 5_000;
+const STEPS_FULL: usize = 25_000;
 const SEEDS: [u64; 4] = [1, 2, 7, 20_261_123];
+/// So many steps of one seed instead, such as 100000, and which seed.
+const STEPS_NAME: &str = "P2P_RANDOM_STEPS";
+const SEED_NAME: &str = "P2P_RANDOM_SEED";
+
+/// The seeds, and the steps of each.
+fn plan() -> (Vec<u64>, usize) {
+    let told = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+    match (told(STEPS_NAME), told(SEED_NAME)) {
+        (None, None) if std::env::var("P2P_FULL").is_ok_and(|full| full == "1") => {
+            (SEEDS.to_vec(), STEPS_FULL)
+        }
+        (None, None) => (SEEDS.to_vec(), STEPS),
+        (steps, seed) => (vec![seed.unwrap_or(SEEDS[0])], steps.map_or(STEPS, |steps| steps as usize)),
+    }
+}
+
+/// Says where it happened when a test panics.
+struct Whereabouts {
+    seed: u64,
+    at: usize,
+}
+
+impl Drop for Whereabouts {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Self { seed, at } = self;
+            eprintln!("at step {at}: {STEPS_NAME}={} {SEED_NAME}={seed} does it again", *at + 1);
+        }
+    }
+}
 const KEYS: &[&str] = &[
     "j",
     "k",
@@ -291,13 +323,16 @@ fn draw(console: &mut Console) {
 
 #[test]
 fn nothing_that_is_pressed_or_told_makes_it_panic() {
-    for seed in SEEDS {
+    let (seeds, steps) = plan();
+    for seed in seeds {
+        let mut whereabouts = Whereabouts { seed, at: 0 };
         let mut rng = Rng::new(seed);
         let simulated = Simulated::new(6, 25).with_hostile_names();
         let mut console = Console::over(simulated, options());
         console.enter();
         console.feed();
-        for at in 0..STEPS {
+        for at in 0..steps {
+            whereabouts.at = at;
             step(&mut console, &mut rng);
             if at % 50 == 0 {
                 draw(&mut console);
@@ -335,6 +370,29 @@ fn the_cursor_stays_on_its_process_whatever_moves_around_it() {
             let index = console.simulated.index_of(before.0).unwrap();
             if console.simulated.details(index, &before.1).is_ok() {
                 assert_eq!(console.process_under_cursor().unwrap(), before, "seed {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_cursor_stays_on_its_row_of_every_list_in_any_order() {
+    const LISTS: [&str; 4] =
+        [":services all<enter>", ":alerts all<enter>", ":jobs all<enter>", ":audit all<enter>"];
+    const ORDERS: [&str; 7] = ["N", "S", "A", "O", "U", "C", "M"];
+    for seed in SEEDS {
+        let mut rng = Rng::new(seed);
+        let mut console = console(4, 3);
+        for list in LISTS {
+            console.press(list);
+            console.feed();
+            for _ in 0..30 {
+                console.press(["jj", "k", "<pgdn>", "gg", "G"][rng.below(5) as usize]);
+                // What stands there, with its node.
+                let row = |console: &mut Console| console.press("Y").pop();
+                let before = row(&mut console);
+                console.press(ORDERS[rng.below(ORDERS.len() as u64) as usize]);
+                assert_eq!(row(&mut console), before, "seed {seed}, {list}");
             }
         }
     }
