@@ -131,6 +131,7 @@ impl World {
                 Topic::Programs => MeshEvent::Programs { node, programs: simulated.programs(index) },
                 Topic::Jobs => MeshEvent::Jobs { node, delta: simulated.jobs(index) },
                 Topic::Alerts => MeshEvent::Alerts { node, delta: simulated.alerts(index) },
+                Topic::Audit => MeshEvent::Audit { node, news: Box::new(simulated.audit(index)) },
                 Topic::Rules => MeshEvent::Rules { node, rules: Box::new(simulated.rules()) },
                 Topic::Shells => MeshEvent::Shells { node, shells: simulated.shells(index) },
                 Topic::Units => MeshEvent::Units { node, delta: simulated.units(index) },
@@ -159,6 +160,10 @@ impl World {
                 let index = self.simulated.index_of(node)?;
                 let result = self.simulated.described(index, &subject).map(Box::new);
                 self.tell(MeshEvent::Described { node, subject, result }).await
+            }
+            Command::Past { node, order } => {
+                let result = Ok(Box::new(self.simulated.past(self.simulated.index_of(node)?, order)));
+                self.tell(MeshEvent::Past { node, order, result }).await
             }
             Command::Control { errand, .. }
             | Command::Define { errand, .. }

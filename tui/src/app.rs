@@ -12,10 +12,12 @@ pub mod layer;
 pub mod menu;
 mod mesh;
 pub mod palette;
+mod places;
 pub mod probe;
 mod requests;
 pub mod runs;
 mod shell;
+mod shown;
 mod silence;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -34,30 +36,19 @@ use crate::keymap::Keymap;
 use crate::layout::{self, Areas, Extras};
 use crate::log::Log;
 use crate::theme::Theme;
-use crate::views::alerts::AlertsView;
-use crate::views::files::FilesView;
-use crate::views::fleet::FleetView;
-use crate::views::jobs::JobsView;
-use crate::views::journal::JournalView;
-use crate::views::network::NetworkView;
-use crate::views::peers::PeersView;
-use crate::views::processes::ProcessesView;
-use crate::views::resources::ResourcesView;
-use crate::views::services::ServicesView;
-use crate::views::shell::ShellView;
 use crate::views::{Change, Scene, View, ViewId};
 use crate::widgets::field::Field;
 
 use layer::Layer;
 use palette::History;
+use places::Places;
 use runs::Runs;
+use shown::Views;
 
 /// How long a message stands in the last line.
 const MESSAGE_LIFE: Millis = Millis(6_000);
 /// Messages of the mesh that wait while the screen is frozen; with more it goes on by itself.
 const FROZEN_MAX: usize = 20_000;
-/// Ways back that are remembered.
-const BACK_MAX: usize = 50;
 
 /// What a console is started with.
 #[derive(Clone, Debug, Default)]
@@ -93,56 +84,6 @@ pub struct World {
     pub screen: Rect,
 }
 
-/// The views, side by side; each keeps its cursor while another is shown.
-#[derive(Debug)]
-struct Views {
-    fleet: FleetView,
-    processes: ProcessesView,
-    services: ServicesView,
-    journal: JournalView,
-    network: NetworkView,
-    resources: ResourcesView,
-    jobs: JobsView,
-    alerts: AlertsView,
-    peers: PeersView,
-    files: FilesView,
-    shell: ShellView,
-}
-
-impl Views {
-    fn get(&self, id: ViewId) -> &dyn View {
-        match id {
-            ViewId::Fleet => &self.fleet,
-            ViewId::Processes => &self.processes,
-            ViewId::Services => &self.services,
-            ViewId::Journal => &self.journal,
-            ViewId::Network => &self.network,
-            ViewId::Resources => &self.resources,
-            ViewId::Jobs => &self.jobs,
-            ViewId::Alerts => &self.alerts,
-            ViewId::Peers => &self.peers,
-            ViewId::Files => &self.files,
-            ViewId::Shell => &self.shell,
-        }
-    }
-
-    fn get_mut(&mut self, id: ViewId) -> &mut dyn View {
-        match id {
-            ViewId::Fleet => &mut self.fleet,
-            ViewId::Processes => &mut self.processes,
-            ViewId::Services => &mut self.services,
-            ViewId::Journal => &mut self.journal,
-            ViewId::Network => &mut self.network,
-            ViewId::Resources => &mut self.resources,
-            ViewId::Jobs => &mut self.jobs,
-            ViewId::Alerts => &mut self.alerts,
-            ViewId::Peers => &mut self.peers,
-            ViewId::Files => &mut self.files,
-            ViewId::Shell => &mut self.shell,
-        }
-    }
-}
-
 /// The filter or the search while it is written.
 #[derive(Clone, Debug, Default)]
 pub struct Editing {
@@ -163,7 +104,7 @@ pub struct State {
     pub world: World,
     views: Views,
     current: ViewId,
-    back: Vec<ViewId>,
+    places: Places,
     /// What lies over the view, the topmost last.
     pub layers: Vec<Layer>,
     /// The filter line, while it is written.
@@ -198,21 +139,9 @@ impl State {
         Self {
             options,
             world: World { screen: Rect::new(0, 0, 80, 24), ..World::default() },
-            views: Views {
-                fleet: FleetView::new(),
-                processes: ProcessesView::new(),
-                services: ServicesView::default(),
-                journal: JournalView::default(),
-                network: NetworkView::default(),
-                resources: ResourcesView::new(),
-                jobs: JobsView::default(),
-                alerts: AlertsView::default(),
-                peers: PeersView::new(),
-                files: FilesView::default(),
-                shell: ShellView::default(),
-            },
+            views: Views::default(),
             current: ViewId::Fleet,
-            back: Vec::new(),
+            places: Places::default(),
             layers: Vec::new(),
             editing: None,
             search: None,
@@ -263,6 +192,7 @@ impl State {
         self.subscribe();
         self.follow();
         self.browse();
+        self.recall();
         self.fit_terminal();
         std::mem::take(&mut self.out)
     }
@@ -330,6 +260,15 @@ impl State {
             let key = self.options.keys.key_of(Action::Freeze);
             banners.push(format!("frozen: the screen stands still, {key} lets it go on"));
         }
+        if let Some(at) = self.view().past() {
+            let time = crate::format::date(at);
+            // The day is told where it is another one.
+            let today = time.starts_with(crate::format::date(self.world.wall).get(..10).unwrap_or("-"));
+            let time = if today { &time[11..] } else { &time };
+            let [earlier, later, close] = [Action::Earlier, Action::Later, Action::Close]
+                .map(|action| self.options.keys.key_of(action));
+            banners.push(format!("in the past: {time} UTC; {earlier} {later} go on, {close} returns to now"));
+        }
         if self.options.readonly {
             banners.push("read-only: nothing here can change a node".into());
         }
@@ -396,6 +335,7 @@ impl State {
                 | MeshEvent::Rules { .. }
                 | MeshEvent::Shells { .. }
                 | MeshEvent::Network { .. }
+                | MeshEvent::Audit { .. }
                 | MeshEvent::Log { .. }
         );
         match &mut self.frozen {

@@ -14,6 +14,7 @@ use p2p_shared::services::node::Label;
 use p2p_shared::services::process::{ProcessRef, Signal};
 use p2p_shared::services::program::ProgramDefinition;
 use p2p_shared::services::shell::ShellSize;
+use p2p_shared::time::{Millis, UnixMillis};
 
 use crate::edit::{Draft, Edited};
 
@@ -57,6 +58,8 @@ pub enum Topic {
     Shells,
     /// Its interfaces, sockets, routes and neighbours; asked for likewise.
     Network,
+    /// Who did what there, and whether the record is whole; new entries are asked for likewise.
+    Audit,
 }
 
 impl Topic {
@@ -64,7 +67,7 @@ impl Topic {
     pub const fn interval_ms(self) -> u32 {
         match self {
             Self::Sample | Self::Processes | Self::Units | Self::Jobs | Self::Alerts => 1_000,
-            Self::Peers | Self::Programs | Self::Shells | Self::Network => 2_000,
+            Self::Peers | Self::Programs | Self::Shells | Self::Network | Self::Audit => 2_000,
             Self::Routing | Self::Refused => 5_000,
             Self::Rules => 10_000,
         }
@@ -85,12 +88,13 @@ impl Topic {
             Self::Rules => "alert rules",
             Self::Shells => "shells",
             Self::Network => "network",
+            Self::Audit => "audit record",
         }
     }
 
     /// Whether a node is silent about it while nothing changes.
     pub const fn is_silent(self) -> bool {
-        matches!(self, Self::Processes | Self::Units | Self::Jobs | Self::Alerts)
+        matches!(self, Self::Processes | Self::Units | Self::Jobs | Self::Alerts | Self::Audit)
     }
 }
 
@@ -264,6 +268,15 @@ pub enum ShellOrder {
     Leave,
 }
 
+/// Which span of a node's past is asked for. Times are by the node's wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PastOrder {
+    /// Where it ends.
+    pub at: UnixMillis,
+    /// How long before that it begins.
+    pub span: Millis,
+}
+
 /// Whose lines a log shows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
@@ -347,6 +360,8 @@ pub enum Command {
     Follow(Follow),
     /// Stop to deliver them.
     Unfollow(Follow),
+    /// Ask for what was; answered by one `Past`.
+    Past { node: NodeId, order: PastOrder },
     /// Ask for everything about something; answered by one `Described`.
     Describe { node: NodeId, subject: Subject },
     /// Ask for everything about one process; answered by one `Inspected`.

@@ -12,7 +12,9 @@ pub mod entry;
 pub mod errand;
 pub mod feed;
 mod files;
+mod past;
 mod probe;
+mod record;
 pub mod settings;
 mod shell;
 pub mod tail;
@@ -43,8 +45,8 @@ use self::shell::{Line, Wish};
 use self::tail::Tail;
 use self::way::Way;
 use crate::command::{
-    Command, Errand, FilesOrder, Follow, RunId, ServiceKey, ServiceKind, ShellOrder, Subject, Subscription,
-    TerminalId,
+    Command, Errand, FilesOrder, Follow, PastOrder, RunId, ServiceKey, ServiceKind, ShellOrder, Subject,
+    Subscription, TerminalId,
 };
 use crate::event::{Description, MeshEvent};
 
@@ -136,6 +138,7 @@ impl Effects {
             Command::Shell { terminal, order } => self.shell(terminal, order),
             Command::Follow(follow) => self.follow(follow),
             Command::Unfollow(follow) => self.unfollow(&follow),
+            Command::Past { node, order } => self.recall(node, order),
             Command::Describe { node, subject } => self.describe(node, subject),
             Command::Inspect { node, target } => self.inspect(node, target),
             Command::Cancel(run) => self.cancel(run),
@@ -205,6 +208,15 @@ impl Effects {
         self.tasks.spawn(async move {
             let Some(said) = stop.run_until_cancelled(files::look(&way, node, order)).await else { return };
             let _ = events.send(MeshEvent::Files { node, said }).await;
+        });
+    }
+
+    fn recall(&self, node: NodeId, order: PastOrder) {
+        let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            let ask = past::recall(&way, node, order);
+            let Some(result) = stop.run_until_cancelled(ask).await else { return };
+            let _ = events.send(MeshEvent::Past { node, order, result: result.map(Box::new) }).await;
         });
     }
 

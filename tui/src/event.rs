@@ -18,9 +18,9 @@ use p2p_shared::services::shell::{ShellInfo, ShellItem};
 use p2p_shared::services::unit::{UnitDelta, UnitStatus};
 use p2p_shared::time::{Millis, UnixMillis};
 
-use crate::command::{Errand, Follow, RunId, Subject, Subscription, TerminalId};
+use crate::command::{Errand, Follow, PastOrder, RunId, Subject, Subscription, TerminalId};
 use crate::edit::{Conflict, Draft, Ended};
-use crate::fleet::NetTables;
+use crate::fleet::{AuditNews, NetTables, PastAnswer};
 
 /// A key without its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -237,6 +237,10 @@ pub enum MeshEvent {
         node: NodeId,
         tables: Box<NetTables>,
     },
+    Audit {
+        node: NodeId,
+        news: Box<AuditNews>,
+    },
     Shell {
         terminal: TerminalId,
         said: ShellSaid,
@@ -252,6 +256,11 @@ pub enum MeshEvent {
     Probe {
         run: RunId,
         said: ProbeSaid,
+    },
+    Past {
+        node: NodeId,
+        order: PastOrder,
+        result: Result<Box<PastAnswer>, RpcError>,
     },
     Described {
         node: NodeId,

@@ -4,9 +4,11 @@
 //! Data enters by the mesh's messages and is never trusted: every list has a limit. No clock: the caller says when.
 
 mod alerts;
+mod audit;
 mod history;
 mod items;
 mod network;
+mod past;
 mod processes;
 mod services;
 
@@ -15,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::alert::{AlertDelta, AlertRules};
+use p2p_shared::services::audit::AuditEntry;
 use p2p_shared::services::job::{JobDelta, JobId, JobInfo};
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::{FleetDelta, Member, MemberState, Peer, RefusedHandshake, RoutingBucket};
@@ -23,15 +26,17 @@ use p2p_shared::services::shell::ShellInfo;
 use p2p_shared::services::unit::UnitDelta;
 use p2p_shared::time::Millis;
 
-pub use alerts::{AlertItem, AlertKey};
+pub use alerts::{AlertItem, AlertKey, Firing};
+pub use audit::{AuditNews, Seal, Verified};
 pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
 pub use items::{Item, ItemId, Items};
 pub use network::{NetItem, NetKey, NetTable, NetTables};
+pub use past::{Past, PastAnswer, Told};
 pub use processes::{Census, Process, Processes, RowId};
 pub use services::Service;
 
-use crate::command::{ServiceKey, ServiceKind, Subscription, Topic};
+use crate::command::{PastOrder, ServiceKey, ServiceKind, Subscription, Topic};
 use crate::event::Link;
 
 /// Members beyond this many are not shown; a mesh is far smaller.
@@ -83,6 +88,8 @@ pub struct Node {
     pub routing: Feed<Vec<RoutingBucket>>,
     /// The handshakes that it refused.
     pub refused: Feed<Vec<RefusedHandshake>>,
+    /// How much of its audit record can be believed.
+    pub seal: Option<Seal>,
     /// When its other lists were last heard of; their rows are in the fleet.
     lists: BTreeMap<Topic, Feed<()>>,
 }
@@ -98,6 +105,7 @@ impl Node {
             peers: Feed::default(),
             routing: Feed::default(),
             refused: Feed::default(),
+            seal: None,
             lists: BTreeMap::new(),
         }
     }
@@ -184,6 +192,10 @@ pub struct Fleet {
     pub shells: Items<String, ShellInfo>,
     /// What they have of the network.
     pub network: Items<NetKey, NetItem>,
+    /// Who did what on them.
+    pub audit: Items<u64, AuditEntry>,
+    /// The span of a node's past that was asked for last.
+    past: Option<Past>,
     health: Health,
 }
 
@@ -254,6 +266,7 @@ impl Fleet {
                 self.alerts.forget(id);
                 self.shells.forget(id);
                 self.network.forget(id);
+                self.audit.forget(id);
                 touched.push(id);
             }
         }
@@ -288,6 +301,18 @@ impl Fleet {
             node.history.push(now, &sample);
             node.sample.set(sample, now);
         }
+    }
+
+    /// What a node told of its past.
+    pub fn set_past(&mut self, id: NodeId, order: PastOrder, result: Result<PastAnswer, RpcError>) {
+        let latest = self.get(id).and_then(|node| node.sample.value.as_ref());
+        let told = result.map(|answer| Told::new(answer, order, latest));
+        self.past = Some(Past { node: id, order, told });
+    }
+
+    /// What a node told of its past, if it was asked last.
+    pub fn past(&self, id: NodeId) -> Option<&Past> {
+        self.past.as_ref().filter(|past| past.node == id)
     }
 
     /// New differences of processes; answers the rows that appeared, changed or went.

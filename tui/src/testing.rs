@@ -4,9 +4,11 @@
 //! calls give the same answers on every machine. Nothing here reaches a network or an operating system.
 
 mod alerts;
+mod audit;
 mod host;
 mod jobs;
 mod network;
+mod past;
 mod processes;
 mod screen;
 mod services;
@@ -29,8 +31,9 @@ use p2p_shared::time::{Millis, UnixMillis};
 
 pub use screen::{fnv1a, painted, screen};
 
-use crate::command::{ServiceKey, ServiceKind, Subject};
+use crate::command::{PastOrder, ServiceKey, ServiceKind, Subject};
 use crate::event::{Description, Event};
+use crate::fleet::{AuditNews, PastAnswer};
 use processes::Table;
 
 /// When a simulation begins: 2026-11-23 04:00:00 UTC.
@@ -177,6 +180,16 @@ impl Simulated {
         self.tables[index].renice(target, nice)
     }
 
+    /// What a node remembers of a span.
+    pub fn past(&self, index: usize, order: PastOrder) -> PastAnswer {
+        // Long before the simulation began, the figures are those of another time of its waves.
+        let sample = |at: UnixMillis| {
+            let step = at.0.saturating_sub(self.begin.0) / 1_000;
+            host::sample(index, step, at, self.tables[index].len())
+        };
+        past::answer(order, sample, self.tables[index].rows())
+    }
+
     /// The programs of a node.
     pub fn programs(&self, index: usize) -> Vec<ProgramInfo> {
         services::programs(index, self.begin, self.hostile && index == 0)
@@ -195,6 +208,11 @@ impl Simulated {
     /// The alerts and silences of a node, as a watch begins.
     pub fn alerts(&self, index: usize) -> AlertDelta {
         alerts::delta(index, self.begin, self.hostile && index == 0)
+    }
+
+    /// What a node recorded of who did what.
+    pub fn audit(&self, index: usize) -> AuditNews {
+        audit::news(index, self.begin, self.hostile && index == 0)
     }
 
     /// The rules of a node.

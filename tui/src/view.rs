@@ -5,6 +5,7 @@
 mod conflict;
 mod described;
 mod layers;
+mod outcomes;
 mod probing;
 #[cfg(test)]
 mod snapshots;

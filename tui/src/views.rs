@@ -21,6 +21,7 @@ use crate::log::Log;
 use crate::theme::Theme;
 
 pub mod alerts;
+pub mod audit;
 pub mod files;
 pub mod fleet;
 pub mod jobs;
@@ -60,13 +61,15 @@ pub enum ViewId {
     Jobs,
     /// The mesh as one node sees it.
     Peers,
+    /// Who did what on some nodes or on all. It has no number.
+    Audit,
     /// A shell on a node, or the list of those that live. It has no number.
     Shell,
 }
 
 impl ViewId {
     /// All of them, 0 first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Fleet,
         Self::Processes,
         Self::Services,
@@ -77,6 +80,7 @@ impl ViewId {
         Self::Alerts,
         Self::Jobs,
         Self::Peers,
+        Self::Audit,
         Self::Shell,
     ];
 
@@ -93,6 +97,7 @@ impl ViewId {
             Self::Jobs => "jobs",
             Self::Peers => "peers",
             Self::Files => "files",
+            Self::Audit => "audit",
             Self::Shell => "shell",
         }
     }
@@ -185,6 +190,8 @@ pub enum Change {
 pub enum Request {
     /// Show another view, over these nodes.
     Show(ViewId, Scope),
+    /// Show what of a view matches a filter, on this node.
+    Find(ViewId, NodeId, String),
     /// Ask before acting.
     Propose(Proposal),
     /// Offer a choice of actions.
@@ -241,6 +248,10 @@ pub trait View {
     fn title(&self, scene: &Scene<'_>) -> String;
     /// The scope that it was asked to show.
     fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope);
+    /// The nodes that it looks at, if that is part of the way back.
+    fn scope(&self) -> Option<Scope> {
+        None
+    }
     /// The live data that it needs while it is shown.
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription>;
     /// The lines that it needs while it is shown; all of one source.
@@ -273,6 +284,14 @@ pub trait View {
     }
     /// Takes every mark off; whether there were any.
     fn clear_marks(&mut self) -> bool {
+        false
+    }
+    /// The time of the past that it shows, if it does.
+    fn past(&self) -> Option<UnixMillis> {
+        None
+    }
+    /// Returns to now; whether it showed the past.
+    fn leave_past(&mut self) -> bool {
         false
     }
     /// Moves the cursor to the next row (or the previous one) that a search hits.

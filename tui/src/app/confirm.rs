@@ -6,6 +6,7 @@ use p2p_shared::id::NodeId;
 
 use p2p_shared::services::job::JobId;
 
+use super::runs::Pace;
 use crate::command::{
     AlertVerb, Command, Defined, Errand, FileDeed, JobVerb, Probe, RunId, ServiceKey, Verb,
 };
@@ -92,6 +93,8 @@ pub struct Confirm {
     pub acting: bool,
     /// Where the count is typed, if it has to be.
     pub typed: Option<Field>,
+    /// How it goes over its targets.
+    pub pace: Pace,
 }
 
 /// What came of a key.
@@ -102,14 +105,14 @@ pub enum Answer {
     /// Nothing is done.
     Cancelled,
     /// Do it.
-    Agreed(Proposal),
+    Agreed(Proposal, Pace),
 }
 
 impl Confirm {
     /// Asks.
     pub fn new(proposal: Proposal) -> Self {
         let typed = (proposal.targets.len() >= COUNT_TYPED_FROM).then(Field::default);
-        Self { proposal, acting: false, typed }
+        Self { proposal, acting: false, typed, pace: Pace::default() }
     }
 
     /// Whether the count was typed, where it has to be.
@@ -118,11 +121,19 @@ impl Confirm {
         self.typed.as_ref().is_none_or(|typed| typed.text().trim() == count)
     }
 
+    /// Whether there are several targets, so that they can be gone over one after the other.
+    pub const fn is_paced(&self) -> bool {
+        self.proposal.targets.len() > 1
+    }
+
     /// Takes a key. Enter alone cancels: one has to choose, or to type the count.
     pub fn on_key(&mut self, key: Key) -> Answer {
+        let paced = self.is_paced() && !key.ctrl;
         match (key.code, &mut self.typed) {
             (Code::Esc, _) => return Answer::Cancelled,
             (Code::Char('c'), _) if key.ctrl => return Answer::Cancelled,
+            (Code::Char('b' | 'и'), _) if paced => self.pace.turn(),
+            (Code::Char('s' | 'ы'), _) if paced => self.pace.stops = !self.pace.stops,
             (Code::Enter, Some(_)) => return if self.is_meant() { self.agree() } else { Answer::Open },
             (Code::Enter, None) => return if self.acting { self.agree() } else { Answer::Cancelled },
             (Code::Char('y' | 'Y' | 'н' | 'Н'), None) => return self.agree(),
@@ -139,7 +150,7 @@ impl Confirm {
     }
 
     fn agree(&self) -> Answer {
-        Answer::Agreed(self.proposal.clone())
+        Answer::Agreed(self.proposal.clone(), self.pace)
     }
 }
 
@@ -159,8 +170,8 @@ mod tests {
     #[test]
     fn enter_alone_does_nothing() {
         assert_eq!(press(&mut confirm(1), &[Code::Enter]), Answer::Cancelled);
-        assert!(matches!(press(&mut confirm(1), &[Code::Right, Code::Enter]), Answer::Agreed(_)));
-        assert!(matches!(press(&mut confirm(1), &[Code::Char('y')]), Answer::Agreed(_)));
+        assert!(matches!(press(&mut confirm(1), &[Code::Right, Code::Enter]), Answer::Agreed(..)));
+        assert!(matches!(press(&mut confirm(1), &[Code::Char('y')]), Answer::Agreed(..)));
     }
 
     #[test]
@@ -168,7 +179,21 @@ mod tests {
         let mut many = confirm(12);
         assert_eq!(press(&mut many, &[Code::Char('y'), Code::Enter]), Answer::Open);
         assert_eq!(press(&mut many, &[Code::Backspace, Code::Char('1'), Code::Enter]), Answer::Open);
-        assert!(matches!(press(&mut many, &[Code::Char('2'), Code::Enter]), Answer::Agreed(_)));
+        assert!(matches!(press(&mut many, &[Code::Char('2'), Code::Enter]), Answer::Agreed(..)));
         assert_eq!(press(&mut confirm(12), &[Code::Enter, Code::Enter, Code::Esc]), Answer::Cancelled);
+    }
+
+    #[test]
+    fn several_targets_can_be_gone_over_at_a_pace() {
+        let mut two = confirm(2);
+        press(&mut two, &[Code::Char('b'), Code::Char('b'), Code::Char('s')]);
+        let pace = Pace { at_once: Some(2), stops: true };
+        assert!(matches!(press(&mut two, &[Code::Char('y')]), Answer::Agreed(_, agreed) if agreed == pace));
+        let mut one = confirm(1);
+        press(&mut one, &[Code::Char('b'), Code::Char('s')]);
+        assert_eq!(one.pace, Pace::default(), "one target has no pace");
+        let mut many = confirm(12);
+        press(&mut many, &[Code::Char('b'), Code::Char('1'), Code::Char('2')]);
+        assert!(matches!(press(&mut many, &[Code::Enter]), Answer::Agreed(_, Pace { at_once: Some(1), .. })));
     }
 }

@@ -41,6 +41,18 @@ impl State {
         }
     }
 
+    /// Asks for the past that the screen shows.
+    pub(super) fn recall(&mut self) {
+        if self.current != ViewId::Resources || self.options.first_run.is_some() {
+            return;
+        }
+        let body = self.areas().body;
+        let scene = super::scene(&self.world, body, self.options.readonly);
+        if let Some((node, order)) = self.views.resources.wanted(&scene) {
+            self.out.push(Command::Past { node, order });
+        }
+    }
+
     /// Follows the lines that the screen shows, and no others.
     pub(super) fn follow(&mut self) {
         let wanted = self.view().follows(&self.scene());

@@ -65,10 +65,16 @@ impl State {
             self.say("read-only: start without --readonly to act");
             return;
         }
+        if action.spec().acts && self.view().past().is_some() {
+            let close = self.options.keys.key_of(Action::Close);
+            self.say(format!("this is the past, where nothing can be done: {close} returns to now"));
+            return;
+        }
         match action {
             Action::Quit => self.out.push(Command::Quit),
             Action::Suspend => self.out.push(Command::Suspend),
             Action::Back => self.go_back(),
+            Action::Forward => self.go_forward(),
             Action::Close => self.close(),
             Action::Interrupt => self.interrupt(),
             Action::Palette => self.layers.push(Layer::Palette(Palette::open(&self.world.fleet))),
@@ -81,7 +87,14 @@ impl State {
             Action::Freeze if self.is_frozen() => self.thaw(),
             Action::Freeze => self.frozen = Some(Default::default()),
             Action::Refresh => self.refresh(),
+            Action::Outcomes => self.show_outcomes(),
             Action::Mouse => self.toggle_mouse(),
+            Action::Earlier | Action::Later if self.current != ViewId::Resources => {
+                self.say(format!(
+                    "the charts go back in history: {}",
+                    self.options.keys.key_of(Action::Show(ViewId::Resources))
+                ));
+            }
             Action::Logs => self.show_logs(),
             Action::Shell => self.open_shell_here(),
             Action::CopyField => self.copy(false),
@@ -121,24 +134,12 @@ impl State {
         self.show(view, scope);
     }
 
-    fn go_back(&mut self) {
-        match self.back.pop() {
-            Some(view) => {
-                // A search names fields of the view in which it was written.
-                self.search = None;
-                self.current = view;
-                self.refresh_view();
-            }
-            None => self.out.push(Command::Quit),
-        }
-    }
-
     /// Closes one layer and never quits: marks, then search, then filter, then the message.
     fn close(&mut self) {
         if self.with_view(|view, _| view.clear_marks()) {
             return;
         }
-        if self.search.take().is_some() {
+        if self.search.take().is_some() || self.with_view(|view, _| view.leave_past()) {
             return;
         }
         if self.view().filter().is_some() {
@@ -157,6 +158,7 @@ impl State {
         self.interrupted = Some(now);
         match self.runs.waiting() {
             Some(run) => {
+                self.runs.give_up(run);
                 self.out.push(Command::Cancel(run));
                 self.say("cancelled; ^C again leaves");
             }
@@ -167,6 +169,7 @@ impl State {
     fn refresh(&mut self) {
         self.out.extend(self.subscribed.iter().copied().map(Command::Subscribe));
         self.views.files.refresh();
+        self.views.resources.refresh();
         self.out.push(Command::Redraw);
         self.say("asked for everything anew");
     }
@@ -304,10 +307,12 @@ impl State {
             Layer::Confirm(mut confirm) => match confirm.on_key(key) {
                 Answer::Open => self.layers.push(Layer::Confirm(confirm)),
                 Answer::Cancelled => self.say("nothing was done"),
-                Answer::Agreed(proposal) => self.carry_out(proposal),
+                Answer::Agreed(proposal, pace) => self.carry_out_at(proposal, pace),
             },
             Layer::Ask { question, field, .. } => self.on_ask_key(question, field, key),
+            Layer::Details(details) => self.on_details_key(details, key),
             Layer::Probe(probing) => self.on_probe_key(probing, key),
+            Layer::Outcomes { run, scroll } => self.on_outcomes_key((run, scroll), key),
             Layer::Conflict(clash) => self.on_conflict_key(clash, key),
             reading => self.on_reading_key(reading, key),
         }

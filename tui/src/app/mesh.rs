@@ -35,10 +35,16 @@ impl State {
                 }
                 self.dirty = true;
             }
+            MeshEvent::Past { node, order, result } => {
+                self.views.resources.answered();
+                self.world.fleet.set_past(node, order, result.map(|answer| *answer));
+                self.dirty = true;
+            }
             MeshEvent::Described { node, subject, result } => self.on_described(node, &subject, &result),
             MeshEvent::Outcome { errand, result } => {
                 self.on_probe_end(errand, &result);
-                self.runs.outcome(errand, result);
+                let next = self.runs.outcome(errand, result);
+                self.out.extend(next);
                 self.dirty = true;
             }
             MeshEvent::Log { follow, said } => self.on_log(&follow, said),
@@ -164,6 +170,10 @@ fn take_data(fleet: &mut Fleet, event: MeshEvent, now: p2p_shared::time::Millis)
         }
         MeshEvent::Shells { node, shells } => {
             fleet.set_shells(node, shells, now);
+            Change::List(node)
+        }
+        MeshEvent::Audit { node, news } => {
+            fleet.set_audit(node, *news, now);
             Change::List(node)
         }
         MeshEvent::Network { node, tables } => {

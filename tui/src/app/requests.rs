@@ -9,8 +9,10 @@ use super::State;
 use super::confirm::{Confirm, Deed, Proposal, Target};
 use super::layer::{Described, Details, Layer};
 use super::menu::{Choice, Question};
-use crate::command::{Command, FileDeed, FilesOrder, Source, Subject};
-use crate::views::{Change, Request, Scope, ViewId};
+use super::runs::{Pace, Run};
+use crate::command::{Command, FileDeed, FilesOrder, RunId, Source, Subject};
+use crate::event::{Code, Key};
+use crate::views::{Request, Scope, ViewId};
 use crate::widgets::field::Field;
 
 /// Nice values run from the greediest to the kindest.
@@ -21,6 +23,7 @@ impl State {
         for request in requests {
             match request {
                 Request::Show(view, scope) => self.show(view, Some(scope)),
+                Request::Find(view, node, filter) => self.find(view, node, &filter),
                 Request::Propose(proposal) => self.propose(proposal),
                 Request::Menu(menu) => self.layers.push(Layer::Menu(menu)),
                 Request::Order(command) => self.out.push(command),
@@ -37,34 +40,6 @@ impl State {
         }
     }
 
-    /// Shows a view, over other nodes if they are given, and remembers the way back.
-    pub(super) fn show(&mut self, view: ViewId, scope: Option<Scope>) {
-        self.editing = None;
-        self.search = None;
-        if view != self.current {
-            self.back.push(self.current);
-            if self.back.len() > super::BACK_MAX {
-                self.back.remove(0);
-            }
-        }
-        self.current = view;
-        if let Some(scope) = scope {
-            self.with_view(|view, scene| view.set_scope(scene, scope));
-        }
-        self.refresh_view();
-    }
-
-    /// Brings a view up to date that was not shown for a while.
-    pub(super) fn refresh_view(&mut self) {
-        self.changes.insert(Change::Nodes);
-        self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::Processes(id)));
-        self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::Peers(id)));
-        self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::List(id)));
-        self.changes.insert(Change::Log);
-        self.settle();
-        self.dirty = true;
-    }
-
     pub(super) fn propose(&mut self, proposal: Proposal) {
         if self.options.readonly {
             self.say("read-only: start without --readonly to act");
@@ -77,16 +52,46 @@ impl State {
 
     /// Does what was agreed to, and shows what becomes of it.
     pub(super) fn carry_out(&mut self, proposal: Proposal) {
+        self.carry_out_at(proposal, Pace::default());
+    }
+
+    /// The same at a pace.
+    pub(super) fn carry_out_at(&mut self, proposal: Proposal, pace: Pace) {
         let asked = proposal.clone();
         self.settle_conflict(&proposal);
-        let (run, commands) = self.runs.begin(proposal, self.world.wall);
+        let (run, commands) = self.runs.begin(proposal, pace, self.world.wall);
         self.out.extend(commands);
         let layer = Self::box_for(run, &asked);
         // A probe is of no mark.
         if !matches!(layer, Layer::Probe(_)) {
             self.with_view(|view, _| view.clear_marks());
         }
+        // What is run again takes the place of what failed.
+        self.layers.retain(|layer| !matches!(layer, Layer::Outcomes { .. }));
         self.layers.push(layer);
+    }
+
+    /// The keys of the screen of outcomes: it is read, and run again on what failed.
+    pub(super) fn on_outcomes_key(&mut self, (run, scroll): (RunId, usize), key: Key) {
+        let layer = Layer::Outcomes { run, scroll };
+        if !matches!(key.code, Code::Char('r' | 'к')) || key.ctrl {
+            return self.on_reading_key(layer, key);
+        }
+        let again = self.runs.get(run).and_then(Run::again);
+        self.layers.push(layer);
+        match again {
+            Some(proposal) => self.propose(proposal),
+            None if self.runs.waiting() == Some(run) => self.say("not all have ended; ^C gives up"),
+            None => self.say("all went well: there is nothing to run again"),
+        }
+    }
+
+    /// What became of the last action, once more.
+    pub(super) fn show_outcomes(&mut self) {
+        match self.runs.latest() {
+            Some(run) => self.layers.push(Layer::Outcomes { run, scroll: 0 }),
+            None => self.say("nothing was done yet"),
+        }
     }
 
     fn inspect(&mut self, node: p2p_shared::id::NodeId, target: ProcessRef, name: String) {

@@ -55,7 +55,7 @@ impl State {
         self.detach();
         if self.current == ViewId::Shell {
             // The way back leads to the list.
-            self.back.push(ViewId::Shell);
+            self.leave_place();
         }
         self.show(ViewId::Shell, None);
         self.terminals += 1;
@@ -114,13 +114,7 @@ impl State {
             }
             _ => self.message = None,
         }
-        match self.back.pop() {
-            Some(view) => {
-                self.current = view;
-                self.refresh_view();
-            }
-            None => self.refresh_view(),
-        }
+        self.return_from();
     }
 
     pub(super) fn scroll_terminal(&mut self, kind: MouseKind) {

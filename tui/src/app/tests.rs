@@ -2,6 +2,7 @@
 
 mod acting;
 mod alerts;
+mod audit;
 pub(crate) mod files;
 mod looking;
 pub(crate) mod network;
@@ -126,6 +127,7 @@ impl Console {
         self.mesh(MeshEvent::Units { node, delta: self.simulated.units(index) });
         self.mesh(MeshEvent::Jobs { node, delta: self.simulated.jobs(index) });
         self.mesh(MeshEvent::Alerts { node, delta: self.simulated.alerts(index) });
+        self.mesh(MeshEvent::Audit { node, news: Box::new(self.simulated.audit(index)) });
         self.mesh(MeshEvent::Rules { node, rules: Box::new(self.simulated.rules()) });
         self.mesh(MeshEvent::Shells { node, shells: self.simulated.shells(index) });
         self.mesh(MeshEvent::Network { node, tables: Box::new(self.simulated.network(index)) });

@@ -116,6 +116,7 @@ impl Feed {
                 }
                 Err(ended())
             }
+            Topic::Audit => super::record::deliver(self, &handle, delivered).await,
             Topic::Peers
             | Topic::Routing
             | Topic::Refused
@@ -153,7 +154,7 @@ impl Feed {
     }
 
     /// Sends; says whether nobody listens any more.
-    async fn gone(&self, event: MeshEvent) -> bool {
+    pub(super) async fn gone(&self, event: MeshEvent) -> bool {
         self.events.send(event).await.is_err()
     }
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -15,7 +16,7 @@ use p2p_shared::mesh::endpoint::ClientEndpoint;
 use p2p_shared::mesh::failure::DialFailure;
 use p2p_shared::mesh::link::{CONNECT_TIMEOUT, Link, Local};
 use p2p_shared::mesh::{Mesh, NodeHandle};
-use p2p_shared::tls::Credentials;
+use p2p_shared::tls::{Credentials, Trust};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -40,6 +41,8 @@ pub struct Way {
     pub door: Door,
     /// Nodes by name.
     pub mesh: Mesh,
+    /// Whose signatures are believed.
+    pub trust: Arc<Trust>,
 }
 
 impl Way {
@@ -54,7 +57,7 @@ impl Way {
         let door = Door::new(endpoint, reports, tasks);
         let directory = Directory::default();
         let mesh = Mesh::new(directory.clone(), door.clone());
-        Ok(Self { directory, door, mesh })
+        Ok(Self { directory, door, mesh, trust: credentials.trust() })
     }
 
     /// Connects to the first of the given nodes that answers. The node is known by name from then on.

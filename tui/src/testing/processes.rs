@@ -93,6 +93,10 @@ impl Table {
         self.rows.len()
     }
 
+    pub fn rows(&self) -> &[ProcessInfo] {
+        &self.rows
+    }
+
     pub const fn restart_watch(&mut self) {
         self.told = None;
     }

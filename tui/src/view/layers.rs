@@ -1,6 +1,6 @@
 //! Help, palette, menu, questions, dialogs, outcomes and details, drawn over the view.
 
-use p2p_shared::services::process::{Origin, ProcessDetails};
+use p2p_shared::services::process::{Origin, OriginKind, ProcessDetails};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -13,7 +13,6 @@ use crate::app::confirm::Confirm;
 use crate::app::layer::{Details, Layer};
 use crate::app::menu::{JournalPart, Menu, Question};
 use crate::app::palette::Palette;
-use crate::app::runs::{Progress, Run};
 use crate::format::{bytes, clean, cpu, cpu_time, date, head, plural, process_state, width};
 use crate::layout::{Areas, centred};
 use crate::theme::Role;
@@ -28,8 +27,6 @@ const PALETTE_WIDTH: u16 = 76;
 const CONFIRM_TARGETS: usize = 8;
 /// Lines that the question of a dialog takes at most.
 const QUESTION_LINES_MAX: usize = 4;
-/// Longer names of targets push their outcome to the right.
-const NAME_WIDTH: usize = 36;
 
 pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer) {
     let mut painter = Painter { buf, theme: &state.options.theme };
@@ -43,7 +40,7 @@ pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer
         Layer::Confirm(confirm) => draw_confirm(confirm, areas, &mut painter),
         Layer::Outcomes { run, scroll } => {
             if let Some(run) = state.runs.get(*run) {
-                let (title, lines) = outcomes(run, &painter);
+                let (title, lines) = super::outcomes::lines(run, &painter.theme.glyphs);
                 reading(&title, &lines, *scroll, areas, &mut painter);
             }
         }
@@ -155,12 +152,13 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
 }
 
 /// What the `:` line knows besides actions and nodes.
-const WORDS: [(&str, &str); 13] = [
+const WORDS: [(&str, &str); 14] = [
     ("ps web-*", "processes of the nodes that match; ps all for every node"),
     ("services web-*", "their programs and units"),
     ("logs web-* ssh.service", "their journals, of one unit if it is named"),
     ("alerts web-*", "their alerts, silences and rules"),
     ("jobs web-*", "their task queues"),
+    ("audit web-*", "who did what on them; audit for every node"),
     ("ping web-1 TARGET", "sent from there; trace too, and scan with PORTS"),
     ("shell web-1", "a shell there, left with ^]"),
     ("shells web-*", "shells that live there: attach again, or end them; shells for every node"),
@@ -313,7 +311,7 @@ fn confirm_place(confirm: &Confirm, areas: &Areas) -> Rect {
     let lines = confirm.proposal.targets.len().min(CONFIRM_TARGETS + 1) as u16;
     let width = widest.min(all.width);
     let asked = question_lines(confirm, width.saturating_sub(4)).len() as u16;
-    centred(all, width, lines + asked + 5)
+    centred(all, width, lines + asked + 5 + u16::from(confirm.is_paced()))
 }
 
 /// What is asked, in as many lines as it takes.
@@ -343,7 +341,8 @@ fn draw_confirm(confirm: &Confirm, areas: &Areas, painter: &mut Painter<'_>) {
     }
     let top = inside.y + asked.len() as u16;
     // The verb above and the choice below, each with a blank line, are never given up for a name.
-    let room = usize::from(inside.height).saturating_sub(asked.len() + 2);
+    let below = 2 + usize::from(confirm.is_paced());
+    let room = usize::from(inside.height).saturating_sub(asked.len() + below);
     let named = if targets.len() <= CONFIRM_TARGETS.min(room) {
         targets.len()
     } else {
@@ -358,6 +357,11 @@ fn draw_confirm(confirm: &Confirm, areas: &Areas, painter: &mut Painter<'_>) {
         painter.text((x + 1, top + named as u16), columns.saturating_sub(1), &more, Role::Dim);
     }
     let y = inside.bottom().saturating_sub(1);
+    if confirm.is_paced() {
+        let [many, failure] = confirm.pace.words();
+        let pieces = [("b ", Role::Key), (&many, Role::Text), ("   s ", Role::Key), (&failure, Role::Text)];
+        painter.line((x, y.saturating_sub(1)), columns, &pieces);
+    }
     match &confirm.typed {
         Some(field) => {
             painter.line(
@@ -380,36 +384,18 @@ fn draw_confirm(confirm: &Confirm, areas: &Areas, painter: &mut Painter<'_>) {
     }
 }
 
-fn outcomes(run: &Run, painter: &Painter<'_>) -> (String, Vec<Line>) {
-    let tally = run.tally();
-    let [done, waiting, failed, ..] = painter.theme.glyphs.states;
-    let mut lines = vec![
-        vec![
-            (format!("{} done", tally.done), Role::Good),
-            (format!("   {} failed", tally.failed), if tally.failed > 0 { Role::Bad } else { Role::Dim }),
-            (format!("   {} waiting", tally.waiting), if tally.waiting > 0 { Role::Warn } else { Role::Dim }),
-            (format!("   of {}", run.targets.len()), Role::Dim),
-        ],
-        Vec::new(),
-    ];
-    let names = run.targets.iter().map(|(name, _)| width(name)).max().unwrap_or(0).min(NAME_WIDTH);
-    for (name, progress) in &run.targets {
-        let (mark, role, text) = match progress {
-            Progress::Waiting => (waiting, Role::Warn, "waiting".to_owned()),
-            Progress::Done => (done, Role::Good, "done".to_owned()),
-            Progress::Failed(error) => (failed, Role::Bad, format!("{}: {}", error.code, error.message)),
-        };
-        lines.push(vec![(format!("{mark} "), role), (format!("{name:<names$}  "), Role::Text), (text, role)]);
-    }
-    (run.verb.trim_end_matches(" to").trim_end_matches(" on").to_owned(), lines)
-}
-
 fn details_lines(details: &Details) -> Vec<Line> {
     match &details.result {
         None => vec![vec![("waiting for the node's answer".into(), Role::Dim)]],
         Some(Err(error)) => vec![vec![(error.message.clone(), Role::Bad)]],
         Some(Ok(process)) => process_lines(process),
     }
+}
+
+/// What a process belongs to; of a unit, how one gets there.
+fn belongs_to(origin: &Origin) -> String {
+    let hint = if origin.kind == OriginKind::Unit { "  (s shows it, l its journal)" } else { "" };
+    format!("{}{hint}", origin.sentence())
 }
 
 fn process_lines(process: &ProcessDetails) -> Vec<Line> {
@@ -429,7 +415,7 @@ fn process_lines(process: &ProcessDetails) -> Vec<Line> {
         fact("memory", bytes(info.usage.rss_bytes)),
         fact("program", process.executable.clone().unwrap_or_else(unknown)),
         fact("directory", process.working_directory.clone().unwrap_or_else(unknown)),
-        fact("belongs to", process.origin.as_ref().map_or_else(unknown, Origin::sentence)),
+        fact("belongs to", process.origin.as_ref().map_or_else(unknown, belongs_to)),
         fact("cgroup", process.cgroup.clone().unwrap_or_else(unknown)),
         fact(
             "storage",

@@ -465,3 +465,17 @@ fn an_edited_file_that_somebody_else_changed() {
     console.press("<esc>w");
     at("files_overwrite", &mut console, (80, 24));
 }
+
+#[test]
+fn audit() {
+    let mut console = fleet();
+    console.press(":audit<enter>");
+    console.feed();
+    at_sizes("audit", &mut console);
+    console.press("jj<enter>");
+    at("audit_entry", &mut console, (80, 24));
+    let mut waiting = Console::over(Simulated::new(1, 1), options());
+    waiting.enter();
+    waiting.press(":audit<enter>");
+    at("audit_loading", &mut waiting, (80, 24));
+}

@@ -24,6 +24,9 @@ use crate::widgets::table::{self, Cell, Column, Look, Order, Table};
 
 use columns::{COLUMNS, FIELDS, Row, SPARK, cell, compare, labels, totals, word_of};
 
+/// In a fleet of up to so many nodes the alerts of all are followed while it is shown.
+const ALERTS_FOLLOWED_MAX: usize = 64;
+
 /// The view.
 #[derive(Debug)]
 pub struct FleetView {
@@ -44,8 +47,12 @@ impl FleetView {
     }
 
     fn rebuild(&mut self, scene: &Scene<'_>) {
-        let passes = |node: &Node| self.filter.as_ref().is_none_or(|filter| filter.matches(&Row(node)));
-        let mut rows: Vec<(NodeId, &Node)> = scene.fleet.iter().filter(|(_, node)| passes(node)).collect();
+        let passes = |id: NodeId, node: &Node| match &self.filter {
+            None => true,
+            Some(filter) => filter.matches(&Row::of(scene.fleet, id, node)),
+        };
+        let mut rows: Vec<(NodeId, &Node)> =
+            scene.fleet.iter().filter(|(id, node)| passes(*id, node)).collect();
         let order = self.table.order;
         rows.sort_by(|(a, one), (b, other)| {
             order
@@ -77,6 +84,7 @@ impl FleetView {
             item('g', "journal", show(ViewId::Journal)),
             item('w', "alerts", show(ViewId::Alerts)),
             item('b', "jobs", show(ViewId::Jobs)),
+            item('a', "audit", show(ViewId::Audit)),
             item('n', "network", show(ViewId::Network)),
             item('r', "resources", show(ViewId::Resources)),
             item('m', "the mesh as it sees it", show(ViewId::Peers)),
@@ -141,13 +149,20 @@ impl View for FleetView {
     }
 
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription> {
-        let visible = self.table.visible(height(scene.body)).map(|(_, id)| id);
-        let there = visible.filter(|id| scene.fleet.get(*id).is_some_and(Node::is_there));
-        there.map(|node| Subscription { node, topic: Topic::Sample }).collect()
+        let visible: Vec<NodeId> = self.table.visible(height(scene.body)).map(|(_, id)| id).collect();
+        // Alerts of a small fleet are followed beyond the screen, so that a filter and the totals know them.
+        let few = scene.fleet.len() <= ALERTS_FOLLOWED_MAX;
+        let all = scene.fleet.iter().map(|(id, _)| id).filter(|_| few);
+        let topics = |topic| move |node| Subscription { node, topic };
+        let figures = visible.iter().copied().map(topics(Topic::Sample));
+        let alerts = visible.iter().copied().chain(all).map(topics(Topic::Alerts));
+        let wanted = figures.chain(alerts);
+        wanted.filter(|one| scene.fleet.get(one.node).is_some_and(Node::is_there)).collect()
     }
 
     fn on_change(&mut self, scene: &Scene<'_>, change: Change) {
-        if change == Change::Nodes {
+        let alerts = matches!(change, Change::List(_)) && self.filter.is_some();
+        if change == Change::Nodes || alerts {
             self.rebuild(scene);
         }
     }
@@ -207,9 +222,10 @@ impl View for FleetView {
     }
 
     fn seek(&mut self, scene: &Scene<'_>, forward: bool, search: &Filter) -> bool {
-        let found = self
-            .table
-            .seek(forward, |id| scene.fleet.get(*id).is_some_and(|node| search.matches(&Row(node))));
+        let hit = |id: &NodeId| {
+            scene.fleet.get(*id).is_some_and(|node| search.matches(&Row::of(scene.fleet, *id, node)))
+        };
+        let found = self.table.seek(forward, hit);
         self.table.follow(height(scene.body));
         found
     }

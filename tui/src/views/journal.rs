@@ -259,6 +259,10 @@ impl View for JournalView {
         self.rebuild(scene);
     }
 
+    fn scope(&self) -> Option<Scope> {
+        Some(self.scope.clone())
+    }
+
     fn topics(&self, _: &Scene<'_>) -> BTreeSet<Subscription> {
         BTreeSet::new()
     }

@@ -293,6 +293,10 @@ impl<L: Listed> View for ListView<L> {
         self.rebuild(scene);
     }
 
+    fn scope(&self) -> Option<Scope> {
+        Some(self.list.scope.clone())
+    }
+
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription> {
         let there = self.list.in_scope(scene).filter(|(_, node)| node.is_there()).take(NODES_FOLLOWED_MAX);
         let topics = |(node, _)| L::TOPICS.iter().map(move |topic| Subscription { node, topic: *topic });
@@ -328,6 +332,13 @@ impl<L: Listed> View for ListView<L> {
             Action::AllNodes => {
                 let under = self.nodes(scene).first().copied();
                 self.list.toggle_scope(under);
+            }
+            // With the first row, whichever it becomes, or on the row that is there now.
+            Action::Follow => {
+                self.moved = !self.moved;
+                self.rebuild(scene);
+                let said = if self.moved { "stays on this row" } else { "goes with the first row" };
+                return vec![Request::Say(said.into())];
             }
             Action::PaneNext => self.list.turn(scene, true),
             Action::PanePrevious => self.list.turn(scene, false),

@@ -44,6 +44,11 @@ impl Observed {
         })
     }
 
+    /// The node that was chosen, or was settled on.
+    pub(super) const fn chosen(&self) -> Option<NodeId> {
+        self.chosen
+    }
+
     /// Goes to the next or the previous node by name, around the end: among those of the scope, or among all if
     /// the scope is one node.
     pub(super) fn step(&mut self, fleet: &Fleet, forward: bool) {

@@ -291,6 +291,10 @@ impl View for PeersView {
         self.rebuild(scene);
     }
 
+    fn scope(&self) -> Option<Scope> {
+        self.observed.chosen().map(Scope::one)
+    }
+
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription> {
         let node = self.observed.current(scene.fleet);
         node.map(|node| Subscription { node, topic: self.tab.topic() }).into_iter().collect()

@@ -311,6 +311,10 @@ impl View for ProcessesView {
         self.table.on_action(Action::Top, height(scene.body));
     }
 
+    fn scope(&self) -> Option<Scope> {
+        Some(self.scope.clone())
+    }
+
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription> {
         let there = self.in_scope(scene).filter(|(_, node)| node.is_there()).take(NODES_FOLLOWED_MAX);
         there.map(|(node, _)| Subscription { node, topic: Topic::Processes }).collect()

@@ -1,52 +1,46 @@
-//! Resources: the figures of one node as charts, and what else its host says of itself.
+//! Resources: the figures of one node as charts, now or at a time of its past, and what else its host says of itself.
 //!
-//! It reads the node's latest sample and its history; it keeps which node, how long a time, and how far the file
-//! systems are scrolled.
+//! It reads the node's latest sample, its history and what it told of its past; it keeps which node, which time, and
+//! how far the file systems are scrolled.
 
+mod busiest;
 mod layout;
 mod lists;
 mod panels;
+mod past;
 
 use std::collections::BTreeSet;
 
 use p2p_shared::id::NodeId;
 use p2p_shared::services::monitor::HostSample;
-use p2p_shared::time::Millis;
+use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use self::layout::{Needs, Panel, Placed};
+use self::past::Looking;
 use super::observed::{self, Observed, Standing};
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::Action;
-use crate::command::{Subscription, Topic};
+use crate::command::{PastOrder, Subscription, Topic};
 use crate::event::{Mouse, MouseKind};
 use crate::filter::{Field, Filter};
-use crate::fleet::Node;
-use crate::format::{percent, rate, span_ms, width};
+use crate::fleet::{Node, Told};
+use crate::format::{date, percent, rate, span_ms, width};
 use crate::theme::{Role, Theme};
-use crate::widgets::chart::Window;
+use crate::widgets::chart::{self, Axis, Window};
 use crate::widgets::paint::Painter;
 
-/// The spans that a chart can show, in milliseconds.
-const SPANS_MS: [u64; 4] = [60_000, 120_000, 300_000, 600_000];
 /// From this height on the second line of figures is worth its row.
 const SECOND_LINE_HEIGHT_MIN: u16 = 18;
 
 /// The view.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ResourcesView {
     observed: Observed,
-    /// Place in [`SPANS_MS`].
-    zoom: usize,
+    looking: Looking,
     /// File systems that are scrolled past.
     scroll: usize,
-}
-
-impl Default for ResourcesView {
-    fn default() -> Self {
-        Self { observed: Observed::default(), zoom: 1, scroll: 0 }
-    }
 }
 
 /// What every panel draws from.
@@ -54,6 +48,10 @@ impl Default for ResourcesView {
 struct Figures<'a> {
     node: &'a Node,
     sample: &'a HostSample,
+    /// What the node told, where the charts are not made of what was watched.
+    told: Option<&'a Told>,
+    /// The figures are those of a time that is over.
+    over: bool,
     window: Window,
     dimmed: bool,
     scroll: usize,
@@ -81,6 +79,40 @@ impl ResourcesView {
     fn step(&mut self, scene: &Scene<'_>, forward: bool) {
         self.observed.step(scene.fleet, forward);
         self.scroll = 0;
+    }
+
+    /// To another time; says so where there is none.
+    fn travel(&mut self, scene: &Scene<'_>, back: bool) -> Vec<Request> {
+        let Some(node) = self.observed.current(scene.fleet).and_then(|id| scene.fleet.get(id)) else {
+            return Vec::new();
+        };
+        let now = past::clock_of(node, scene);
+        let moved = if back { self.looking.earlier(now) } else { self.looking.later(now) };
+        let said = match (moved, back) {
+            (true, _) if self.looking.at().is_none() => "this is now",
+            (true, _) => return Vec::new(),
+            (false, true) => "nodes remember 30 days",
+            (false, false) => "this is now: there is nothing later",
+        };
+        vec![Request::Say(said.into())]
+    }
+
+    /// What is to be asked of the node for what is shown.
+    pub fn wanted(&mut self, scene: &Scene<'_>) -> Option<(NodeId, PastOrder)> {
+        let id = self.observed.current(scene.fleet)?;
+        let now = past::clock_of(scene.fleet.get(id)?, scene);
+        let order = self.looking.wanted((id, now), scene.fleet.past(id))?;
+        Some((id, order))
+    }
+
+    /// What was asked is answered.
+    pub const fn answered(&mut self) {
+        self.looking.answered();
+    }
+
+    /// Asks for the past again.
+    pub const fn refresh(&mut self) {
+        self.looking.ask_again();
     }
 
     /// One line for the clipboard.
@@ -116,6 +148,10 @@ impl View for ResourcesView {
         self.scroll = 0;
     }
 
+    fn scope(&self) -> Option<Scope> {
+        self.observed.chosen().map(Scope::one)
+    }
+
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription> {
         let node = self.observed.current(scene.fleet);
         node.map(|node| Subscription { node, topic: Topic::Sample }).into_iter().collect()
@@ -130,8 +166,9 @@ impl View for ResourcesView {
     fn on_action(&mut self, scene: &Scene<'_>, action: Action) -> Vec<Request> {
         let current = self.observed.current(scene.fleet);
         match action {
-            Action::ZoomIn => self.zoom = self.zoom.saturating_sub(1),
-            Action::ZoomOut => self.zoom = (self.zoom + 1).min(SPANS_MS.len() - 1),
+            Action::ZoomIn => self.looking.zoom_in(),
+            Action::ZoomOut => self.looking.zoom_out(),
+            Action::Earlier | Action::Later => return self.travel(scene, action == Action::Earlier),
             Action::PaneNext => self.step(scene, true),
             Action::PanePrevious => self.step(scene, false),
             Action::Down => self.scroll_by(scene, 1),
@@ -179,8 +216,16 @@ impl View for ResourcesView {
         if row { Self::summary(scene, id) } else { Some(scene.fleet.name_of(id)) }
     }
 
+    fn past(&self) -> Option<UnixMillis> {
+        self.looking.at()
+    }
+
+    fn leave_past(&mut self) -> bool {
+        self.looking.leave()
+    }
+
     fn hints(&self) -> &'static [Action] {
-        &[Action::PaneNext, Action::ZoomIn, Action::ZoomOut, Action::Open]
+        &[Action::PaneNext, Action::ZoomIn, Action::ZoomOut, Action::Earlier, Action::Open]
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
@@ -192,18 +237,36 @@ impl View for ResourcesView {
         let Some(node) = self.observed.current(scene.fleet).and_then(|id| scene.fleet.get(id)) else {
             return observed::say(&mut painter, area, "no node is known yet", Role::Dim);
         };
-        let Some(sample) = &node.sample.value else {
+        let order = self.looking.order(past::clock_of(node, scene));
+        let (told, window) = match order {
+            None => (None, None),
+            Some(order) => match told(node, scene, order) {
+                Ok((told, window)) => (Some(told), Some(window)),
+                Err((text, role)) => return observed::say(&mut painter, area, &text, role),
+            },
+        };
+        let over = told.filter(|_| self.looking.at().is_some());
+        let Some(sample) = over.map(|told| &told.sample).or(node.sample.value.as_ref()) else {
             let (text, role) = observed::absence(node, Topic::Sample);
             return observed::say(&mut painter, area, &text, role);
         };
-        let standing = observed::standing(node, Topic::Sample, scene.now);
-        // The charts of a node that fell silent stand still, and their axis says how long ago they ended.
-        let end = if standing.dimmed { node.sample.at } else { scene.now };
-        let window = Window { end, span: Millis(SPANS_MS[self.zoom]), now: scene.now };
-        let figures = Figures { node, sample, window, dimmed: standing.dimmed, scroll: self.scroll };
+        let mut standing = observed::standing(node, Topic::Sample, scene.now);
+        if over.is_some() {
+            let asking =
+                order.zip(scene.fleet.past(node.member.id)).is_some_and(|(order, past)| past.order != order);
+            standing = Standing {
+                text: if asking { "asking for more" } else { "" }.into(),
+                role: Role::Dim,
+                dimmed: false,
+            };
+        }
+        let window = window.unwrap_or_else(|| watched(node, scene, (self.looking.span(), standing.dimmed)));
+        let over = over.is_some();
+        let figures =
+            Figures { node, sample, told, over, window, dimmed: standing.dimmed, scroll: self.scroll };
         let lines = head(&figures, &standing, area, &mut painter);
         let body = Rect { y: area.y + lines, height: area.height - lines, ..area };
-        let needs = Needs { lists: lists::rows_wanted(sample) };
+        let needs = Needs { lists: lists::rows_wanted(sample), busiest: over };
         let placed = layout::place(body, needs);
         let files_apart = placed.iter().any(|placed| placed.panel == Panel::Files);
         for Placed { panel, area, framed } in placed {
@@ -212,16 +275,49 @@ impl View for ResourcesView {
     }
 }
 
+/// The time of what was watched. The charts of a node that fell silent stand still, and their axis says how long ago
+/// they ended.
+const fn watched(node: &Node, scene: &Scene<'_>, (span, stands): (Millis, bool)) -> Window {
+    let end = if stands { node.sample.at } else { scene.now };
+    Window { end, span, axis: Axis::Ago(scene.now), gap: chart::GAP }
+}
+
+/// What the node told last, with its time, or what to say instead.
+fn told<'a>(node: &Node, scene: &Scene<'a>, order: PastOrder) -> Result<(&'a Told, Window), (String, Role)> {
+    let name = node.name();
+    let Some(past) = scene.fleet.past(node.member.id) else {
+        return Err((format!("asking {name} what was until {} UTC", date(order.at)), Role::Dim));
+    };
+    let told = match &past.told {
+        Ok(told) if told.is_empty() => {
+            let (span, at) = (span_of(past.order.span), date(past.order.at));
+            return Err((format!("{name} knows nothing of the {span} until {at} UTC"), Role::Warn));
+        }
+        Ok(told) => told,
+        Err(error) => return Err((format!("no history from {name}: {}", error.message), Role::Bad)),
+    };
+    let gap = Millis(chart::GAP.0.max(told.step.0 * 5 / 2));
+    Ok((told, Window { end: Millis(past.order.at.0), span: past.order.span, axis: Axis::Clock, gap }))
+}
+
 /// The lines above the panels; answers how many they are.
 fn head(figures: &Figures<'_>, standing: &Standing, area: Rect, painter: &mut Painter<'_>) -> u16 {
     let sample = figures.sample;
-    let right =
-        format!("last {} {} {}", span_of(figures.window.span), painter.theme.glyphs.dot, standing.text);
+    let (span, dot) = (span_of(figures.window.span), painter.theme.glyphs.dot);
+    let right = match (figures.over, standing.text.as_str()) {
+        (true, "") => format!("the {span} until then"),
+        (true, text) => text.to_owned(),
+        (false, text) => format!("last {span} {dot} {text}"),
+    };
     // What is wrong is worth more than the uptime: it gets up to two thirds of the line.
     let room = (width(&right) as u16).min(area.width / 3 * 2);
     painter.right((area.x + area.width - room, area.y), room, &right, standing.role);
     let (mark, word, role) = observed::state(figures.node.member.state, &painter.theme.glyphs);
-    let up = format!("up {}", span_ms(sample.uptime_s.saturating_mul(1_000)));
+    let since = if figures.over {
+        format!("at {} UTC", date(sample.at))
+    } else {
+        format!("up {}", span_ms(sample.uptime_s.saturating_mul(1_000)))
+    };
     let tasks = crate::format::plural(sample.processes as usize, "process");
     let name = figures.node.name().to_string();
     let left = area.width.saturating_sub(room + 2);
@@ -230,9 +326,10 @@ fn head(figures: &Figures<'_>, standing: &Standing, area: Rect, painter: &mut Pa
         (" ", Role::Text),
         (&name, Role::Accent),
         (" ", Role::Text),
-        (word, role),
-        ("  ", Role::Text),
-        (&up, figures.role(Role::Text)),
+        // What it is now is not what it was then.
+        if figures.over { ("", role) } else { (word, role) },
+        if figures.over { ("", Role::Text) } else { ("  ", Role::Text) },
+        (&since, figures.role(Role::Text)),
         ("  ", Role::Text),
         (&tasks, figures.role(Role::Text)),
     ];
@@ -248,7 +345,11 @@ fn head(figures: &Figures<'_>, standing: &Standing, area: Rect, painter: &mut Pa
 }
 
 fn span_of(span: Millis) -> String {
-    format!("{}m", span.0 / 60_000)
+    match span.0 / 60_000 {
+        minutes @ 0..60 => format!("{minutes}m"),
+        minutes @ 60..1_440 => format!("{}h", minutes / 60),
+        minutes => format!("{}d", minutes / 1_440),
+    }
 }
 
 #[cfg(test)]

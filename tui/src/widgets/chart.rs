@@ -8,17 +8,17 @@ pub mod cores;
 mod plot;
 mod scale;
 
-use p2p_shared::time::Millis;
+use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::layout::Rect;
 
 use self::plot::{Grow, Plot};
 pub use self::scale::Unit;
 use super::paint::Painter;
-use crate::format::{span_ms, width};
+use crate::format::{date, span_ms, width};
 use crate::theme::Role;
 
-/// Points further apart than this have a gap between them; it is also how long the last one is held.
-pub const GAP_MS: u64 = 3_500;
+/// Points of one a second that are further apart than this have a gap between them.
+pub const GAP: Millis = Millis(3_500);
 /// Below this height there is no time axis: the rows are worth more to the line.
 const AXIS_HEIGHT_MIN: u16 = 5;
 /// Below this width there is no scale.
@@ -43,8 +43,19 @@ pub struct Window {
     pub end: Millis,
     /// How long before it the left edge is.
     pub span: Millis,
-    /// The clock now: it names the edges.
-    pub now: Millis,
+    /// What the times on the axis are.
+    pub axis: Axis,
+    /// Points further apart than this have a gap between them; it is also how long the last one is held.
+    pub gap: Millis,
+}
+
+/// What the times on the axis are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axis {
+    /// How long ago they are at this time.
+    Ago(Millis),
+    /// Times of day, for the times of the points are those of a wall clock.
+    Clock,
 }
 
 impl Window {
@@ -166,9 +177,12 @@ fn draw_scale(
 }
 
 fn draw_axis(window: Window, line: Rect, painter: &mut Painter<'_>) {
-    let behind = |before: u64| {
-        let ago = window.now.since(window.end).0 + before;
-        if ago < 1_000 { "now".to_owned() } else { format!("-{}", short_span(ago)) }
+    let behind = |before: u64| match window.axis {
+        Axis::Ago(now) => {
+            let ago = now.since(window.end).0.saturating_add(before);
+            if ago < 1_000 { "now".to_owned() } else { format!("-{}", short_span(ago)) }
+        }
+        Axis::Clock => time_of(UnixMillis(window.end.0.saturating_sub(before)), window.span),
     };
     let (left, right) = (behind(window.span.0), behind(0));
     if width(&left) + width(&right) < usize::from(line.width) {
@@ -176,10 +190,20 @@ fn draw_axis(window: Window, line: Rect, painter: &mut Painter<'_>) {
         painter.right((line.x, line.y), line.width, &right, Role::Dim);
     }
     let middle = behind(window.span.0 / 2);
-    if line.width >= 30 {
+    if usize::from(line.width) >= 30.max(width(&left) + width(&middle) + width(&right) + 4) {
         let x = line.x + line.width / 2 - (width(&middle) / 2) as u16;
         painter.text((x, line.y), line.width, &middle, Role::Dim);
     }
+}
+
+/// As much of a time as tells two times of a span apart: `14:03:20`, `14:03`, `11-24 14:03`.
+fn time_of(at: UnixMillis, span: Millis) -> String {
+    let part = match span.0 {
+        0..=600_000 => 11..19,
+        600_001..=43_200_000 => 11..16,
+        _ => 5..16,
+    };
+    date(at).get(part).unwrap_or_default().to_owned()
 }
 
 /// A span without parts that are nothing: `10m`, `2m30s`.

@@ -110,14 +110,35 @@ fn the_outcomes_add_up_and_say_why() {
         console.mesh(MeshEvent::Outcome { errand: errand(1, at as u32), result });
     }
     let tally = console.state.runs.get(RunId(1)).unwrap().tally();
-    assert_eq!(tally, Tally { waiting: 1, done: 1, failed: 1 });
-    for text in ["1 done", "1 failed", "1 waiting", "of 3", "conflict: that process has ended"] {
+    assert_eq!(tally, Tally { waiting: 1, done: 1, failed: 1, ..Tally::default() });
+    for text in ["1 done", "1 failed", "1 waiting", "of 3", "failed (conflict): that process has ended"] {
         assert!(console.shows(text), "{text}:\n{}", console.screen());
     }
     assert_eq!(console.press("^c"), [Command::Cancel(RunId(1))]);
     let result = Err(RpcError::cancelled("given up"));
     console.mesh(MeshEvent::Outcome { errand: errand(1, 2), result });
     assert!(console.shows("0 waiting"));
+    console.press("r");
+    assert!(console.shows("really?"), "what is run again is asked about again");
+    let again = console.press("y");
+    assert!(matches!(again[..], [Command::Signal { .. }, Command::Signal { .. }]), "the failed ones only");
+    console.press("<esc>w");
+    assert!(console.shows("0 done") && console.shows("of 2"), "the last outcomes can be seen again");
+}
+
+#[test]
+fn targets_are_gone_over_at_the_pace_that_was_chosen() {
+    let mut console = processes(20);
+    console.press("   ^kbbs");
+    assert!(console.shows("2 at a time") && console.shows("the first failure ends it"));
+    assert_eq!(console.press("y").len(), 2);
+    assert!(console.shows("1 not begun"));
+    let failed = Err(RpcError::unavailable("no route"));
+    assert_eq!(console.mesh(MeshEvent::Outcome { errand: errand(1, 0), result: failed }), []);
+    console.mesh(MeshEvent::Outcome { errand: errand(1, 1), result: Ok(()) });
+    for text in ["1 done", "1 not tried", "unreachable: no route", "runs it again on the 2 targets"] {
+        assert!(console.shows(text), "{text}:\n{}", console.screen());
+    }
 }
 
 #[test]

@@ -251,20 +251,23 @@ fn the_screen_orders_what_it_shows_and_no_more() {
     let mut console = Console::over(Simulated::new(3, 5), options());
     let commands = console.enter();
     let ids = ids(&console);
-    let figures = ids.iter().map(|id| subscribe(*id, Topic::Sample)).collect();
-    assert_eq!(sorted(commands), sorted(figures));
+    let topics = |id: &NodeId| [subscribe(*id, Topic::Sample), subscribe(*id, Topic::Alerts)];
+    assert_eq!(sorted(commands), sorted(ids.iter().flat_map(topics).collect()));
     console.connect();
     console.feed();
     console.press("*cache<enter>");
     let cache = console.simulated.id(2);
-    assert_eq!(console.press("<enter>"), [subscribe(cache, Topic::Processes)]);
+    let mut opened: Vec<Command> = ids.iter().map(|id| unsubscribe(*id, Topic::Alerts)).collect();
+    opened.push(subscribe(cache, Topic::Processes));
+    assert_eq!(sorted(console.press("<enter>")), sorted(opened));
     let others = vec![subscribe(ids[0], Topic::Processes), subscribe(ids[1], Topic::Processes)];
     assert_eq!(sorted(console.press("o")), sorted(others));
     let lost = vec![unsubscribe(ids[0], Topic::Processes), unsubscribe(ids[0], Topic::Sample)];
     assert_eq!(sorted(console.set_state(0, MemberState::Lost)), sorted(lost));
-    let left = vec![unsubscribe(ids[1], Topic::Processes), unsubscribe(cache, Topic::Processes)];
+    let mut left = vec![unsubscribe(ids[1], Topic::Processes), unsubscribe(cache, Topic::Processes)];
+    left.extend([subscribe(ids[1], Topic::Alerts), subscribe(cache, Topic::Alerts)]);
     assert_eq!(sorted(console.press("0")), sorted(left));
-    let again: Vec<Command> = vec![subscribe(ids[1], Topic::Sample), subscribe(cache, Topic::Sample)];
+    let again: Vec<Command> = [ids[1], cache].iter().flat_map(topics).collect();
     let mut refreshed = console.press("R");
     assert_eq!(refreshed.pop(), Some(Command::Redraw));
     assert_eq!(sorted(refreshed), sorted(again));
@@ -277,7 +280,7 @@ fn a_large_fleet_is_followed_only_as_far_as_it_is_seen() {
     console.state.wants_frame();
     let ordered = console.wait(1);
     let subscribed = ordered.iter().filter(|command| matches!(command, Command::Subscribe(_))).count();
-    assert!((30..=40).contains(&subscribed), "{subscribed}");
+    assert!((60..=80).contains(&subscribed), "figures and alerts of a screen: {subscribed}");
     let commands = console.press("G");
     let count = |wanted: fn(&Command) -> bool| commands.iter().filter(|command| wanted(command)).count();
     assert_eq!(count(|command| matches!(command, Command::Unsubscribe(_))), subscribed);
@@ -405,4 +408,110 @@ fn two_keys_of_a_sequence_are_waited_for() {
     console.press("gk");
     console.press("j");
     assert_eq!(console.name_under_cursor(), second, "what does not continue a sequence counts by itself");
+}
+
+#[test]
+fn in_the_past_nothing_is_done_and_escape_returns_to_now() {
+    let mut console = console(3, 9);
+    console.live(3);
+    console.press("6");
+    assert_eq!(console.press("."), []);
+    assert!(console.shows("this is now"));
+    let [Command::Past { node, order }] = console.press(",")[..] else { panic!("nothing was asked") };
+    assert!(order.at < console.simulated.wall());
+    let index = console.simulated.index_of(node).unwrap();
+    let result = Ok(Box::new(console.simulated.past(index, order)));
+    console.mesh(MeshEvent::Past { node, order, result });
+    assert!(console.shows("in the past: 2026-11-23 03:59:") || console.shows("in the past: 04:00:00 UTC"));
+    assert!(console.shows("Busiest processes then"));
+    for keys in ["s", "^k", "e"] {
+        assert_eq!(console.press(keys), [], "{keys}");
+        assert!(console.shows("this is the past"), "{keys}");
+    }
+    console.press("<esc>");
+    assert!(!console.shows("in the past"));
+    console.press("0,");
+    assert!(console.shows("the charts go back in history: 6"));
+}
+
+#[test]
+fn a_fleet_shows_what_fires_and_can_be_narrowed_to_it() {
+    let mut console = console(3, 2);
+    console.resize(200, 50);
+    // One critical alert and one warning fire on each; what is silenced, pending or over is not counted.
+    assert!(console.shows("1c 1w") && console.shows("6 alerts, "));
+    console.press("/alerts>1<enter>");
+    assert!(console.shows("3 of 3 shown"));
+    let node = console.simulated.id(0);
+    let mut delta = console.simulated.alerts(0);
+    delta.changed.clear();
+    delta.full = false;
+    delta.removed = console.simulated.alerts(0).changed.into_iter().map(|alert| alert.id).collect();
+    console.mesh(MeshEvent::Alerts { node, delta });
+    assert!(console.shows("2 of 3 shown"));
+    console.press("<esc>");
+    assert!(console.shows("4 alerts, "));
+}
+
+#[test]
+fn back_and_forward_lead_to_places_with_their_scope_and_filter() {
+    let mut console = console(3, 9);
+    console.press("1");
+    console.press(":ps all<enter>/cpu>=0<enter>");
+    console.press(":services web-1<enter>");
+    assert_eq!(console.state.current(), ViewId::Services);
+    console.press("q");
+    assert!(console.shows("processes of all nodes") && console.shows("cpu>=0"));
+    console.press("q");
+    assert!(console.shows("processes of cache-1") && !console.shows("cpu>=0"), "{}", console.screen());
+    console.press("QQ");
+    assert!(console.shows("of web-1"));
+    assert_eq!(console.state.current(), ViewId::Services);
+    console.press("Q");
+    assert!(console.shows("no place to go forward to"));
+    console.press("q3");
+    console.press("Q");
+    assert_eq!(console.state.current(), ViewId::Journal, "a new way ends the old one forward");
+}
+
+#[test]
+fn a_process_leads_to_its_unit_and_to_the_journal_of_it() {
+    let mut console = console(1, 9);
+    console.press("1");
+    for (key, view) in [("s", ViewId::Services), ("l", ViewId::Journal)] {
+        let Some(Command::Inspect { node, target }) = console.press("d").pop() else { panic!("no details") };
+        let result = console.simulated.details(0, &target).map(Box::new);
+        console.mesh(MeshEvent::Inspected { node, target, result });
+        assert!(console.shows("s shows it, l its journal"));
+        let commands = console.press(key);
+        assert_eq!(console.state.current(), view);
+        match view {
+            ViewId::Services => assert!(console.shows("name=\"")),
+            _ => assert!(commands.iter().any(|command| matches!(command,
+                Command::Follow(Follow { source: crate::command::Source::Journal(question), .. })
+                    if question.unit.is_some()))),
+        }
+        console.press("q");
+        assert_eq!(console.state.current(), ViewId::Processes);
+    }
+}
+
+#[test]
+fn a_socket_leads_to_its_process() {
+    let mut console = console(1, 9);
+    console.press("5");
+    console.feed();
+    console.press("]");
+    let mut found = false;
+    for _ in 0..9 {
+        console.press("xo");
+        if console.state.current() == ViewId::Processes {
+            found = true;
+            break;
+        }
+        console.press("<esc>j");
+    }
+    assert!(found && console.shows("pid="), "{}", console.screen());
+    console.press("q");
+    assert_eq!(console.state.current(), ViewId::Network);
 }

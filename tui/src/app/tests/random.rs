@@ -10,8 +10,40 @@ use crate::event::{Said, ShellSaid};
 use p2p_shared::services::program::{LogChunk, OutputStream};
 use p2p_shared::services::shell::{ShellExit, ShellItem};
 
+/// Steps of each seed, so that all of them take a few seconds, and with `scripts/check.sh --full`.
 const STEPS: usize = 5_000;
+const STEPS_FULL: usize = 25_000;
 const SEEDS: [u64; 4] = [1, 2, 7, 20_261_123];
+/// So many steps of one seed instead, such as 100000, and which seed.
+const STEPS_NAME: &str = "P2P_RANDOM_STEPS";
+const SEED_NAME: &str = "P2P_RANDOM_SEED";
+
+/// The seeds, and the steps of each.
+fn plan() -> (Vec<u64>, usize) {
+    let told = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+    match (told(STEPS_NAME), told(SEED_NAME)) {
+        (None, None) if std::env::var("P2P_FULL").is_ok_and(|full| full == "1") => {
+            (SEEDS.to_vec(), STEPS_FULL)
+        }
+        (None, None) => (SEEDS.to_vec(), STEPS),
+        (steps, seed) => (vec![seed.unwrap_or(SEEDS[0])], steps.map_or(STEPS, |steps| steps as usize)),
+    }
+}
+
+/// Says where it happened when a test panics.
+struct Whereabouts {
+    seed: u64,
+    at: usize,
+}
+
+impl Drop for Whereabouts {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Self { seed, at } = self;
+            eprintln!("at step {at}: {STEPS_NAME}={} {SEED_NAME}={seed} does it again", *at + 1);
+        }
+    }
+}
 const KEYS: &[&str] = &[
     "j",
     "k",
@@ -61,6 +93,13 @@ const KEYS: &[&str] = &[
     "R",
     "+",
     "-",
+    ",",
+    ".",
+    "6,,",
+    "Q",
+    "w",
+    "5]xo",
+    ":audit<enter>",
     "q",
     "^c",
     "C",
@@ -130,6 +169,7 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
         Topic::Rules,
         Topic::Shells,
         Topic::Network,
+        Topic::Audit,
     ];
     let source = console.state.world.log.source().clone();
     let said = |said| MeshEvent::Log { follow: Follow { node, source: source.clone() }, said };
@@ -185,7 +225,8 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
 /// Jobs, alerts, shells, and what a shell says.
 fn list(console: &Console, rng: &mut Rng, index: usize) -> MeshEvent {
     let node = console.simulated.id(index);
-    match rng.below(9) {
+    match rng.below(10) {
+        9 => MeshEvent::Audit { node, news: Box::new(console.simulated.audit(index)) },
         7 => MeshEvent::Probe { run: RunId(rng.below(5)), said: network::reply(rng.below(9) as u32, None) },
         8 => {
             let said = [network::hop(3, None), network::found(20..90, None)];
@@ -224,6 +265,11 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 let index = console.simulated.index_of(node).unwrap();
                 let result = console.simulated.described(index, &subject).map(Box::new);
                 console.mesh(MeshEvent::Described { node, subject, result });
+            }
+            Command::Past { node, order } => {
+                let index = console.simulated.index_of(node).unwrap();
+                let result = Ok(Box::new(console.simulated.past(index, order)));
+                console.mesh(MeshEvent::Past { node, order, result });
             }
             Command::Control { errand, .. }
             | Command::Define { errand, .. }
@@ -277,13 +323,16 @@ fn draw(console: &mut Console) {
 
 #[test]
 fn nothing_that_is_pressed_or_told_makes_it_panic() {
-    for seed in SEEDS {
+    let (seeds, steps) = plan();
+    for seed in seeds {
+        let mut whereabouts = Whereabouts { seed, at: 0 };
         let mut rng = Rng::new(seed);
         let simulated = Simulated::new(6, 25).with_hostile_names();
         let mut console = Console::over(simulated, options());
         console.enter();
         console.feed();
-        for at in 0..STEPS {
+        for at in 0..steps {
+            whereabouts.at = at;
             step(&mut console, &mut rng);
             if at % 50 == 0 {
                 draw(&mut console);
@@ -321,6 +370,29 @@ fn the_cursor_stays_on_its_process_whatever_moves_around_it() {
             let index = console.simulated.index_of(before.0).unwrap();
             if console.simulated.details(index, &before.1).is_ok() {
                 assert_eq!(console.process_under_cursor().unwrap(), before, "seed {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_cursor_stays_on_its_row_of_every_list_in_any_order() {
+    const LISTS: [&str; 4] =
+        [":services all<enter>", ":alerts all<enter>", ":jobs all<enter>", ":audit all<enter>"];
+    const ORDERS: [&str; 7] = ["N", "S", "A", "O", "U", "C", "M"];
+    for seed in SEEDS {
+        let mut rng = Rng::new(seed);
+        let mut console = console(4, 3);
+        for list in LISTS {
+            console.press(list);
+            console.feed();
+            for _ in 0..30 {
+                console.press(["jj", "k", "<pgdn>", "gg", "G"][rng.below(5) as usize]);
+                // What stands there, with its node.
+                let row = |console: &mut Console| console.press("Y").pop();
+                let before = row(&mut console);
+                console.press(ORDERS[rng.below(ORDERS.len() as u64) as usize]);
+                assert_eq!(row(&mut console), before, "seed {seed}, {list}");
             }
         }
     }

@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use p2p_shared::error::Code;
+use p2p_shared::id::NodeId;
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::MemberState;
+use p2p_shared::time::Millis;
 
 use crate::action::SortKey;
 use crate::command::Topic;
 use crate::event::Link;
 use crate::filter::{Field, Kind, Record};
-use crate::fleet::Node;
+use crate::fleet::{Firing, Fleet, Node};
 use crate::format::{bytes, percent, plural, rate, span_ms};
 use crate::theme::{Glyphs, Role};
 use crate::views::Scene;
@@ -22,7 +24,8 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::text("NAME", 14, 0, Some(SortKey::Name)).up_to(32),
     Column::text("STATE", 9, 0, Some(SortKey::State)),
     Column::number("CPU", 5, 1, Some(SortKey::Cpu)),
-    Column::text("HISTORY", 8, 6, None).up_to(30),
+    Column::text("ALERTS", 6, 1, None).up_to(16),
+    Column::text("HISTORY", 6, 6, None).up_to(30),
     Column::number("MEM", 5, 1, Some(SortKey::Memory)),
     Column::number("OF", 5, 9, None),
     Column::number("LOAD", 6, 3, Some(SortKey::Load)),
@@ -40,19 +43,20 @@ pub(super) const COLUMNS: &[Column] = &[
 const NAME: usize = 0;
 const STATE: usize = 1;
 const CPU: usize = 2;
-pub(super) const SPARK: usize = 3;
-const MEM: usize = 4;
-const MEM_TOTAL: usize = 5;
-const LOAD: usize = 6;
-const DISK: usize = 7;
-const FULLEST: usize = 8;
-const IN: usize = 9;
-const OUT: usize = 10;
-const PROCS: usize = 11;
-const UPTIME: usize = 12;
-const VERSION: usize = 13;
-const LABELS: usize = 14;
-const SEEN: usize = 15;
+const ALERTS: usize = 3;
+pub(super) const SPARK: usize = 4;
+const MEM: usize = 5;
+const MEM_TOTAL: usize = 6;
+const LOAD: usize = 7;
+const DISK: usize = 8;
+const FULLEST: usize = 9;
+const IN: usize = 10;
+const OUT: usize = 11;
+const PROCS: usize = 12;
+const UPTIME: usize = 13;
+const VERSION: usize = 14;
+const LABELS: usize = 15;
+const SEEN: usize = 16;
 
 pub(super) const FIELDS: &[Field] = &[
     Field::word("name"),
@@ -63,11 +67,23 @@ pub(super) const FIELDS: &[Field] = &[
     Field::of("mem", Kind::Percent),
     Field::of("load", Kind::Number),
     Field::of("disk", Kind::Percent),
+    Field::of("alerts", Kind::Number),
     Field::of("node", Kind::Text),
 ];
 
-/// A node as the filter sees it.
-pub(super) struct Row<'a>(pub(super) &'a Node);
+/// A node as the filter sees it, and how many of its alerts fire.
+pub(super) struct Row<'a>(pub(super) &'a Node, pub(super) Option<Firing>);
+
+impl<'a> Row<'a> {
+    pub(super) fn of(fleet: &Fleet, id: NodeId, node: &'a Node) -> Self {
+        Self(node, firing(fleet, id, node))
+    }
+}
+
+/// The alerts of a node that fire; `None` while it has told of none.
+fn firing(fleet: &Fleet, id: NodeId, node: &Node) -> Option<Firing> {
+    node.age(Topic::Alerts, Millis::ZERO).map(|_| Firing::of(&fleet.alerts, id))
+}
 
 impl Record for Row<'_> {
     fn text(&self, field: usize) -> Cow<'_, str> {
@@ -81,6 +97,9 @@ impl Record for Row<'_> {
     }
 
     fn number(&self, field: usize) -> Option<f64> {
+        if FIELDS[field].name == "alerts" {
+            return self.1.map(|firing| firing.total() as f64);
+        }
         let sample = self.0.sample.value.as_ref()?;
         let in_percent = |ratio: f32| f64::from(ratio) * 100.0;
         match FIELDS[field].name {
@@ -136,8 +155,9 @@ pub(super) fn totals(scene: &Scene<'_>) -> String {
     let total = memory(|sample| sample.memory.total_bytes);
     let used = total.saturating_sub(memory(|sample| sample.memory.available_bytes));
     let processes: usize = samples.iter().map(|sample| sample.processes as usize).sum();
+    let alerts = alerts_of(scene).map_or_else(String::new, |alerts| format!("{alerts}, "));
     format!(
-        "{} of {} busy, {} of {} used, {}",
+        "{alerts}{} of {} busy, {} of {} used, {}",
         percent(busy / cores as f32),
         plural(cores, "core"),
         bytes(used),
@@ -167,6 +187,7 @@ pub(super) fn cell(node: &Node, column: usize, scene: &Scene<'_>, glyphs: Glyphs
         VERSION => return Cell::of(&node.member.version, Role::Dim),
         LABELS => return Cell::of(labels(node), Role::Dim),
         SEEN => return seen(node, scene),
+        ALERTS => return alerts_cell(node, scene),
         _ => {}
     }
     let Some(sample) = &node.sample.value else { return Cell::of(unknown(column), Role::Dim) };
@@ -205,6 +226,27 @@ const fn unknown(column: usize) -> &'static str {
 fn state_cell(node: &Node, glyphs: Glyphs) -> Cell {
     let (mark, word, role) = observed::state(node.member.state, &glyphs);
     Cell::of(format!("{mark} {word}"), role)
+}
+
+/// What fires, in words: `1 crit`, `2 warn`, `1c 2w` of both kinds.
+fn alerts_cell(node: &Node, scene: &Scene<'_>) -> Cell {
+    let Some(firing) = firing(scene.fleet, node.member.id, node) else { return Cell::default() };
+    let (text, role) = match (firing.critical, firing.warning, firing.other) {
+        (0, 0, 0) => ("0".to_owned(), Role::Dim),
+        (0, 0, other) => (format!("{other} info"), Role::Text),
+        (0, warning, _) => (format!("{warning} warn"), Role::Warn),
+        (critical, 0, _) => (format!("{critical} crit"), Role::Bad),
+        (critical, warning, _) => (format!("{critical}c {warning}w"), Role::Bad),
+    };
+    let old = !node.is_there() || node.is_stale(Topic::Alerts, scene.now);
+    Cell::of(text, if old { Role::Dim } else { role })
+}
+
+/// The alerts that fire on nodes that are there, for the line of totals.
+fn alerts_of(scene: &Scene<'_>) -> Option<String> {
+    let there = scene.fleet.iter().filter(|(_, node)| node.is_there());
+    let firing: usize = there.filter_map(|(id, node)| firing(scene.fleet, id, node)).map(Firing::total).sum();
+    (firing > 0).then(|| plural(firing, "alert"))
 }
 
 /// How old the figures are, or why there are none.

@@ -17,11 +17,27 @@ pub(super) enum Panel {
     Files,
     /// Load, pressure, temperatures.
     Strain,
+    /// The busiest processes.
+    Busiest,
 }
 
 const ESSENTIAL: [Panel; 4] = [Panel::Processors, Panel::Memory, Panel::Network, Panel::Disk];
 const ALL: [Panel; 6] =
     [Panel::Processors, Panel::Memory, Panel::Network, Panel::Disk, Panel::Files, Panel::Strain];
+
+/// In one column the busiest processes come right after the processors.
+const BUSY: [Panel; 7] = [
+    Panel::Processors,
+    Panel::Busiest,
+    Panel::Memory,
+    Panel::Network,
+    Panel::Disk,
+    Panel::Files,
+    Panel::Strain,
+];
+
+/// Columns of the busiest processes beside the charts.
+const BUSIEST_WIDTH: std::ops::RangeInclusive<u16> = 30..=52;
 
 /// Below this there is one column.
 const TWO_COLUMNS_WIDTH_MIN: u16 = 60;
@@ -38,6 +54,8 @@ const RULED_MIN: u16 = 3;
 pub(super) struct Needs {
     /// Rows of the longer list.
     pub(super) lists: u16,
+    /// The busiest processes have a place.
+    pub(super) busiest: bool,
 }
 
 /// A panel and its place.
@@ -52,7 +70,19 @@ pub(super) struct Placed {
 /// Divides the body among as many panels as it holds.
 pub(super) fn place(body: Rect, needs: Needs) -> Vec<Placed> {
     if body.width < TWO_COLUMNS_WIDTH_MIN {
-        return column(body);
+        return column(body, if needs.busiest { &BUSY } else { &ALL });
+    }
+    if needs.busiest {
+        let width = (body.width / 4).clamp(*BUSIEST_WIDTH.start(), *BUSIEST_WIDTH.end());
+        let charts = Rect { width: body.width - width, ..body };
+        let area = Rect { x: body.x + charts.width, width, ..body };
+        let mut placed = if charts.width < TWO_COLUMNS_WIDTH_MIN {
+            column(charts, &ESSENTIAL)
+        } else {
+            place(charts, Needs { busiest: false, ..needs })
+        };
+        placed.push(Placed { panel: Panel::Busiest, area, framed: true });
+        return placed;
     }
     if body.height < 2 * FRAMED_MIN {
         return rows(body, &[(&ESSENTIAL[..2], body.height)]);
@@ -87,11 +117,12 @@ fn rows(body: Rect, plan: &[(&[Panel], u16)]) -> Vec<Placed> {
 }
 
 /// One below the other; the first ones get the rows that division leaves.
-fn column(body: Rect) -> Vec<Placed> {
-    let count = (body.height / RULED_MIN).clamp(1, ALL.len() as u16);
+fn column(body: Rect, panels: &[Panel]) -> Vec<Placed> {
+    let count = (body.height / RULED_MIN).clamp(1, panels.len() as u16);
     let (each, rest) = (body.height / count, body.height % count);
     let mut y = body.y;
-    ALL.iter()
+    panels
+        .iter()
         .zip(0..count)
         .map(|(panel, index)| {
             let height = each + u16::from(index < rest);
@@ -111,8 +142,8 @@ mod tests {
         for width in 1..230 {
             for height in 1..80 {
                 let body = Rect::new(2, 1, width, height);
-                for lists in [0, 7, 400] {
-                    let placed = place(body, Needs { lists });
+                for (lists, busiest) in [(0, false), (7, false), (400, false), (7, true)] {
+                    let placed = place(body, Needs { lists, busiest });
                     let cells: u32 = placed.iter().map(|placed| placed.area.area()).sum();
                     assert_eq!(cells, body.area(), "{body:?}");
                     assert!(placed.iter().all(|placed| placed.area.intersection(body) == placed.area));
@@ -124,12 +155,15 @@ mod tests {
     #[test]
     fn a_small_terminal_shows_the_essentials() {
         let panels = |width, height| -> Vec<Panel> {
-            let placed = place(Rect::new(0, 0, width, height), Needs { lists: 5 });
+            let placed = place(Rect::new(0, 0, width, height), Needs { lists: 5, busiest: false });
             placed.into_iter().map(|placed| placed.panel).collect()
         };
         assert_eq!(panels(80, 20), ESSENTIAL);
         assert_eq!(panels(50, 14), ESSENTIAL);
         assert_eq!(panels(120, 36), ALL);
         assert_eq!(panels(80, 36), ALL);
+        let beside = place(Rect::new(0, 0, 80, 18), Needs { lists: 5, busiest: true });
+        let last = beside.last().map(|placed| (placed.panel, placed.area.width));
+        assert_eq!((beside.len(), last), (5, Some((Panel::Busiest, 30))));
     }
 }

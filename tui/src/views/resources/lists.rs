@@ -83,8 +83,9 @@ pub(super) fn strain_line(figures: &Figures<'_>, area: Rect, painter: &mut Paint
 }
 
 fn load_text(sample: &HostSample) -> String {
-    let [one, five, fifteen] = sample.load;
-    format!("load {one:.2} {five:.2} {fifteen:.2}")
+    let text = |load: f32| if load.is_finite() { format!("{load:.2}") } else { "-".to_owned() };
+    let [one, five, fifteen] = sample.load.map(text);
+    format!("load {one} {five} {fifteen}")
 }
 
 fn load_role(sample: &HostSample) -> Role {
@@ -133,7 +134,7 @@ pub(super) fn interfaces(figures: &Figures<'_>, area: Rect, painter: &mut Painte
         );
         let room = area.width.saturating_sub(12);
         let text = match room {
-            _ if usize::from(room) >= width(&rates) + width(&totals) => rates + &totals,
+            _ if !figures.over && usize::from(room) >= width(&rates) + width(&totals) => rates + &totals,
             _ => rates,
         };
         let taken = width(&text) as u16;

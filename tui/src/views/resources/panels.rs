@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::layout::Panel;
-use super::{Figures, lists};
+use super::{Figures, busiest, lists};
 use crate::fleet::{Point, share};
 use crate::format::{bytes, percent, rate, width};
 use crate::theme::Role;
@@ -45,6 +45,10 @@ pub(super) fn draw(
             let inside = open(plain("File systems", count), place, painter);
             lists::file_systems(figures, inside, painter);
         }
+        Panel::Busiest => {
+            let inside = open(plain("Busiest processes then", 0), place, painter);
+            busiest::list(figures, inside, painter);
+        }
         Panel::Strain => {
             let inside = open(plain("Pressure and heat", 0), place, painter);
             lists::strain(figures, inside, painter);
@@ -84,7 +88,11 @@ fn open(caption: Caption<'_>, (area, framed): (Rect, bool), painter: &mut Painte
 }
 
 fn points(figures: &Figures<'_>, of: impl Fn(&Point) -> f64) -> Vec<chart::Point> {
-    figures.node.history.points().map(|point| (point.at, of(point))).collect()
+    let value = |point: &Point| (point.at, of(point));
+    match figures.told {
+        Some(told) => told.points.iter().map(value).collect(),
+        None => figures.node.history.points().map(value).collect(),
+    }
 }
 
 /// Splits rows off below a chart: as many as wanted, while the chart stays a chart.
@@ -131,6 +139,9 @@ fn processors(figures: &Figures<'_>, place: (Rect, bool), painter: &mut Painter<
 }
 
 fn cores_of(figures: &Figures<'_>) -> Vec<Core> {
+    if figures.over {
+        return figures.sample.cpu.cores.iter().map(|now| Core { now: *now, past: Vec::new() }).collect();
+    }
     let history = &figures.node.history;
     let skipped = history.points().len().saturating_sub(CORE_POINTS);
     let cores = figures.sample.cpu.cores.iter().enumerate().take(history.cores());
@@ -145,7 +156,7 @@ fn cores_of(figures: &Figures<'_>) -> Vec<Core> {
 fn memory(figures: &Figures<'_>, place: (Rect, bool), painter: &mut Painter<'_>) {
     let memory = &figures.sample.memory;
     let used = memory.total_bytes.saturating_sub(memory.available_bytes);
-    let ratio = share(used, memory.total_bytes);
+    let ratio = if memory.total_bytes == 0 { f32::NAN } else { share(used, memory.total_bytes) };
     let values = points(figures, |point| f64::from(point.memory));
     let sizes = format!("{} of {}", bytes(used), bytes(memory.total_bytes));
     let caption = Caption {

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::views::stage::{SIZES, Stage};
+use p2p_shared::error::RpcError;
 
 fn shown(stage: &Stage, name: &str) {
     let mut view = ResourcesView::new();
@@ -32,6 +33,66 @@ fn old_figures_are_dimmed_and_stand_still() {
 #[test]
 fn a_lost_node_keeps_its_last_figures() {
     shown(&Stage::data(3, 200).wait(700).lost(), "lost");
+}
+
+/// A view that looks back, and a stage on which the node has answered what it asked.
+fn looking_back(stage: &mut Stage, actions: &[Action]) -> ResourcesView {
+    let mut view = ResourcesView::new();
+    stage.show(&mut view);
+    for action in actions {
+        view.on_action(&stage.scene(), *action);
+        if let Some((node, order)) = view.wanted(&stage.scene()) {
+            stage.fleet.set_past(node, order, Ok(stage.world.past(0, order)));
+            view.answered();
+        }
+    }
+    view
+}
+
+fn snapshot(stage: &Stage, view: &ResourcesView, name: &str) {
+    for (width, height) in SIZES {
+        insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../snapshots", omit_expression => true }, {
+            let text = stage.paint(view, (width, height), &Theme::default());
+            insta::assert_snapshot!(format!("resources_{name}_{width}x{height}"), text);
+        });
+    }
+}
+
+#[test]
+fn the_past_is_drawn_with_the_busiest_processes_of_then() {
+    let mut stage = Stage::data(3, 200);
+    let view = looking_back(&mut stage, &[Action::Earlier, Action::Earlier]);
+    snapshot(&stage, &view, "past");
+}
+
+#[test]
+fn a_long_span_until_now_is_what_the_node_remembers() {
+    let mut stage = Stage::data(3, 200);
+    let view = looking_back(&mut stage, &[Action::ZoomOut; 7]);
+    assert_eq!(view.past(), None);
+    let text = stage.paint(&view, (80, 24), &Theme::default());
+    assert!(text.contains("last 1d") && text.contains("11-23 04:0"), "{text}");
+}
+
+#[test]
+fn before_the_answer_and_without_one_it_is_said() {
+    let mut stage = Stage::data(1, 20);
+    let mut view = ResourcesView::new();
+    stage.show(&mut view);
+    view.on_action(&stage.scene(), Action::Earlier);
+    let text = |stage: &Stage, view: &ResourcesView| stage.paint(view, (80, 24), &Theme::default());
+    assert!(text(&stage, &view).contains("asking web-1"));
+    let (node, order) = view.wanted(&stage.scene()).unwrap();
+    view.answered();
+    stage.fleet.set_past(node, order, Err(RpcError::forbidden("no monitor.read for you")));
+    assert!(text(&stage, &view).contains("no history from web-1: no monitor.read for you"));
+    assert_eq!(view.wanted(&stage.scene()), None, "a refusal is not asked for again");
+    view.refresh();
+    assert!(view.wanted(&stage.scene()).is_some());
+    let mut nothing = stage.world.past(0, order);
+    nothing.course.series.clear();
+    stage.fleet.set_past(node, order, Ok(nothing));
+    assert!(text(&stage, &view).contains("web-1 knows nothing of the 2m"));
 }
 
 #[test]
@@ -83,8 +144,8 @@ fn zoom_stops_at_its_ends() {
     let stage = Stage::data(1, 5);
     let mut view = ResourcesView::new();
     let text = |view: &ResourcesView| stage.paint(view, (80, 24), &Theme::default());
-    for (action, span) in [(Action::ZoomOut, "last 10m"), (Action::ZoomIn, "last 1m")] {
-        for _ in 0..9 {
+    for (action, span) in [(Action::ZoomOut, "until"), (Action::ZoomIn, "last 1m")] {
+        for _ in 0..19 {
             view.on_action(&stage.scene(), action);
         }
         assert!(text(&view).contains(span));

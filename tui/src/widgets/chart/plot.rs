@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::{GAP_MS, Point, Window};
+use super::{Point, Window};
 use crate::theme::{Glyphs, Theme};
 
 /// Dots of a braille cell, down.
@@ -98,7 +98,7 @@ pub(super) fn columns(points: &[Point], window: Window, count: usize) -> Vec<Opt
     for (index, (at, value)) in points.iter().enumerate() {
         let begins = i128::from(at.0);
         let next = points.get(index + 1).map_or(end + 1, |(next, _)| i128::from(next.0));
-        let ends = next.min(begins + i128::from(GAP_MS)).min(end + 1);
+        let ends = next.min(begins + i128::from(window.gap.0)).min(end + 1);
         if !value.is_finite() || ends <= end - span || begins > end {
             continue;
         }

@@ -5,7 +5,8 @@ use super::*;
 use crate::theme::Theme;
 use crate::widgets::paint::Painter;
 
-const WINDOW: Window = Window { end: Millis(60_000), span: Millis(60_000), now: Millis(60_000) };
+const WINDOW: Window =
+    Window { end: Millis(60_000), span: Millis(60_000), axis: Axis::Ago(Millis(60_000)), gap: GAP };
 
 fn chart<'a>(points: &'a [Point], second: Option<&'a [Point]>, unit: Unit) -> Chart<'a> {
     Chart {
@@ -71,7 +72,7 @@ fn what_was_not_measured_is_a_gap_and_nothing_is_a_line() {
 
 #[test]
 fn the_newest_value_stands_at_the_right_also_when_the_clock_is_young() {
-    let window = Window { end: Millis(10_000), span: Millis(60_000), now: Millis(10_000) };
+    let window = Window { end: Millis(10_000), axis: Axis::Ago(Millis(10_000)), ..WINDOW };
     let points: Vec<Point> = (0..=10).map(|second| (Millis::from_secs(second), 1.0)).collect();
     let shown = plot::columns(&points, window, 6);
     assert_eq!(
@@ -141,7 +142,8 @@ proptest! {
         let mut painter = Painter { buf: &mut buf, theme: &theme };
         cores::draw(&lines, ascii, area, &mut painter);
         cores::rows_wanted(lines.len(), size.0);
-        for window in [WINDOW, Window { end: Millis(times.0), span: Millis(times.1), now: Millis(times.2) }] {
+        let odd = Window { end: Millis(times.0), span: Millis(times.1), axis: Axis::Ago(Millis(times.2)), gap: GAP };
+        for window in [WINDOW, odd, Window { axis: Axis::Clock, ..odd }] {
             let one = Chart { window, ..chart(&first, None, unit) };
             draw(&one, area, &mut painter);
             draw(&Chart { window, ..chart(&first, Some(&second), unit) }, area, &mut painter);

@@ -1,0 +1,165 @@
+//! Where one has been: back and forward between views, each with its scope and its filter; and jumps to what is related.
+
+use p2p_shared::id::NodeId;
+use p2p_shared::services::process::{Origin, OriginKind};
+
+use super::State;
+use super::layer::{Details, Layer};
+use crate::command::{Command, JournalQuestion, Source};
+use crate::event::{Code, Key};
+use crate::filter::Filter;
+use crate::views::{Change, Scope, ViewId};
+
+/// Places that are remembered in each direction.
+const PLACES_MAX: usize = 50;
+
+/// A view as it was left.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    view: ViewId,
+    /// Whose; `None` for a view that keeps it to itself.
+    scope: Option<Scope>,
+    filter: Option<Filter>,
+}
+
+/// The way back, and the way forward again; the nearest place is the last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Places {
+    back: Vec<Place>,
+    ahead: Vec<Place>,
+}
+
+fn remember(places: &mut Vec<Place>, place: Place) {
+    places.push(place);
+    if places.len() > PLACES_MAX {
+        places.remove(0);
+    }
+}
+
+impl State {
+    fn place(&self) -> Place {
+        let view = self.view();
+        Place { view: self.current, scope: view.scope(), filter: view.filter().cloned() }
+    }
+
+    /// Remembers the way back to what is shown now.
+    pub(super) fn leave_place(&mut self) {
+        let place = self.place();
+        remember(&mut self.places.back, place);
+        self.places.ahead.clear();
+    }
+
+    /// Shows a view, over other nodes if they are given, and remembers the way back.
+    pub(super) fn show(&mut self, view: ViewId, scope: Option<Scope>) {
+        self.editing = None;
+        self.search = None;
+        let elsewhere = scope.is_some() && self.view().scope() != scope;
+        if view != self.current || elsewhere {
+            self.leave_place();
+        }
+        self.current = view;
+        if let Some(scope) = scope {
+            self.with_view(|view, scene| view.set_scope(scene, scope));
+        }
+        self.refresh_view();
+    }
+
+    /// Shows what of a view matches a filter.
+    pub(super) fn find(&mut self, view: ViewId, node: NodeId, filter: &str) {
+        self.show(view, Some(Scope::one(node)));
+        match Filter::parse(filter, self.view().fields()) {
+            Ok(filter) => self.with_view(|view, scene| view.set_filter(scene, filter)),
+            Err(mistake) => self.say(format!("{filter}: {mistake}")),
+        }
+    }
+
+    /// Back to the place before; at the first one the console ends.
+    pub(super) fn go_back(&mut self) {
+        match self.places.back.pop() {
+            Some(place) => {
+                let left = self.place();
+                remember(&mut self.places.ahead, left);
+                self.enter_place(place);
+            }
+            None => self.out.push(Command::Quit),
+        }
+    }
+
+    /// Forward to where one came back from.
+    pub(super) fn go_forward(&mut self) {
+        match self.places.ahead.pop() {
+            Some(place) => {
+                let left = self.place();
+                remember(&mut self.places.back, left);
+                self.enter_place(place);
+            }
+            None => self.say("there is no place to go forward to"),
+        }
+    }
+
+    /// Back to the place before, if there is one, and not forward again: what was left is over.
+    pub(super) fn return_from(&mut self) {
+        match self.places.back.pop() {
+            Some(place) => self.enter_place(place),
+            None => self.refresh_view(),
+        }
+    }
+
+    fn enter_place(&mut self, place: Place) {
+        // A search names fields of the view in which it was written.
+        self.search = None;
+        self.editing = None;
+        self.current = place.view;
+        // What the view still shows keeps its cursor.
+        if let Some(scope) = place.scope
+            && self.view().scope().as_ref() != Some(&scope)
+        {
+            self.with_view(|view, scene| view.set_scope(scene, scope));
+        }
+        let text = |filter: Option<&Filter>| filter.map(|filter| filter.text().to_owned());
+        if text(self.view().filter()) != text(place.filter.as_ref()) {
+            self.with_view(|view, scene| view.set_filter(scene, place.filter));
+        }
+        self.refresh_view();
+    }
+
+    /// Brings a view up to date that was not shown for a while.
+    pub(super) fn refresh_view(&mut self) {
+        self.changes.insert(Change::Nodes);
+        self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::Processes(id)));
+        self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::Peers(id)));
+        self.changes.extend(self.world.fleet.iter().map(|(id, _)| Change::List(id)));
+        self.changes.insert(Change::Log);
+        self.settle();
+        self.dirty = true;
+    }
+
+    /// The keys of a process's details: they are read, and lead to its unit and to the unit's journal.
+    pub(super) fn on_details_key(&mut self, details: Box<Details>, key: Key) {
+        let wanted = match key.code {
+            Code::Char('s' | 'ы') if !key.ctrl => ViewId::Services,
+            Code::Char('l' | 'д') if !key.ctrl => ViewId::Journal,
+            _ => return self.on_reading_key(Layer::Details(details), key),
+        };
+        let node = details.node;
+        let Some(unit) = unit_of(&details).map(str::to_owned) else {
+            self.say("it belongs to no unit");
+            return self.layers.push(Layer::Details(details));
+        };
+        if wanted == ViewId::Services {
+            self.find(ViewId::Services, node, &format!("name=\"{unit}\""));
+        } else {
+            let question = JournalQuestion { unit: Some(unit), ..JournalQuestion::default() };
+            self.show_lines(Source::Journal(question), Scope::one(node));
+        }
+    }
+}
+
+/// The unit that a process belongs to.
+fn unit_of(details: &Details) -> Option<&str> {
+    let process = details.result.as_ref()?.as_ref().ok()?;
+    match &process.origin {
+        Some(Origin { kind: OriginKind::Unit, name }) if !name.is_empty() => Some(name),
+        _ => None,
+    }
+}
