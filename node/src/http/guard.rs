@@ -103,8 +103,10 @@ async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> 
     let status = response.status().as_u16();
     let (route, caller) = (named(route.as_ref()), kind.0.get().unwrap_or(&"none"));
     let elapsed_ms = began.elapsed().as_millis() as u64;
-    // A reader that asks every second would drown what else there is to be read.
-    if status < 400 && (method == Method::GET || method == Method::HEAD) {
+    // A reader that asks every second would drown what else there is to be read, and so would a stranger.
+    let is_read = status < 400 && (method == Method::GET || method == Method::HEAD);
+    let is_stranger = kind.0.get().is_none() && status < 500;
+    if is_read || is_stranger {
         tracing::debug!(request_id = id, %method, route, status, elapsed_ms, caller, "request");
     } else {
         let method = known(&method);
