@@ -202,13 +202,12 @@ fn noise(path: &Path, length: usize) -> anyhow::Result<()> {
 }
 
 /// Seconds of as many bytes over a stream of quinn as we set it, each end on a thread of its own, without a file.
-fn bare(ca: &TestCa) -> anyhow::Result<f64> {
-    let (node, operator) = (ca.node("bare"), ca.operator("bare", Role::Viewer));
+fn bare(node: &Credentials, operator: &Credentials) -> anyhow::Result<f64> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = socket.local_addr()?;
-    let server = server_config(&node, node.trust());
+    let server = server_config(node, node.trust());
     let sending = std::thread::spawn(move || alone(send_all(socket, server)));
-    let took = alone(receive_all(address, client_config(&operator, operator.trust())))?;
+    let took = alone(receive_all(address, client_config(operator, operator.trust())))?;
     sending.join().map_err(|_| anyhow::anyhow!("the bare sender panicked"))??;
     Ok(took)
 }
@@ -252,6 +251,7 @@ async fn receive_all(address: SocketAddr, client: ClientConfig) -> anyhow::Resul
 
 async fn large(ground: &Ground, ca: &TestCa) -> anyhow::Result<()> {
     noise(&ground.path("from/large"), LARGE_BYTES)?;
+    let (node, operator) = (ca.node("bare"), ca.operator("reader", Role::Viewer));
     let [mut ours, mut scp, mut rsync, mut quinn] = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
         ground.clear()?;
@@ -260,7 +260,7 @@ async fn large(ground: &Ground, ca: &TestCa) -> anyhow::Result<()> {
         scp.push(ground.scp("large")?);
         ground.clear()?;
         rsync.push(ground.rsync(&["-W"], "large")?.0);
-        quinn.push(tokio::task::block_in_place(|| bare(ca))?);
+        quinn.push(tokio::task::block_in_place(|| bare(&node, &operator))?);
     }
     fs::remove_file(ground.path("from/large"))?;
     let rate = |took| LARGE_BYTES as f64 / f64::from(1 << 20) / median(took);
