@@ -38,7 +38,7 @@ all() {
 debian_packages() {
     local wanted=(systemd-container debootstrap nftables iproute2 procps e2fsprogs xfsprogs openssh-client polkitd
         docker.io docker-compose iptables dpkg-dev lintian mandoc shellcheck prometheus nginx-light curl) missing
-    [ "${P2P_FULL:-}" != 1 ] || wanted+=(qemu-system-x86 qemu-utils)
+    [ "${P2P_FULL:-}" != 1 ] || wanted+=(qemu-system-x86 qemu-utils python3-venv)
     mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}" | sort) \
         <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort))
     [ "${#missing[@]}" -gt 0 ] || return 0

@@ -28,7 +28,7 @@ const FULL: &str = "P2P_FULL";
 type Test = fn() -> anyhow::Result<()>;
 
 /// The tests, in the order in which they run: one at a time, as they all use the machine's network.
-const TESTS: [(&str, Test); 21] = [
+const TESTS: [(&str, Test); 20] = [
     ("five_hosts_are_set_up_by_the_commands_of_the_readme", fleet::the_readme),
     ("a_host_that_reboots_freezes_or_is_cut_off_comes_back", fleet::comes_back),
     ("with_every_bootstrap_address_dead_a_node_remembers", fleet::remembers),
@@ -47,13 +47,15 @@ const TESTS: [(&str, Test); 21] = [
     ("removal_stops_and_purge_deletes", install::removal),
     ("a_package_without_a_certificate_says_what_to_do", install::without_certificate),
     ("in_three_namespaces_a_trace_shows_both_hops_and_a_scan_the_open_port", network::three_in_a_line),
-    ("the_http_api_agrees_with_its_description", api::agrees_with_its_description),
     ("prometheus_follows_three_nodes_and_nginx_stands_before_a_fourth", metrics::prometheus_and_nginx),
     ("compose_brings_three_nodes_that_see_each_other", docker::compose),
 ];
 
-/// The one that takes minutes more, and comes last.
-const LONG: (&str, Test) = ("limits_are_enforced_by_the_kernel_and_the_node_lives", vm::limits_are_real);
+/// Those that take minutes more, or a package from PyPI, and come last.
+const LONG: [(&str, Test); 2] = [
+    ("the_http_api_agrees_with_its_description", api::agrees_with_its_description),
+    ("limits_are_enforced_by_the_kernel_and_the_node_lives", vm::limits_are_real),
+];
 
 fn main() {
     if let Some(scene) = std::env::var_os(units::INSIDE) {
@@ -67,8 +69,8 @@ fn main() {
     let missing = missing();
     let mut trials: Vec<Trial> =
         TESTS.into_iter().map(|(name, test)| trial(name, test, missing.as_deref())).collect();
-    let (name, test) = LONG;
-    trials.push(trial(name, test, missing.or_else(not_full).as_deref()));
+    let missing = missing.or_else(not_full);
+    trials.extend(LONG.into_iter().map(|(name, test)| trial(name, test, missing.as_deref())));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -82,7 +84,7 @@ fn trial(name: &str, test: Test, missing: Option<&str>) -> Trial {
     }
 }
 
-/// Why a virtual machine is not made here, where hosts may be.
+/// Why those are not run here, where hosts may be made.
 fn not_full() -> Option<String> {
     (!is_set(FULL)).then(|| "takes minutes more: scripts/check.sh --full".into())
 }
