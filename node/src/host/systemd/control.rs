@@ -99,9 +99,10 @@ impl Systemd {
         let body = (unit.as_str(), "replace");
         let begin = bus.manager(&what, method, &body);
         if is_own && matches!(verb, JobVerb::Restart | JobVerb::Stop) {
-            // The answer has to leave before this process goes.
+            // The answer has to leave before this process goes: what it says is found out beforehand.
+            let report = report(&bus, unit, JobResult::Running).await?;
             let _: OwnedObjectPath = begin.await?;
-            return report(&bus, unit, JobResult::Running).await;
+            return Ok(report);
         }
         let result = awaited(&bus, &what, patience, begin).await?;
         report(&bus, unit, result).await
