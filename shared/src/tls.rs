@@ -45,4 +45,4 @@ pub use revoked::{
 };
 pub use token::{TOKEN_BYTES_MAX, TOKEN_LIFE_MAX, TokenError, TokenHolder, mint_token, verify_token};
 pub use trust::{Signed, Trust, TrustError};
-pub use verifier::{FaceVerifier, Verifier};
+pub use verifier::Verifier;

@@ -29,21 +29,27 @@ impl Origins {
 
     /// Refuses a request that a page of another origin makes.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let mut origins = headers.get_all(ORIGIN).iter();
-        let (origin, second) = (origins.next(), origins.next());
-        let Some(origin) = origin else { return Ok(()) };
         let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-        let is_own = origin
-            .to_str()
-            .ok()
-            .and_then(|origin| origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://")))
-            .zip(host)
-            .is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host));
-        if second.is_none() && (is_own || self.allowed(headers).is_some()) {
+        let is_one = headers.get_all(ORIGIN).iter().count() == 1;
+        if is_own(headers, host, &["https://", "http://"]) || is_one && self.allowed(headers).is_some() {
             return Ok(());
         }
         let why = "a page of another origin may not speak with this node, unless http.cors_origins names it";
         Err(Problem::new(StatusCode::FORBIDDEN, why))
+    }
+}
+
+/// Whether a request comes from no page, or from one of the very `host` that is asked, by one of `schemes`.
+pub(super) fn is_own(headers: &HeaderMap, host: Option<&str>, schemes: &[&str]) -> bool {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (None, _) => true,
+        (Some(_), Some(_)) => false,
+        (Some(origin), None) => {
+            let origin = origin.to_str().unwrap_or_default();
+            let site = schemes.iter().find_map(|scheme| origin.strip_prefix(scheme));
+            site.zip(host).is_some_and(|(site, host)| site.eq_ignore_ascii_case(host))
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum_server::tls_rustls::RustlsConfig;
 use p2p_shared::error::Exit;
-use p2p_shared::tls::{FaceVerifier, Trust};
+use p2p_shared::tls::{Trust, Verifier};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -61,7 +61,7 @@ fn read(certs: &FaceCertificates) -> Result<ServerConfig, StartError> {
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| failed(&certificate, &error))?;
     let builder = match &certs.trust {
-        Some(trust) => builder.with_client_cert_verifier(Arc::new(FaceVerifier::new(Arc::clone(trust)))),
+        Some(trust) => builder.with_client_cert_verifier(Arc::new(Verifier::of_face(Arc::clone(trust)))),
         None => builder.with_no_client_auth(),
     };
     let mut config =

@@ -27,12 +27,20 @@ const HANDSHAKE_ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithm
 #[derive(Clone, Debug)]
 pub struct Verifier {
     trust: Arc<Trust>,
+    /// CAs that a client is told of who may show nothing at all; `None` where every peer shows a certificate.
+    offered: Option<Vec<DistinguishedName>>,
 }
 
 impl Verifier {
     /// A verifier that follows `trust` as it changes.
     pub const fn new(trust: Arc<Trust>) -> Self {
-        Self { trust }
+        Self { trust, offered: None }
+    }
+
+    /// The same for a face that everybody may come to: a client may show nothing, and the certificate that it does
+    /// show is judged as any peer's. Only those of our present CAs are asked for, so that no browser offers another.
+    pub fn of_face(trust: Arc<Trust>) -> Self {
+        Self { offered: Some(trust.root_names()), trust }
     }
 
     fn peer(
@@ -47,8 +55,12 @@ impl Verifier {
 }
 
 impl ClientCertVerifier for Verifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.offered.is_none()
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
+        self.offered.as_deref().unwrap_or_default()
     }
 
     fn verify_client_cert(
@@ -58,62 +70,6 @@ impl ClientCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         self.peer(end_entity, intermediates, now).map(|_| ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(no_tls12())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        HANDSHAKE_ALGORITHMS.supported_schemes()
-    }
-}
-
-/// The same for a face that everybody may come to: a client may show nothing at all, and the certificate that it does
-/// show is judged as any peer's. Only those of our CAs are asked for, so that no browser offers another.
-#[derive(Clone, Debug)]
-pub struct FaceVerifier {
-    verifier: Verifier,
-    roots: Vec<DistinguishedName>,
-}
-
-impl FaceVerifier {
-    /// A verifier that follows `trust` as it changes, and asks for certificates of its present CAs.
-    pub fn new(trust: Arc<Trust>) -> Self {
-        Self { roots: trust.root_names(), verifier: Verifier::new(trust) }
-    }
-}
-
-impl ClientCertVerifier for FaceVerifier {
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.roots
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        self.verifier.verify_client_cert(end_entity, intermediates, now)
     }
 
     fn verify_tls12_signature(

@@ -9,7 +9,6 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Request, Response, Status};
 
 mod service {
-    #![allow(clippy::all, missing_docs)]
     include!(concat!(env!("OUT_DIR"), "/peers.Echo.rs"));
 }
 

@@ -10,9 +10,7 @@ use p2p_shared::error::RpcError;
 use p2p_shared::rpc::service::MethodSpec;
 use serde_json::{Map, Value};
 
-/// The kinds of the arguments of the methods that were asked by a query so far, by the method's name.
-static KINDS: LazyLock<Mutex<HashMap<&'static str, HashMap<String, Kind>>>> = LazyLock::new(Mutex::default);
-/// What the arguments of the methods that came in a body so far look like, by the method's name.
+/// What the arguments of the methods that were asked so far look like, by the method's name.
 static SCHEMAS: LazyLock<Mutex<HashMap<&'static str, Arc<Value>>>> = LazyLock::new(Mutex::default);
 
 /// What becomes of a text.
@@ -29,14 +27,15 @@ enum Kind {
 /// # Errors
 /// If a name is there twice, or is none of the method's.
 pub(super) fn of_query(method: &'static MethodSpec, query: &str) -> Result<Value, RpcError> {
-    let kinds = kinds(method);
+    let schema = schema(method);
+    let known = schema.get("properties").and_then(Value::as_object);
     let mut arguments = Map::new();
     for (name, text) in form_urlencoded(query)? {
-        let kind = *kinds.get(&name).ok_or_else(|| {
+        let schema = known.and_then(|known| known.get(&name)).ok_or_else(|| {
             let known = method.arguments.join(", ");
             RpcError::bad_request(format!("{} takes no argument {name:?}; it takes: {known}", method.name))
         })?;
-        let value = match kind {
+        let value = match kind(schema) {
             Kind::Text => Value::String(text),
             Kind::Json => serde_json::from_str(&text).unwrap_or(Value::String(text)),
         };
@@ -68,11 +67,13 @@ pub(super) fn of_body(method: &'static MethodSpec, body: &[u8]) -> Result<Value,
 /// # Errors
 /// If one does.
 pub(super) fn check(method: &'static MethodSpec, arguments: &Value) -> Result<(), RpcError> {
-    let schema = {
-        let mut known = SCHEMAS.lock().unwrap_or_else(PoisonError::into_inner);
-        known.entry(method.name).or_insert_with(|| Arc::new((method.schemas)().args.to_value())).clone()
-    };
-    unlisted(&schema, arguments)
+    unlisted(&schema(method), arguments)
+}
+
+/// It is written out once a method: that takes longer than most calls.
+fn schema(method: &'static MethodSpec) -> Arc<Value> {
+    let mut known = SCHEMAS.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(known.entry(method.name).or_insert_with(|| Arc::new((method.schemas)().args.to_value())))
 }
 
 fn unlisted(schema: &Value, value: &Value) -> Result<(), RpcError> {
@@ -98,18 +99,6 @@ fn unlisted(schema: &Value, value: &Value) -> Result<(), RpcError> {
 
 fn holds(kinds: &Value, kind: &str) -> bool {
     kinds.as_array().is_some_and(|kinds| kinds.iter().any(|one| one == kind))
-}
-
-fn kinds(method: &'static MethodSpec) -> HashMap<String, Kind> {
-    let mut known = KINDS.lock().unwrap_or_else(PoisonError::into_inner);
-    known
-        .entry(method.name)
-        .or_insert_with(|| {
-            let schema = (method.schemas)().args;
-            let properties = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-            properties.into_iter().map(|(name, schema)| (name, kind(&schema))).collect()
-        })
-        .clone()
 }
 
 fn kind(schema: &Value) -> Kind {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode};
@@ -24,6 +24,7 @@ use crate::auth::Identified;
 use crate::http::Problem;
 use crate::http::callers::{Turn, Wait};
 use crate::http::guard::CallerKind;
+use crate::http::origin;
 
 /// Who asks, from where, and what shows it.
 #[derive(Clone)]
@@ -85,12 +86,10 @@ fn certified(parts: &Parts) -> Option<PeerIdentity> {
 
 /// Whether a page of another site asks: a browser that shows a certificate shows it to whoever makes it ask.
 fn is_foreign(parts: &Parts) -> bool {
-    let headers = &parts.headers;
-    let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
     // HTTP/2 has it in the target.
     let target = parts.uri.authority().map(Authority::as_str);
-    let host = target.or_else(|| headers.get(HOST)?.to_str().ok()).unwrap_or_default();
-    origin.is_some_and(|origin| origin.strip_prefix("https://") != Some(host))
+    let host = target.or_else(|| parts.headers.get(HOST)?.to_str().ok());
+    !origin::is_own(&parts.headers, host, &["https://"])
 }
 
 impl Bearer {

@@ -88,40 +88,50 @@ pub(super) async fn post(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let asked: Value = match serde_json::from_slice(&body) {
+    let asked = match Asking::of(&body) {
         Ok(asked) => asked,
-        Err(error) => {
-            let error = RpcError::bad_request(format!("no JSON: {error}"));
-            return Ok(bad(&Answer::failed(Value::Null, -32_700, &error)));
-        }
+        Err(answer) => return Ok(bad(&answer)),
     };
-    if let Some(answer) = no_call(&asked) {
-        return Ok(bad(&answer));
-    }
     let (of, by) = (api.clone(), bearer.clone());
     let work = async move { Ok(answered(&of, &by, asked).await) };
     api.0.once.run((&headers, &bearer), &[b"rpc", &body], work).await
 }
 
-/// What is said of something that is no call and no batch.
-fn no_call(asked: &Value) -> Option<Answer> {
-    match asked {
-        Value::Array(calls) if calls.is_empty() || calls.len() > BATCH_MAX => {
-            let error = RpcError::bad_request(format!("a batch has 1 to {BATCH_MAX} calls"));
-            Some(Answer::failed(Value::Null, NO_CALL, &error))
+/// What a body asks.
+enum Asking {
+    One(Call),
+    /// Each is answered for itself, also what is no call.
+    Batch(Vec<Value>),
+}
+
+impl Asking {
+    /// Reads a body; the answer to one that is no call and no batch otherwise.
+    fn of(body: &[u8]) -> Result<Self, Box<Answer>> {
+        let refused =
+            |code, why: String| Box::new(Answer::failed(Value::Null, code, &RpcError::bad_request(why)));
+        match serde_json::from_slice(body) {
+            Ok(Value::Array(calls)) if (1..=BATCH_MAX).contains(&calls.len()) => Ok(Self::Batch(calls)),
+            Ok(Value::Array(_)) => Err(refused(NO_CALL, format!("a batch has 1 to {BATCH_MAX} calls"))),
+            Ok(call) => read(&call).map(Self::One),
+            Err(error) => Err(refused(-32_700, format!("no JSON: {error}"))),
         }
-        Value::Array(_) => None,
-        call => read(call).err().map(|answer| *answer),
     }
 }
 
 /// The text of the answer; empty if nothing is to be answered.
-async fn answered(api: &Api, bearer: &Bearer, asked: Value) -> Bytes {
-    let Value::Array(calls) = asked else {
-        return one(api, bearer, asked).await.map_or_else(Bytes::new, |answer| said(&answer));
+async fn answered(api: &Api, bearer: &Bearer, asked: Asking) -> Bytes {
+    let calls = match asked {
+        Asking::One(call) => {
+            return one(api, bearer, call).await.map_or_else(Bytes::new, |answer| said(&answer));
+        }
+        Asking::Batch(calls) => calls,
     };
-    let answers = iter(calls).map(async |call| one(api, bearer, call).await).buffered(SIDE_BY_SIDE);
-    let answers: Vec<Answer> = answers.filter_map(std::future::ready).collect().await;
+    let each = async |call| match read(&call) {
+        Ok(call) => one(api, bearer, call).await,
+        Err(answer) => Some(*answer),
+    };
+    let answers: Vec<Answer> =
+        iter(calls).map(each).buffered(SIDE_BY_SIDE).filter_map(std::future::ready).collect().await;
     if answers.is_empty() { Bytes::new() } else { said(&answers) }
 }
 
@@ -148,11 +158,8 @@ fn read(call: &Value) -> Result<Call, Box<Answer>> {
 }
 
 /// The answer of one call; `None` for a notification.
-async fn one(api: &Api, bearer: &Bearer, call: Value) -> Option<Answer> {
-    let Call { method: name, params, id, node, .. } = match read(&call) {
-        Ok(call) => call,
-        Err(answer) => return Some(*answer),
-    };
+async fn one(api: &Api, bearer: &Bearer, call: Call) -> Option<Answer> {
+    let Call { method: name, params, id, node, .. } = call;
     let ended = called(api, bearer, (&name, params), node.as_deref().unwrap_or("self")).await;
     let id = id?;
     Some(match ended {
