@@ -327,6 +327,7 @@ fn hint(action: Action) -> &'static str {
         Action::Shell => "shell",
         Action::Right => "scroll",
         Action::Left => "up",
+        Action::CopyField => "copy",
         other => other.spec().name,
     }
 }
