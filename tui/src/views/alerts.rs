@@ -123,7 +123,7 @@ impl Listed for Alerts {
             AlertItem::Silence(_) | AlertItem::Rule(_) => None,
         });
         let (part, count) = (self.part, Part::ALL.len());
-        format!("{}, {} {}/{count}", columns::tally(alerts), part.as_str(), part.place() + 1)
+        format!(", {} {}/{count}{}", part.as_str(), part.place() + 1, columns::tally(alerts))
     }
 
     fn nothing(&self, scope: &str) -> String {
