@@ -10,8 +10,8 @@ pub mod password;
 pub mod secret;
 pub mod sessions;
 pub mod users;
+pub mod verified;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use p2p_shared::access::{Caller, Role};
 use p2p_shared::error::{Code, RpcError};
 use p2p_shared::time::{Millis, UnixMillis};
-use p2p_shared::tls::{Credentials, PeerIdentity, PeerKind, TokenHolder, Trust, verify_token};
+use p2p_shared::tls::{Credentials, PeerIdentity, PeerKind, TokenHolder, Trust};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -29,6 +29,7 @@ use self::password::Passwords;
 use self::secret::Digest;
 use self::sessions::{Change, Session, Sessions, Unusable};
 use self::users::{User, UserFile};
+use self::verified::{Holders, Verified};
 use crate::clock;
 use crate::store::{Store, StoreError};
 
@@ -36,8 +37,6 @@ use crate::store::{Store, StoreError};
 pub const LONG_PREFIX: &str = "p2pt_";
 /// Under which name a secret that was made here is kept.
 const SECRET_KEY: &str = "auth-secret";
-/// Verified tokens that are remembered: a signature costs about as much as a request.
-const VERIFIED_MAX: usize = 4_096;
 
 /// Why nobody can be let in at all.
 #[derive(Debug, thiserror::Error)]
@@ -79,22 +78,17 @@ struct Inner {
     users: UserFile,
     passwords: Passwords,
     key: AccessKey,
+    /// Tokens of sessions. Their key is this node's own and stays.
+    verified: Verified<Claims>,
+    holders: Holders,
     trust: Arc<Trust>,
     store: Store,
     zero: Instant,
     // Each is held for one look-up or change in memory, never across a wait.
     sessions: Mutex<Sessions>,
     attempts: Mutex<Attempts>,
-    verified: Mutex<HashMap<Digest, Verified>>,
     // Held while a change is on its way to the disk, so that changes come one after the other.
     keeping: tokio::sync::Mutex<()>,
-}
-
-/// A token whose signature is right.
-#[derive(Clone, Debug)]
-enum Verified {
-    Session(Claims),
-    Operator(TokenHolder),
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -126,12 +120,13 @@ impl Auth {
             users: UserFile::new(data),
             passwords: Passwords::default(),
             key: AccessKey::new(&own, &issuer, life)?,
+            verified: Verified::default(),
+            holders: Holders::new(credentials.trust()),
             trust: credentials.trust(),
             sessions: Mutex::new(Sessions::new(kept(store)?)),
             store: store.clone(),
             zero: Instant::now(),
             attempts: Mutex::default(),
-            verified: Mutex::default(),
             keeping: tokio::sync::Mutex::default(),
         })))
     }
@@ -221,37 +216,27 @@ impl Auth {
     /// # Errors
     /// `unauthenticated`, and nothing more, if it is not good.
     pub fn identify(&self, token: &str) -> Result<Identified, RpcError> {
-        let now = clock::wall();
+        self.identify_at(token, clock::wall())
+    }
+
+    fn identify_at(&self, token: &str, now: UnixMillis) -> Result<Identified, RpcError> {
         if token.starts_with(LONG_PREFIX) {
             return self.scraper(token, now);
         }
-        match self.verified(token, now)? {
-            Verified::Session(claims) => self.session(&claims, now),
-            Verified::Operator(holder) => self.operator(&holder, now),
+        if self.0.key.is_for(token) {
+            let read = || {
+                let claims = self.0.key.read(token, now).ok_or_else(refused)?;
+                let until = claims.until();
+                Ok::<_, RpcError>((claims, until))
+            };
+            let claims = self.0.verified.or_judge(token, (0, now), read)?;
+            return self.session(&claims, now);
         }
-    }
-
-    fn verified(&self, token: &str, now: UnixMillis) -> Result<Verified, RpcError> {
-        if token.len() > p2p_shared::tls::TOKEN_BYTES_MAX {
-            return Err(refused());
-        }
-        let digest = Digest::of(token);
-        if let Some(verified) = lock(&self.0.verified).get(&digest) {
-            return Ok(verified.clone());
-        }
-        let verified = match self.0.key.read(token, now) {
-            Some(claims) => Verified::Session(claims),
-            None => Verified::Operator(verify_token(&self.0.trust, token, now).map_err(|error| {
-                tracing::debug!(%error, "a token was refused");
-                refused()
-            })?),
-        };
-        let mut remembered = lock(&self.0.verified);
-        if remembered.len() >= VERIFIED_MAX {
-            remembered.clear();
-        }
-        remembered.insert(digest, verified.clone());
-        Ok(verified)
+        let holder = self.0.holders.verify(token, now).map_err(|error| {
+            tracing::debug!(%error, "a token was refused");
+            refused()
+        })?;
+        self.operator(&holder, now)
     }
 
     /// Asked anew at each request: the user, the role and the session may have changed since.

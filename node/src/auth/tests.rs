@@ -1,6 +1,8 @@
 use std::net::Ipv4Addr;
 
 use p2p_shared::tls::{Credentials, TOKEN_LIFE_MAX, mint_token};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tempfile::TempDir;
 
 use super::users::{LongToken, Users, UsersError};
@@ -145,22 +147,82 @@ fn a_scrapers_token_reads_until_it_ends_or_is_removed() {
     assert!(auth.identify(&token).is_err());
 }
 
-#[test]
-fn an_operators_token_is_good_until_the_key_is_revoked_also_when_it_was_seen_before() {
+/// A session whose access token was taken once, and so is known.
+async fn seen_before(auth: &Auth) -> Grant {
+    let grant = login(auth, "ann", PASSWORD).await.unwrap();
+    auth.identify(&grant.access_token).unwrap();
+    grant
+}
+
+#[tokio::test]
+async fn a_token_that_was_seen_before_dies_with_its_session_its_user_and_its_time() {
     let world = World::new();
     let auth = world.auth();
-    let request = OperatorRequest { name: "olga".parse().unwrap(), role: Role::Admin, days: 5 };
+    let dead = |grant: &Grant| auth.identify(&grant.access_token).unwrap_err().code == Code::Unauthenticated;
+
+    let grant = seen_before(&auth).await;
+    auth.logout(&grant.access_token).await.unwrap();
+    assert!(dead(&grant), "logged out");
+
+    let grant = seen_before(&auth).await;
+    auth.refresh(&grant.refresh_token, FROM).await.unwrap();
+    assert!(auth.identify(&grant.access_token).is_ok());
+    assert!(auth.refresh(&grant.refresh_token, FROM).await.is_err());
+    assert!(dead(&grant), "its refresh token was used twice");
+
+    let grant = seen_before(&auth).await;
+    let (last, over) =
+        (clock::wall().plus(Millis::from_secs(590)), clock::wall().plus(Millis::from_secs(601)));
+    assert!(auth.identify_at(&grant.access_token, last).is_ok());
+    assert!(auth.identify_at(&grant.access_token, over).is_err(), "past its end");
+
+    world.change(|users| users.get_mut("ann").unwrap().role = Role::Viewer);
+    let role = auth.identify(&grant.access_token).unwrap().caller.role();
+    assert_eq!(role, Some(Role::Viewer), "the role of now");
+    let later = UnixMillis(clock::wall().0 + 1);
+    world.change(|users| users.get_mut("ann").unwrap().changed = later);
+    assert!(dead(&grant), "the password was changed");
+
+    world.user("ann", Role::Viewer);
+    let grant = seen_before(&auth).await;
+    world.change(|users| users.users.clear());
+    assert!(dead(&grant), "the user was removed");
+}
+
+fn operator(world: &World, name: &str) -> Credentials {
+    let request = OperatorRequest { name: name.parse().unwrap(), role: Role::Admin, days: 5 };
     let issued = world.authority.issue_operator(&request, &Sealing::Plain, clock::wall()).unwrap();
     let nobody = |_: &Path| unreachable!("the key is plain");
-    let operator = Credentials::load_operator(&issued.directory, clock::wall(), nobody).unwrap();
-    let token = mint_token(&operator, clock::wall(), TOKEN_LIFE_MAX).unwrap();
-    let identified = auth.identify(&token).unwrap();
+    Credentials::load_operator(&issued.directory, clock::wall(), nobody).unwrap()
+}
+
+#[test]
+fn an_operators_token_that_was_seen_before_dies_with_its_key_its_ca_and_its_time() {
+    let world = World::new();
+    let auth = world.auth();
+    let (olga, otto) = (operator(&world, "olga"), operator(&world, "otto"));
+    let token = |operator| mint_token(operator, clock::wall(), TOKEN_LIFE_MAX).unwrap();
+    let (of_olga, of_otto) = (token(&olga), token(&otto));
+    let identified = auth.identify(&of_olga).unwrap();
     assert!(
         matches!(&identified.caller, Caller::Operator { role: Role::Admin, name, .. } if name.as_str() == "olga")
     );
-    assert_eq!(auth.identify(&token).unwrap(), identified);
+    assert_eq!(auth.identify(&of_olga).unwrap(), identified);
+    assert!(auth.identify(&of_otto).is_ok());
+    let over = clock::wall().plus(TOKEN_LIFE_MAX);
+    assert_eq!(auth.identify_at(&of_olga, over).unwrap_err().code, Code::Unauthenticated, "past its end");
+
     let trust = world.node.trust();
-    trust.replace_revoked([operator.identity().id].into_iter().collect());
-    assert_eq!(auth.identify(&token).unwrap_err().code, Code::Unauthenticated);
-    assert!(world.ca.path().is_dir());
+    trust.replace_revoked([olga.identity().id].into_iter().collect());
+    assert_eq!(auth.identify(&of_olga).unwrap_err().code, Code::Unauthenticated, "its key is revoked");
+    assert!(auth.identify(&of_otto).is_ok());
+
+    let other = World::new();
+    let root = CertificateDer::from_pem_file(other.ca.path().join("ca.crt")).unwrap();
+    trust.replace_roots(&[root]).unwrap();
+    assert_eq!(
+        auth.identify(&of_otto).unwrap_err().code,
+        Code::Unauthenticated,
+        "its CA is believed no more"
+    );
 }
