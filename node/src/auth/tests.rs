@@ -5,7 +5,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tempfile::TempDir;
 
-use super::users::{LongToken, Users, UsersError};
+use super::users::{LATELY, LongToken, Users, UsersError};
 use super::*;
 use crate::pki::{Authority, NewCa, NodeRequest, OperatorRequest, Sealing};
 
@@ -30,7 +30,7 @@ impl World {
         let node = Credentials::load_node(&issued.directory, clock::wall()).unwrap();
         let store = Store::open(data.path()).unwrap();
         let world = Self { ca, data, authority, node, store };
-        world.user("ann", Role::Operator);
+        world.set(user("ann", Role::Operator));
         world
     }
 
@@ -39,45 +39,47 @@ impl World {
         Auth::open(self.data.path(), parts, None, Millis::from_secs(600)).unwrap()
     }
 
-    /// Sets a user with [`PASSWORD`].
-    fn user(&self, name: &str, role: Role) {
-        let user = User {
-            name: name.to_owned(),
-            role,
-            password: Some(password::hash(PASSWORD).unwrap()),
-            changed: clock::wall(),
-            tokens: Vec::new(),
-        };
-        self.change(|users| {
-            users.users.retain(|user| user.name != name);
+    fn set(&self, user: User) {
+        Users::change(self.data.path(), |users| {
+            users.users.retain(|known| known.name != user.name);
             users.users.push(user);
-        });
+            Ok::<(), UsersError>(())
+        })
+        .unwrap();
     }
 
-    fn change(&self, change: impl FnOnce(&mut Users)) {
+    /// Changes the users, as far as every request knows by then.
+    async fn change(&self, change: impl FnOnce(&mut Users)) {
         Users::change(self.data.path(), |users| {
             change(users);
             Ok::<(), UsersError>(())
         })
         .unwrap();
+        tokio::time::advance(LATELY).await;
     }
+}
+
+/// A user with [`PASSWORD`].
+fn user(name: &str, role: Role) -> User {
+    let password = Some(password::hash(PASSWORD).unwrap());
+    User { name: name.to_owned(), role, password, changed: clock::wall(), tokens: Vec::new() }
 }
 
 async fn login(auth: &Auth, name: &str, password: &str) -> Result<Grant, RpcError> {
     auth.login(name, Zeroizing::new(password.to_owned()), FROM).await
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_login_gives_tokens_that_name_the_user_with_the_role_of_now() {
     let world = World::new();
     let auth = world.auth();
     let grant = login(&auth, "ann", PASSWORD).await.unwrap();
     let identified = auth.identify(&grant.access_token).unwrap();
     assert_eq!(identified.caller, Caller::User { name: "ann".into(), role: Role::Operator });
-    world.change(|users| users.get_mut("ann").unwrap().role = Role::Viewer);
+    world.change(|users| users.get_mut("ann").unwrap().role = Role::Viewer).await;
     let identified = auth.identify(&grant.access_token).unwrap();
     assert_eq!(identified.caller, Caller::User { name: "ann".into(), role: Role::Viewer });
-    world.change(|users| users.users.clear());
+    world.change(|users| users.users.clear()).await;
     assert_eq!(auth.identify(&grant.access_token).unwrap_err().code, Code::Unauthenticated);
     assert_eq!(auth.refresh(&grant.refresh_token, FROM).await.unwrap_err().code, Code::Unauthenticated);
 }
@@ -115,7 +117,7 @@ async fn a_refresh_token_is_good_once_over_a_restart_and_a_second_use_ends_the_s
     assert!(world.auth().identify(&second.access_token).is_err(), "nor after a restart");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn logging_out_and_a_new_password_end_a_session() {
     let world = World::new();
     let auth = world.auth();
@@ -126,24 +128,24 @@ async fn logging_out_and_a_new_password_end_a_session() {
     assert!(auth.identify(&two.access_token).is_ok());
     auth.logout("nonsense").await.unwrap();
     let later = UnixMillis(clock::wall().0 + 1);
-    world.change(|users| users.get_mut("ann").unwrap().changed = later);
+    world.change(|users| users.get_mut("ann").unwrap().changed = later).await;
     assert!(auth.identify(&two.access_token).is_err());
     assert!(auth.refresh(&two.refresh_token, FROM).await.is_err());
 }
 
-#[test]
-fn a_scrapers_token_reads_until_it_ends_or_is_removed() {
+#[tokio::test(start_paused = true)]
+async fn a_scrapers_token_reads_until_it_ends_or_is_removed() {
     let world = World::new();
     let auth = world.auth();
     let token = secret::new(LONG_PREFIX);
     let ends = clock::wall().plus(Millis::from_secs(60));
     let long = LongToken { id: "a".into(), hash: Digest::of(&token), made: clock::wall(), ends };
-    world.change(|users| users.get_mut("ann").unwrap().tokens.push(long));
+    world.change(|users| users.get_mut("ann").unwrap().tokens.push(long)).await;
     let identified = auth.identify(&token).unwrap();
     let caller = Caller::User { name: "ann".into(), role: Role::Viewer };
     assert_eq!(identified, Identified { caller, until: ends });
     assert!(auth.identify(&format!("{token}0")).is_err());
-    world.change(|users| users.get_mut("ann").unwrap().tokens[0].ends = clock::wall());
+    world.change(|users| users.get_mut("ann").unwrap().tokens[0].ends = clock::wall()).await;
     assert!(auth.identify(&token).is_err());
 }
 
@@ -154,7 +156,7 @@ async fn seen_before(auth: &Auth) -> Grant {
     grant
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_token_that_was_seen_before_dies_with_its_session_its_user_and_its_time() {
     let world = World::new();
     let auth = world.auth();
@@ -176,16 +178,16 @@ async fn a_token_that_was_seen_before_dies_with_its_session_its_user_and_its_tim
     assert!(auth.identify_at(&grant.access_token, last).is_ok());
     assert!(auth.identify_at(&grant.access_token, over).is_err(), "past its end");
 
-    world.change(|users| users.get_mut("ann").unwrap().role = Role::Viewer);
+    world.change(|users| users.get_mut("ann").unwrap().role = Role::Viewer).await;
     let role = auth.identify(&grant.access_token).unwrap().caller.role();
     assert_eq!(role, Some(Role::Viewer), "the role of now");
     let later = UnixMillis(clock::wall().0 + 1);
-    world.change(|users| users.get_mut("ann").unwrap().changed = later);
+    world.change(|users| users.get_mut("ann").unwrap().changed = later).await;
     assert!(dead(&grant), "the password was changed");
 
-    world.user("ann", Role::Viewer);
+    world.set(user("ann", Role::Viewer));
     let grant = seen_before(&auth).await;
-    world.change(|users| users.users.clear());
+    world.change(|users| users.users.clear()).await;
     assert!(dead(&grant), "the user was removed");
 }
 

@@ -23,14 +23,15 @@ mod ws;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::mesh::Mesh;
 use p2p_shared::rpc::registry::Registry;
 use p2p_shared::tls::Trust;
 use tokio_util::sync::CancellationToken;
 
+use super::requests::Requests;
 use super::{Callers, Origins};
 use crate::auth::Auth;
 use crate::membership::handle::MembershipHandle;
@@ -89,7 +90,7 @@ impl Api {
 }
 
 /// The routes.
-pub(super) fn routes(api: Api) -> Router {
+pub(super) fn routes(api: Api, requests: Requests) -> Router {
     Router::new()
         .route("/api/v1/auth/token", post(auth::token))
         .route("/api/v1/auth/refresh", post(auth::refresh))
@@ -103,7 +104,7 @@ pub(super) fn routes(api: Api) -> Router {
         .route("/ws", get(ws::get))
         .route("/p2p/message", post(message::post))
         .route("/rpc", post(json_rpc::post))
-        .route("/metrics", get(metrics::get))
+        .route("/metrics", get(metrics::get).layer(Extension(requests)))
         .route("/prometheus/sd", get(discovery::get))
         .route("/openapi.json", get(openapi::get))
         .with_state(api)

@@ -22,19 +22,23 @@ use axum::response::{IntoResponse, Response};
 use axum_server::accept::LocalAddr;
 use futures::FutureExt;
 use p2p_shared::access::Caller;
+use p2p_shared::mesh::new_request_id;
+use p2p_shared::rpc::frame::RequestId;
 use tokio::time::{Instant, timeout};
-use uuid::Uuid;
 
 use super::body::{BODY_BYTES_MAX, check_length, with_deadline};
 use super::origin::preflight;
 use super::requests::Requests;
 use super::{Hosts, Origins, Problem, Proxies};
+use crate::clock;
 
 /// Header that carries the request's id back.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How long a request may take to be answered: longer than any call that has an end.
 const ANSWER_MAX: Duration = Duration::from_secs(660);
+/// Headers that are added to every response.
+const HEADERS: usize = 8;
 /// How long a client is to wait that is told no better.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
 
@@ -74,19 +78,20 @@ struct Guard {
     requests: Requests,
 }
 
-/// `routes` behind the guard. The handlers find its [`Requests`] among the extensions of theirs.
-pub(super) fn around(routes: Router, rules: Rules) -> Router {
-    let guarding = Guard { rules: Arc::new(rules), requests: Requests::default() };
+/// `routes` behind the guard, which counts in `requests`.
+pub(super) fn around(routes: Router, rules: Rules, requests: Requests) -> Router {
+    let guarding = Guard { rules: Arc::new(rules), requests };
     routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).layer(from_fn_with_state(guarding, guard))
 }
 
 async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     let Guard { rules, requests } = guard;
-    let (id, began) = (Uuid::now_v7().to_string(), Instant::now());
-    request.extensions_mut().insert(requests.clone());
+    let (id, began) = (new_id(), Instant::now());
     if let Some(&ConnectInfo(from)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
         let client = rules.proxies.client(from, request.headers());
-        request.extensions_mut().insert(ConnectInfo(client));
+        if client != from {
+            request.extensions_mut().insert(ConnectInfo(client));
+        }
     }
     let kind = CallerKind::default();
     request.extensions_mut().insert(kind.clone());
@@ -113,6 +118,13 @@ async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> 
         tracing::info!(request_id = id, method, route, status, elapsed_ms, caller, "request");
     }
     response
+}
+
+/// Sorts by time (version 7). Its randomness is drawn for many at once: asking the system each time costs more than
+/// the rest of it.
+fn new_id() -> String {
+    let RequestId([_, _, _, _, _, _, random @ ..]) = new_request_id();
+    uuid::Builder::from_unix_timestamp_millis(clock::wall().0, &random).into_uuid().to_string()
 }
 
 fn named(route: Option<&MatchedPath>) -> &str {
@@ -168,6 +180,7 @@ fn finish(mut response: Response, id: &str) -> Response {
     }
     let status = response.status();
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     if status == StatusCode::TOO_MANY_REQUESTS {
         headers.entry(axum::http::header::RETRY_AFTER).or_insert(RETRY_AFTER);
     }

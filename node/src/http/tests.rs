@@ -81,7 +81,9 @@ fn world(address: &str, certs: &Path, store: Result<(), String>) -> World {
     let hosts = Hosts::new(["web-1".to_owned()], []);
     let listener = bind(address.parse().unwrap(), certs, Limits::default()).unwrap();
     let tracker = TaskTracker::new();
-    let face = listener.serve(guard::around(routes, Rules { hosts, ..Rules::default() }), &tracker).unwrap();
+    let face = listener
+        .serve(guard::around(routes, Rules { hosts, ..Rules::default() }, Requests::default()), &tracker)
+        .unwrap();
     World { face, tracker }
 }
 

@@ -27,6 +27,9 @@ enum Kind {
 /// # Errors
 /// If a name is there twice, or is none of the method's.
 pub(super) fn of_query(method: &'static MethodSpec, query: &str) -> Result<Value, RpcError> {
+    if query.is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
     let schema = schema(method);
     let known = schema.get("properties").and_then(Value::as_object);
     let mut arguments = Map::new();

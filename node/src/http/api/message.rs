@@ -76,7 +76,7 @@ pub(super) async fn post(
     let now = clock::wall();
     let received = envelope.open(&api.0.trust, api.0.id, now).map_err(|error| refused(&error))?;
     let caller = caller(&received.signer);
-    let _turn = charge(&api, &caller.to_string())?;
+    let _turn = charge(&api, &caller.to_string().into())?;
     api.0.seen.note(&received, now)?;
     let spec = method(&received.message.method)?;
     if spec.verb.streams() {

@@ -78,7 +78,7 @@ impl Once {
         W: Future<Output = End> + Send + 'static,
     {
         let Some(key) = key(headers)? else { return work.await.map(said) };
-        let (end, replayed) = self.begin((bearer.name(), key), fingerprint(asked), work)?;
+        let (end, replayed) = self.begin((bearer.name().to_string(), key), fingerprint(asked), work)?;
         let lost = || Problem::from(RpcError::internal("the request ended without an answer"));
         let mut end = end;
         let ended = end.wait_for(Option::is_some).await.map_err(|_| lost())?.clone().ok_or_else(lost)?;
