@@ -6,6 +6,8 @@
 //! are remembered, so a stranger takes up no room.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use p2p_shared::time::UnixMillis;
@@ -13,16 +15,19 @@ use p2p_shared::tls::{TOKEN_BYTES_MAX, TokenError, TokenHolder, Trust, verify_to
 
 /// Tokens that are remembered.
 const KNOWN_MAX: usize = 4_096;
+/// Bytes of a token by which it is looked up.
+const TAIL: usize = 64;
 
-/// What tokens say that were found good, by the hash of each.
-#[derive(Debug)]
+/// What tokens say that were found good.
 pub struct Verified<T> {
+    /// Nobody else can say which tokens fall together.
+    hasher: RandomState,
     // Held for one look-up, never across a wait.
-    known: Mutex<HashMap<blake3::Hash, Known<T>>>,
+    known: Mutex<HashMap<u64, Known<T>>>,
 }
 
-#[derive(Debug)]
 struct Known<T> {
+    token: Box<str>,
     says: Arc<T>,
     until: UnixMillis,
     /// Of what it was judged by.
@@ -31,7 +36,13 @@ struct Known<T> {
 
 impl<T> Default for Verified<T> {
     fn default() -> Self {
-        Self { known: Mutex::default() }
+        Self { hasher: RandomState::new(), known: Mutex::default() }
+    }
+}
+
+impl<T> fmt::Debug for Verified<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Verified(..)")
     }
 }
 
@@ -47,9 +58,10 @@ impl<T> Verified<T> {
         (epoch, now): (u64, UnixMillis),
         judge: impl FnOnce() -> Result<(T, UnixMillis), E>,
     ) -> Result<Arc<T>, E> {
-        let hash = blake3::hash(token.as_bytes());
+        let hash = self.hasher.hash_one(tail(token));
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known().get(&hash)
+            && *known.token == *token
             && known.epoch == epoch
             && now < known.until
         {
@@ -64,9 +76,14 @@ impl<T> Verified<T> {
         if known.len() >= KNOWN_MAX {
             known.clear();
         }
-        known.insert(hash, Known { says: Arc::clone(&says), until, epoch });
+        known.insert(hash, Known { token: token.into(), says: Arc::clone(&says), until, epoch });
         Ok(says)
     }
+}
+
+/// The end of a token, which is of its signature: as good as all of it to tell it from others by.
+fn tail(token: &str) -> &[u8] {
+    token.as_bytes().last_chunk::<TAIL>().map_or(token.as_bytes(), <[u8; TAIL]>::as_slice)
 }
 
 /// Operators' tokens, judged by whom this node believes.
@@ -89,7 +106,7 @@ impl Holders {
     pub fn verify(&self, token: &str, now: UnixMillis) -> Result<Arc<TokenHolder>, TokenError> {
         // Before the judgement: what changes while it is made counts as changed.
         let epoch = self.trust.epoch();
-        // One that is too long is not even hashed.
+        // One that is too long is not even looked up.
         if token.len() > TOKEN_BYTES_MAX {
             return verify_token(&self.trust, token, now).map(Arc::new);
         }

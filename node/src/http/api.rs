@@ -10,6 +10,7 @@ mod bearer;
 mod call;
 mod discovery;
 mod events;
+mod exact;
 mod execute;
 mod fleet;
 mod json_rpc;
@@ -29,7 +30,9 @@ use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::mesh::Mesh;
 use p2p_shared::rpc::registry::Registry;
 use p2p_shared::tls::Trust;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::requests::Requests;
 use super::{Callers, Origins};
@@ -52,6 +55,10 @@ pub struct Parts {
     pub auth: Auth,
     /// The other nodes.
     pub mesh: Mesh,
+    /// The runtime that the connections to them live on.
+    pub links: Handle,
+    /// Calls that are passed on over them.
+    pub passing: TaskTracker,
     /// Who they are.
     pub members: MembershipHandle,
     /// The name of this node.

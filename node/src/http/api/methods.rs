@@ -4,7 +4,6 @@
 //! WebSocket at the same path.
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -18,11 +17,13 @@ use super::bearer::{Bearer, address};
 use super::call::{Asked, Where, method};
 use super::{Api, arguments, events, ws};
 use crate::http::Problem;
+use crate::http::body::JsonBody;
 
 pub(super) type Place = Path<(String, String, String)>;
 
 pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    // By hand and in this order: most requests need neither a copy of their headers nor an upgrade.
+    // By hand and in this order: most requests need neither a copy of their headers nor an upgrade, and what only
+    // some wait for is kept out of the future of all.
     let (mut parts, _) = request.into_parts();
     let place = Place::from_request_parts(&mut parts, &api).await;
     let Path((node, service, name)) =
@@ -32,7 +33,7 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
     if let Ok(method) = method
         && method.verb == Verb::Duplex
     {
-        let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &api).await;
+        let upgrade = Box::pin(WebSocketUpgrade::from_request_parts(&mut parts, &api)).await;
         let from = address(&parts)?;
         return ws::both_ways((api, from), &parts.headers, bearer, upgrade, (method, node));
     }
@@ -45,7 +46,8 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
     let arguments = arguments::of_query(method, parts.uri.query().unwrap_or_default())?;
     let asked = Asked { node, method, arguments };
     if method.verb == Verb::Watch {
-        return Ok(events::respond(api.watch(&bearer, asked).await?, api.0.parting.clone(), bearer.turn()));
+        let items = Box::pin(api.watch(&bearer, asked)).await?;
+        return Ok(events::respond(items, api.0.parting.clone(), bearer.turn()));
     }
     Ok(answer(api.call(&bearer, asked).await?))
 }
@@ -54,7 +56,7 @@ pub(super) async fn post(
     State(api): State<Api>,
     (headers, bearer): (HeaderMap, Bearer),
     Path((node, service, name)): Place,
-    body: Result<Bytes, BytesRejection>,
+    body: JsonBody,
 ) -> Result<Response, Problem> {
     let method = method(&format!("{service}.{name}"))?;
     let node = api.place(&node)?;
@@ -62,10 +64,10 @@ pub(super) async fn post(
         Verb::Post => {}
         verb @ (Verb::Get | Verb::Watch | Verb::Duplex) => return Ok(not_so(method, allowed(verb))),
     }
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let arguments = arguments::of_body(method, &body)?;
+    let body = body.bytes();
+    let arguments = arguments::of_body(method, body)?;
     let about = [api.name_of(&node).to_owned(), method.name.to_owned()];
-    let about = [about[0].as_bytes(), about[1].as_bytes(), &body];
+    let about = [about[0].as_bytes(), about[1].as_bytes(), body];
     let asked = Asked { node, method, arguments };
     let (of, by) = (api.clone(), bearer.clone());
     let work = async move { of.call(&by, asked).await.map_err(Problem::from) };
