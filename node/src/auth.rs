@@ -60,6 +60,21 @@ pub struct Grant {
     pub refresh_token: String,
 }
 
+/// Why somebody is given no tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// In words.
+    pub error: RpcError,
+    /// After how long another attempt is taken, if that is why.
+    pub wait: Option<Millis>,
+}
+
+impl From<RpcError> for Denied {
+    fn from(error: RpcError) -> Self {
+        Self { error, wait: None }
+    }
+}
+
 /// Who asks, and until when that is so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identified {
@@ -141,10 +156,10 @@ impl Auth {
         name: &str,
         password: Zeroizing<String>,
         from: IpAddr,
-    ) -> Result<Grant, RpcError> {
+    ) -> Result<Grant, Denied> {
         let wrong = || RpcError::unauthenticated("the user or the password is wrong");
         if name.len() > users::NAME_BYTES_MAX || password.len() > password::PASSWORD_BYTES_MAX {
-            return Err(wrong());
+            return Err(wrong().into());
         }
         let by_user = format!("user {name}");
         self.attempt(&[format!("address {from}"), by_user.clone()])?;
@@ -153,7 +168,7 @@ impl Auth {
         let right = self.0.passwords.is_right(password, phc).await?;
         let Some(user) = user.filter(|_| right) else {
             tracing::warn!(user = %p2p_shared::tls::clean_text(name.as_bytes()), %from, "a login was refused");
-            return Err(wrong());
+            return Err(wrong().into());
         };
         lock(&self.0.attempts).forgive(&by_user);
         let now = clock::wall();
@@ -169,7 +184,7 @@ impl Auth {
     ///
     /// # Errors
     /// `unauthenticated` if the token is not good; if it was used before, its session has ended.
-    pub async fn refresh(&self, token: &str, from: IpAddr) -> Result<Grant, RpcError> {
+    pub async fn refresh(&self, token: &str, from: IpAddr) -> Result<Grant, Denied> {
         let now = clock::wall();
         let keeping = self.0.keeping.lock().await;
         let refreshed = lock(&self.0.sessions).refresh(token, now);
@@ -177,12 +192,12 @@ impl Auth {
             Ok(refreshed) => refreshed,
             Err(Unusable::Unknown) => {
                 self.attempt(&[format!("address {from}")])?;
-                return Err(refused());
+                return Err(refused().into());
             }
             Err(Unusable::Reused(change)) => {
                 tracing::warn!(%from, "a refresh token was used twice: its session has ended");
                 self.keep(vec![*change]).await?;
-                return Err(refused());
+                return Err(refused().into());
             }
         };
         let user = self.0.users.now().get(&refreshed.user).cloned();
@@ -190,7 +205,7 @@ impl Auth {
         let Some(user) = user.filter(|user| begun.is_some_and(|begun| begun >= user.changed)) else {
             let ended = lock(&self.0.sessions).end(&refreshed.id);
             self.keep(ended.into_iter().collect()).await?;
-            return Err(refused());
+            return Err(refused().into());
         };
         self.keep(vec![refreshed.change]).await?;
         drop(keeping);
@@ -295,15 +310,16 @@ impl Auth {
         holder(&self.0.users.lately()).or_else(|| holder(&self.0.users.now())).ok_or_else(refused)
     }
 
-    fn attempt(&self, names: &[String]) -> Result<(), RpcError> {
+    fn attempt(&self, names: &[String]) -> Result<(), Denied> {
         let now = Millis::from(self.0.zero.elapsed());
         lock(&self.0.attempts).take(names, now).map_err(|wait| {
             let seconds = wait.0.div_ceil(1_000);
-            RpcError::new(Code::RateLimited, format!("too many attempts: try again in {seconds} s"))
+            let why = format!("too many attempts: try again in {seconds} s");
+            Denied { error: RpcError::new(Code::RateLimited, why), wait: Some(wait) }
         })
     }
 
-    fn grant(&self, user: &User, session: &str, refresh: String, now: UnixMillis) -> Result<Grant, RpcError> {
+    fn grant(&self, user: &User, session: &str, refresh: String, now: UnixMillis) -> Result<Grant, Denied> {
         let minted = self.0.key.mint(&user.name, session, now);
         let access_token = minted.map_err(|error| RpcError::internal(error.to_string()))?;
         Ok(Grant { access_token, life: self.0.key.life(), refresh_token: refresh })

@@ -66,7 +66,7 @@ fn user(name: &str, role: Role) -> User {
 }
 
 async fn login(auth: &Auth, name: &str, password: &str) -> Result<Grant, RpcError> {
-    auth.login(name, Zeroizing::new(password.to_owned()), FROM).await
+    auth.login(name, Zeroizing::new(password.to_owned()), FROM).await.map_err(|denied| denied.error)
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,7 +81,7 @@ async fn a_login_gives_tokens_that_name_the_user_with_the_role_of_now() {
     assert_eq!(identified.caller, Caller::User { name: "ann".into(), role: Role::Viewer });
     world.change(|users| users.users.clear()).await;
     assert_eq!(auth.identify(&grant.access_token).unwrap_err().code, Code::Unauthenticated);
-    assert_eq!(auth.refresh(&grant.refresh_token, FROM).await.unwrap_err().code, Code::Unauthenticated);
+    assert_eq!(auth.refresh(&grant.refresh_token, FROM).await.unwrap_err().error.code, Code::Unauthenticated);
 }
 
 #[tokio::test]
@@ -98,6 +98,9 @@ async fn a_wrong_password_and_a_stranger_are_told_the_same_and_only_so_often() {
     assert_eq!(last.code, Code::RateLimited);
     let right = login(&auth, "ann", PASSWORD).await.unwrap_err();
     assert_eq!(right.code, Code::RateLimited, "nobody learns by this which guess was right");
+    let denied = auth.login("ann", Zeroizing::new(PASSWORD.to_owned()), FROM).await.unwrap_err();
+    let wait = denied.wait.unwrap();
+    assert!(wait > Millis::from_secs(11) && wait <= Millis::from_secs(12), "{wait:?}");
 }
 
 #[tokio::test]
@@ -109,7 +112,7 @@ async fn a_refresh_token_is_good_once_over_a_restart_and_a_second_use_ends_the_s
     let second = auth.refresh(&first.refresh_token, FROM).await.unwrap();
     assert!(auth.identify(&second.access_token).is_ok());
     let auth = world.auth();
-    assert_eq!(auth.refresh(&first.refresh_token, FROM).await.unwrap_err().code, Code::Unauthenticated);
+    assert_eq!(auth.refresh(&first.refresh_token, FROM).await.unwrap_err().error.code, Code::Unauthenticated);
     for token in [&first.access_token, &second.access_token] {
         assert_eq!(auth.identify(token).unwrap_err().code, Code::Unauthenticated);
     }

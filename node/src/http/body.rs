@@ -36,6 +36,12 @@ impl JsonBody {
     /// # Errors
     /// If it is no JSON, or none of that kind.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        if self.0.is_empty() {
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "this takes a body of JSON, and there is none",
+            ));
+        }
         let wrong = |error| Problem::new(StatusCode::BAD_REQUEST, format!("the body: {error}"));
         serde_json::from_slice(&self.0).map_err(wrong)
     }

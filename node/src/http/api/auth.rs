@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{Api, bearer};
-use crate::auth::Grant;
+use crate::auth::{Denied, Grant};
 use crate::http::Problem;
 use crate::http::body::JsonBody;
 
@@ -72,6 +72,16 @@ pub(super) async fn refresh(
     let Refresh { refresh_token } = body.read()?;
     let grant = api.0.auth.refresh(&refresh_token, from.ip()).await?;
     Ok(Json(grant.into()))
+}
+
+impl From<Denied> for Problem {
+    fn from(Denied { error, wait }: Denied) -> Self {
+        let problem = Self::from(error);
+        match wait {
+            Some(wait) => problem.after(wait.0.div_ceil(1_000)),
+            None => problem,
+        }
+    }
 }
 
 /// Ends the session of the token in the header, or of the refresh token in the body.
