@@ -71,7 +71,7 @@ impl State {
             return;
         }
         match action {
-            Action::Quit => self.out.push(Command::Quit),
+            Action::Quit => self.leave(),
             Action::Suspend => self.out.push(Command::Suspend),
             Action::Back => self.go_back(),
             Action::Forward => self.go_forward(),
@@ -88,6 +88,13 @@ impl State {
             Action::Freeze => self.frozen = Some(Default::default()),
             Action::Refresh => self.refresh(),
             Action::Outcomes => self.show_outcomes(),
+            Action::Copies => self.show_copies(),
+            Action::SamePlace | Action::SwapPanes | Action::CopyOver | Action::Find
+                if self.current != ViewId::Files =>
+            {
+                let key = self.options.keys.key_of(Action::Show(ViewId::Files));
+                self.say(format!("that is for files: {key}"));
+            }
             Action::Mouse => self.toggle_mouse(),
             Action::Earlier | Action::Later if self.current != ViewId::Resources => {
                 self.say(format!(
@@ -152,17 +159,18 @@ impl State {
     fn interrupt(&mut self) {
         let now = self.world.now;
         if self.interrupted.is_some_and(|at| now.since(at) <= TWICE) {
-            self.out.push(Command::Quit);
+            self.leave();
             return;
         }
         self.interrupted = Some(now);
-        match self.runs.waiting() {
-            Some(run) => {
+        match (self.runs.waiting(), self.newest_copy()) {
+            (Some(run), _) => {
                 self.runs.give_up(run);
                 self.out.push(Command::Cancel(run));
                 self.say("cancelled; ^C again leaves");
             }
-            None => self.say("nothing runs; ^C again leaves"),
+            (None, Some(copy)) => self.stop_copy(copy),
+            (None, None) => self.say("nothing runs; ^C again leaves"),
         }
     }
 
@@ -313,6 +321,8 @@ impl State {
             Layer::Details(details) => self.on_details_key(details, key),
             Layer::Probe(probing) => self.on_probe_key(probing, key),
             Layer::Outcomes { run, scroll } => self.on_outcomes_key((run, scroll), key),
+            Layer::Copies { at } => self.on_copies_key(at, key),
+            Layer::Search(searching) => self.on_search_key(searching, key),
             Layer::Conflict(clash) => self.on_conflict_key(clash, key),
             reading => self.on_reading_key(reading, key),
         }
@@ -403,6 +413,7 @@ impl State {
                 Some(id) => self.open_shell(id),
                 None => self.say(format!("no node is called {name}")),
             },
+            Goal::Files(text) => self.browse_to(&text),
             Goal::Probe { kind, node, text } => self.probe_from(kind, &node, &text),
             Goal::Define { pattern, text } => self.define(&pattern, &text),
             Goal::Node(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {

@@ -39,6 +39,15 @@ pub enum Question {
     Journal(JournalPart),
     /// Where this file of this node is copied to: `NODE` or `NODE:/path`.
     CopyFile(p2p_shared::id::NodeId, p2p_shared::services::file::FilePath),
+    /// What is searched for below this directory of this node.
+    Find {
+        /// Where.
+        node: p2p_shared::id::NodeId,
+        /// Below which directory.
+        path: p2p_shared::services::file::FilePath,
+        /// What kind of thing.
+        what: Found,
+    },
     /// What is pinged, traced or scanned from this node.
     Probe {
         /// From where.
@@ -61,7 +70,12 @@ impl Question {
 
     /// What it leads to changes nothing, and is no burden to others.
     pub const fn only_looks(&self) -> bool {
-        matches!(self, Self::Journal(_) | Self::Probe { kind: ProbeKind::Ping | ProbeKind::Trace, .. })
+        matches!(
+            self,
+            Self::Journal(_)
+                | Self::Find { .. }
+                | Self::Probe { kind: ProbeKind::Ping | ProbeKind::Trace, .. }
+        )
     }
 }
 
@@ -74,6 +88,15 @@ pub enum JournalPart {
     Priority,
     /// That contain what.
     Text,
+}
+
+/// What a search finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Names.
+    Names,
+    /// Lines of files.
+    Lines,
 }
 
 /// An open menu.

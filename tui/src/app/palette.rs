@@ -27,6 +27,8 @@ pub enum Goal {
         /// Which unit.
         unit: Option<String>,
     },
+    /// A directory: `NODE:/path`, or a part of that.
+    Files(String),
     /// A shell on this node.
     Shell(String),
     /// A probe from this node.
@@ -142,6 +144,7 @@ fn spoken(text: &str) -> Option<Choice> {
         ("audit", rest) if !rest.is_empty() => Goal::On(ViewId::Audit, rest.to_owned()),
         ("jobs", rest) if !rest.is_empty() => Goal::On(ViewId::Jobs, rest.to_owned()),
         ("network", rest) if !rest.is_empty() => Goal::On(ViewId::Network, rest.to_owned()),
+        ("files", rest) if !rest.is_empty() => Goal::Files(rest.to_owned()),
         ("shells", rest) => Goal::On(ViewId::Shell, or_all(rest)),
         ("shell", rest) if !rest.is_empty() => Goal::Shell(rest.to_owned()),
         ("ping", rest) if !rest.is_empty() => probe(ProbeKind::Ping, rest),
@@ -168,6 +171,7 @@ fn spoken(text: &str) -> Option<Choice> {
         Goal::On(..) => "processes of the nodes that match",
         Goal::Lines { unit: None, .. } => "journal of the nodes that match",
         Goal::Lines { unit: Some(_), .. } => "journal of the unit on the nodes that match",
+        Goal::Files(_) => "NODE:/path: that directory in this pane of files",
         Goal::Shell(_) => "opens a shell on this node",
         Goal::Probe { kind: ProbeKind::Scan, .. } => {
             "NODE TARGET PORTS [RATE]: open ports, seen from the node"
@@ -262,6 +266,8 @@ mod tests {
         let scan =
             Goal::Probe { kind: ProbeKind::Scan, node: "web-1".into(), text: "10.0.0.7 1-1024".into() };
         assert_eq!(best("scan web-1 10.0.0.7 1-1024"), Some(scan));
+        assert_eq!(best("files web-1:/etc"), Some(Goal::Files("web-1:/etc".into())));
+        assert_eq!(best("files"), Some(Goal::Act(Action::Show(ViewId::Files))));
         assert_eq!(best("node web-1"), Some(Goal::Node("web-1".into())));
         assert_eq!(best("label role=web"), Some(Goal::Label("role=web".into())));
     }

@@ -1,11 +1,12 @@
 //! Where one has been: back and forward between views, each with its scope and its filter; and jumps to what is related.
 
 use p2p_shared::id::NodeId;
+use p2p_shared::services::file::FilePath;
 use p2p_shared::services::process::{Origin, OriginKind};
 
 use super::State;
 use super::layer::{Details, Layer};
-use crate::command::{Command, JournalQuestion, Source};
+use crate::command::{JournalQuestion, Source, Spot};
 use crate::event::{Code, Key};
 use crate::filter::Filter;
 use crate::views::{Change, Scope, ViewId};
@@ -73,6 +74,22 @@ impl State {
         }
     }
 
+    /// `:files web-1:/etc`, also without the node or without the path.
+    pub(super) fn browse_to(&mut self, text: &str) {
+        let here = self.views.files.spot(&self.scene());
+        let Some(here) = here else { return self.say("no node is known") };
+        match self.spot_of(text, &here) {
+            Ok(spot) => self.show_files(spot, None),
+            Err(what) => self.say(what),
+        }
+    }
+
+    /// Shows a directory in the pane of files that keys go to, with the cursor on a name if one is given.
+    pub(super) fn show_files(&mut self, spot: Spot, name: Option<FilePath>) {
+        self.show(ViewId::Files, None);
+        self.views.files.go(spot, name);
+    }
+
     /// Back to the place before; at the first one the console ends.
     pub(super) fn go_back(&mut self) {
         match self.places.back.pop() {
@@ -81,7 +98,7 @@ impl State {
                 remember(&mut self.places.ahead, left);
                 self.enter_place(place);
             }
-            None => self.out.push(Command::Quit),
+            None => self.leave(),
         }
     }
 

@@ -1,7 +1,5 @@
 //! What views and dialogs ask of the console.
 
-use p2p_shared::id::NodeName;
-use p2p_shared::services::file::FilePath;
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::ProcessRef;
 
@@ -10,7 +8,7 @@ use super::confirm::{Confirm, Deed, Proposal, Target};
 use super::layer::{Described, Details, Layer};
 use super::menu::{Choice, Question};
 use super::runs::{Pace, Run};
-use crate::command::{Command, FileDeed, FilesOrder, RunId, Source, Subject};
+use crate::command::{Command, FilesOrder, RunId, Source, Spot, Subject};
 use crate::event::{Code, Key};
 use crate::views::{Request, Scope, ViewId};
 use crate::widgets::field::Field;
@@ -33,6 +31,7 @@ impl State {
                 Request::Describe { node, subject, name } => self.describe(node, subject, name),
                 Request::Attach { node, id } => self.attach(node, id),
                 Request::Files(node, FilesOrder::Edit(path)) => self.fetch_to_edit(node, path),
+                Request::Files(_, FilesOrder::Plan(plan)) => self.plan_copy(*plan),
                 Request::Files(node, order) => self.out.push(Command::Files { node, order }),
                 Request::OpenShell(node) => self.open_shell(node),
                 Request::Read { title, lines } => self.layers.push(Layer::Facts { title, lines, scroll: 0 }),
@@ -57,6 +56,13 @@ impl State {
 
     /// The same at a pace.
     pub(super) fn carry_out_at(&mut self, proposal: Proposal, pace: Pace) {
+        if self.begin_copies(&proposal) {
+            return;
+        }
+        if proposal.targets.iter().any(|target| target.deed == Deed::Leave) {
+            self.out.push(Command::Quit);
+            return;
+        }
         let asked = proposal.clone();
         self.settle_conflict(&proposal);
         let (run, commands) = self.runs.begin(proposal, pace, self.world.wall);
@@ -132,7 +138,12 @@ impl State {
             Question::Labels(nodes) => relabel(nodes, text)?,
             Question::Define(nodes) => define(nodes, text)?,
             Question::Silence(targets) => super::silence::silence(targets, text)?,
-            Question::CopyFile(node, path) => copy_file(*node, path, text)?,
+            Question::CopyFile(node, path) => {
+                return self.plan_to(Spot { node: *node, path: path.clone() }, text);
+            }
+            Question::Find { node, path, what } => {
+                return self.begin_search(Spot { node: *node, path: path.clone() }, *what, text);
+            }
             Question::Probe { node: (node, _), kind, .. } => return self.probe(*node, *kind, text),
             Question::Journal(part) => {
                 self.views.journal.ask(*part, text)?;
@@ -167,20 +178,6 @@ fn define(nodes: &[(p2p_shared::id::NodeId, String)], text: &str) -> Result<Prop
     };
     let verb = format!("Define {} on", super::define::words(&defined));
     Ok(Proposal { verb, targets: nodes.iter().map(target).collect() })
-}
-
-/// `web-2` or `web-2:/srv/x`.
-fn copy_file(node: p2p_shared::id::NodeId, path: &FilePath, text: &str) -> Result<Proposal, String> {
-    let text = text.trim();
-    let (name, to_path) = match text.split_once(':') {
-        Some((name, to)) if to.starts_with('/') => (name, to.parse().map_err(|error| format!("{error}"))?),
-        Some(_) => return Err("a path of a node is absolute: NODE:/path".into()),
-        None => (text, path.clone()),
-    };
-    let to: NodeName = name.parse().map_err(|_| format!("{name:?} is no name of a node"))?;
-    let deed = Deed::File(FileDeed::Copy { path: path.clone(), to, to_path });
-    let target = Target { node, name: format!("{path} to {text}"), deed };
-    Ok(Proposal { verb: "Copy".into(), targets: vec![target] })
 }
 
 /// `role=web site=a old-`: sets two labels and removes one.

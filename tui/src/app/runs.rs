@@ -154,7 +154,7 @@ impl Run {
         let pending = pending.filter(|(_, attempt)| attempt.progress == Progress::Pending).take(room);
         let begin = |(index, attempt): (usize, &mut Attempt)| {
             attempt.progress = Progress::Waiting;
-            attempt.target.as_ref().map(|target| target.command(id, index))
+            attempt.target.as_ref().and_then(|target| target.command(id, index))
         };
         pending.filter_map(begin).collect()
     }

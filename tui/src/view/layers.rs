@@ -11,7 +11,7 @@ use crate::action::{Group, TABLE};
 use crate::app::State;
 use crate::app::confirm::Confirm;
 use crate::app::layer::{Details, Layer};
-use crate::app::menu::{JournalPart, Menu, Question};
+use crate::app::menu::{Found, JournalPart, Menu, Question};
 use crate::app::palette::Palette;
 use crate::format::{bytes, clean, cpu, cpu_time, date, head, plural, process_state, width};
 use crate::layout::{Areas, centred};
@@ -55,6 +55,15 @@ pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer
         }
         Layer::Probe(layer) => {
             probing::draw(layer, &state.world.fleet.name_of(layer.node), areas, &mut painter);
+        }
+        Layer::Copies { at } => super::copies::draw(state, *at, areas, &mut painter),
+        Layer::Search(searching) => {
+            super::searching::draw(
+                searching,
+                &state.world.fleet.name_of(searching.order.node),
+                areas,
+                &mut painter,
+            );
         }
         Layer::Conflict(clash) => {
             let title = format!("conflict on {}", state.world.fleet.name_of(clash.node));
@@ -152,7 +161,7 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
 }
 
 /// What the `:` line knows besides actions and nodes.
-const WORDS: [(&str, &str); 14] = [
+const WORDS: [(&str, &str); 15] = [
     ("ps web-*", "processes of the nodes that match; ps all for every node"),
     ("services web-*", "their programs and units"),
     ("logs web-* ssh.service", "their journals, of one unit if it is named"),
@@ -160,6 +169,7 @@ const WORDS: [(&str, &str); 14] = [
     ("jobs web-*", "their task queues"),
     ("audit web-*", "who did what on them; audit for every node"),
     ("ping web-1 TARGET", "sent from there; trace too, and scan with PORTS"),
+    ("files web-1:/etc", "that directory; /etc alone is on the node that is shown"),
     ("shell web-1", "a shell there, left with ^]"),
     ("shells web-*", "shells that live there: attach again, or end them; shells for every node"),
     ("define web-1 NAME CMD ...", "a program there; restart=always, user=U may stand before CMD"),
@@ -274,6 +284,12 @@ fn draw_ask(
         Question::CopyFile(_, path) => {
             (format!("copy {path} to"), "NODE for the same path there, or NODE:/path")
         }
+        Question::Find { path, what: Found::Names, .. } => {
+            (format!("find names below {path}"), "a part of a name, or a pattern such as *.conf or logs/*.gz")
+        }
+        Question::Find { path, what: Found::Lines, .. } => {
+            (format!("find lines in files below {path}"), "a regular expression; lower case finds both cases")
+        }
         Question::Probe { node: (_, name), kind, .. } => {
             (format!("{} from {name}", kind.as_str()), kind.usage())
         }
@@ -318,6 +334,7 @@ fn confirm_place(confirm: &Confirm, areas: &Areas) -> Rect {
 fn question_lines(confirm: &Confirm, columns: u16) -> Vec<Line> {
     let what = match confirm.proposal.targets.len() {
         1 => format!("{}:", confirm.proposal.verb),
+        count if !confirm.is_paced() => format!("{}, {}:", confirm.proposal.verb, plural(count, "name")),
         count => format!("{} {}:", confirm.proposal.verb, plural(count, "target")),
     };
     let mut lines = fold(&vec![(what, Role::Danger)], usize::from(columns));

@@ -467,6 +467,22 @@ fn an_edited_file_that_somebody_else_changed() {
 }
 
 #[test]
+fn files_in_two_panes() {
+    let mut console = crate::app::tests::copies::panes();
+    console.press("j ");
+    at_sizes("files_panes", &mut console);
+    console.resize(80, 24);
+    let plan = console.press("uac");
+    crate::app::tests::copies::planned(&mut console, &plan, &["notes.txt"]);
+    at_sizes("files_copy", &mut console);
+    let mut copying = crate::app::tests::copies::copying();
+    at("files_copying", &mut copying, (80, 24));
+    copying.press("W");
+    at_sizes("files_copies", &mut copying);
+    at_sizes("files_search", &mut crate::app::tests::copies::searching());
+}
+
+#[test]
 fn audit() {
     let mut console = fleet();
     console.press(":audit<enter>");

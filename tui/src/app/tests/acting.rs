@@ -22,6 +22,7 @@ pub(super) fn acts(command: &Command) -> bool {
             | Command::EndShell { .. }
             | Command::Shell { .. }
             | Command::File { .. }
+            | Command::BeginCopy { .. }
             | Command::Probe { probe: crate::command::Probe::Scan(_), .. }
     )
 }
@@ -208,6 +209,9 @@ fn read_only_refuses_everything_that_acts() {
         "xry<enter>",
         "xDy<enter>",
         ":define all a /bin/b<enter>y<enter>",
+        "4cy<enter>",
+        "xcy<enter>",
+        "xnweb-1<enter>y<enter>",
         "2^ky<enter>",
         "xsy<enter>",
         "xna /bin/b<enter>y<enter>",

@@ -26,7 +26,7 @@ pub(super) const COLUMNS: [Column; 6] = [
     Column::text(GROUP, 8, 4, None).up_to(16),
     Column::number(SIZE, 6, 0, Some(SortKey::Disk)),
     Column::number(CHANGED, 7, 1, Some(SortKey::Age)),
-    Column::rest(NAME, 16, 0, Some(SortKey::Name)),
+    Column::rest(NAME, 22, 0, Some(SortKey::Name)),
 ];
 
 /// The fields of the filter.
