@@ -77,6 +77,7 @@ pub enum Action {
     CopyOver,
     Copies,
     Find,
+    Related,
     Sort(SortKey),
 }
 
@@ -224,6 +225,12 @@ pub const TABLE: &[Spec] = &[
     spec(Action::Show(ViewId::Shell), "shell", Group::Go, "shells that live on nodes: attach again, or end"),
     spec(Action::Show(ViewId::Audit), "audit", Group::Go, "who did what on the node or the marked nodes"),
     spec(Action::Show(ViewId::Peers), "peers", Group::Go, "the mesh as the node sees it"),
+    spec(
+        Action::Related,
+        "related",
+        Group::Go,
+        "what is related: its process, socket, other end, unit, file, time",
+    ),
     spec(Action::Palette, "palette", Group::Go, "any view, action or node by name"),
     spec(Action::Back, "back", Group::Go, "back; at the top, leave"),
     spec(Action::Forward, "forward", Group::Go, "forward again, after back"),

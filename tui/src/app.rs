@@ -9,6 +9,7 @@ mod copying;
 mod define;
 mod edit;
 mod feeds;
+mod jumps;
 mod keys;
 pub mod layer;
 pub mod menu;
@@ -31,7 +32,7 @@ use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::layout::Rect;
 
 use crate::action::Action;
-use crate::command::{Command, CopyPlan, Follow, Subscription, Topic};
+use crate::command::{Command, CopyPlan, Follow, Sought, Subscription, Topic};
 use crate::event::{Entry, Event, Key, MeshEvent, Mouse, MouseKind};
 use crate::filter::{Filter, Mistake};
 use crate::fleet::Fleet;
@@ -124,6 +125,8 @@ pub struct State {
     to_copy: Option<CopyPlan>,
     /// Copies that go on, and the last ones.
     pub copies: Copies,
+    /// The process that is asked for.
+    sought: Option<Sought>,
     /// Searches that there were.
     searches: u64,
     /// Terminals that there were.
@@ -161,6 +164,7 @@ impl State {
             to_edit: None,
             to_copy: None,
             copies: Copies::default(),
+            sought: None,
             searches: 0,
             terminals: 0,
             runs: Runs::default(),

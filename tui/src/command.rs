@@ -6,10 +6,12 @@
 mod copy;
 mod probe;
 mod search;
+mod seek;
 
 pub use copy::{Below, CopyId, CopyOrder, CopyPlan, CopyStep, Spot};
 pub use probe::{Probe, ProbeKind};
 pub use search::{SearchFor, SearchId, SearchOrder};
+pub use seek::Sought;
 
 use p2p_shared::id::NodeId;
 use p2p_shared::services::file::FilePath;
@@ -346,6 +348,8 @@ pub enum Command {
     Search { search: SearchId, order: Box<SearchOrder> },
     /// Stop to search.
     EndSearch(SearchId),
+    /// Ask for the process that something leads to; answered by one `Sought`.
+    Seek(Box<Sought>),
     /// Do something with a file; answered by one `Outcome`.
     File { errand: Errand, node: NodeId, deed: FileDeed },
     /// Send a probe; its answers come as `Probe`, and then one `Outcome`.

@@ -17,6 +17,7 @@ mod past;
 mod probe;
 mod record;
 mod search;
+mod seek;
 pub mod settings;
 mod shell;
 pub mod tail;
@@ -48,7 +49,7 @@ use self::tail::Tail;
 use self::way::Way;
 use crate::command::{
     Command, CopyId, CopyOrder, Errand, FilesOrder, Follow, PastOrder, RunId, SearchId, SearchOrder,
-    ServiceKey, ServiceKind, ShellOrder, Subject, Subscription, TerminalId,
+    ServiceKey, ServiceKind, ShellOrder, Sought, Subject, Subscription, TerminalId,
 };
 use crate::event::{CopySaid, Description, MeshEvent};
 
@@ -139,6 +140,7 @@ impl Effects {
             Command::BeginCopy { copy, order } => self.begin_copy(copy, *order),
             Command::EndCopy(copy) => end(&mut self.copies, &copy),
             Command::Search { search, order } => self.search(search, *order),
+            Command::Seek(sought) => self.seek(*sought),
             Command::EndSearch(search) => end(&mut self.searches, &search),
             Command::File { errand, node, deed } => self.send(errand, Deed::File { node, deed }),
             Command::Probe { errand, node, probe } => {
@@ -236,6 +238,16 @@ impl Effects {
             if let Some(Err(error)) = told {
                 let _ = events.send(MeshEvent::Found { search, found: Err(error) }).await;
             }
+        });
+    }
+
+    fn seek(&self, sought: Sought) {
+        let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            let ask = seek::seek(&way, sought.clone());
+            let Some(result) = stop.run_until_cancelled(ask).await else { return };
+            let result = result.map(|found| found.map(|(node, info)| (node, Box::new(info))));
+            let _ = events.send(MeshEvent::Sought { sought: Box::new(sought), result }).await;
         });
     }
 

@@ -12,7 +12,7 @@ use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::network::{PingReply, ScanFound, TraceStep};
 use p2p_shared::services::node::{FleetDelta, Peer, RefusedHandshake, RoutingBucket};
-use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessRef};
+use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessInfo, ProcessRef};
 use p2p_shared::services::program::{LogChunk, ProgramInfo, ProgramLog, ProgramStatus};
 use p2p_shared::services::shell::{ShellInfo, ShellItem};
 use p2p_shared::services::transfer::{TransferProgress, TransferSummary};
@@ -20,7 +20,8 @@ use p2p_shared::services::unit::{UnitDelta, UnitStatus};
 use p2p_shared::time::{Millis, UnixMillis};
 
 use crate::command::{
-    CopyId, CopyPlan, CopyStep, Errand, Follow, PastOrder, RunId, SearchId, Subject, Subscription, TerminalId,
+    CopyId, CopyPlan, CopyStep, Errand, Follow, PastOrder, RunId, SearchId, Sought, Subject, Subscription,
+    TerminalId,
 };
 use crate::edit::{Conflict, Draft, Ended};
 use crate::fleet::{AuditNews, NetTables, PastAnswer};
@@ -286,6 +287,10 @@ pub enum MeshEvent {
     Found {
         search: SearchId,
         found: Result<FileFound, RpcError>,
+    },
+    Sought {
+        sought: Box<Sought>,
+        result: Result<Option<(NodeId, Box<ProcessInfo>)>, RpcError>,
     },
     Probe {
         run: RunId,

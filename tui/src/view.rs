@@ -326,6 +326,7 @@ fn hint(view: ViewId, action: Action) -> &'static str {
         Action::TabNext => "next tab",
         Action::ZoomIn => "closer",
         Action::ZoomOut => "wider",
+        Action::Related => "jump",
         Action::Freeze => "freeze",
         Action::Logs => "logs",
         Action::Follow => "follow",

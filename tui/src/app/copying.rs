@@ -226,24 +226,25 @@ impl State {
     /// That copies go on, and how far they are, while any do.
     pub(super) fn copies_banner(&self) -> Option<String> {
         let open: Vec<_> = self.copies.open().map(|(_, copying)| copying).collect();
-        let first = open.first()?;
+        if open.is_empty() {
+            return None;
+        }
         let key = self.options.keys.key_of(crate::action::Action::Copies);
-        let what = match open.as_slice() {
-            [one] => one.name.clone(),
-            many => plural(many.len(), "copy"),
-        };
         let cuts: Vec<&str> = open.iter().filter_map(|copying| copying.cut()).collect();
         let speed = rate(open.iter().filter_map(|copying| copying.rate()).sum());
         let far = match (open.as_slice(), cuts.as_slice()) {
-            ([_], [why]) => format!("cut: {why}; it goes on by itself"),
-            (_, [why, ..]) => format!("{speed}, {} cut: {why}", cuts.len()),
-            ([_], []) => {
-                let share = first.ratio().map_or_else(String::new, |ratio| format!("{} ", percent(ratio)));
-                format!("{share}{speed}")
+            ([_], [why]) => format!("cut, and goes on by itself: {why}"),
+            (many, [why, ..]) => {
+                format!("{}, {speed}, {} cut: {why}", plural(many.len(), "copy"), cuts.len())
             }
-            _ => speed,
+            ([one], []) => {
+                let share = one.ratio().map_or_else(String::new, |ratio| format!("{} ", percent(ratio)));
+                format!("{share}{speed} {}", one.name)
+            }
+            (many, []) => format!("{}, {speed}", plural(many.len(), "copy")),
         };
-        Some(format!("copying {what}: {far}; {key} shows more"))
+        // The name is what a narrow screen leaves out.
+        Some(format!("copying ({key} shows more): {far}"))
     }
 
     /// Ends the console; asks first while copies go on, for they end with it.

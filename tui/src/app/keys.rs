@@ -89,6 +89,7 @@ impl State {
             Action::Refresh => self.refresh(),
             Action::Outcomes => self.show_outcomes(),
             Action::Copies => self.show_copies(),
+            Action::Related => self.show_related(),
             Action::SamePlace | Action::SwapPanes | Action::CopyOver | Action::Find
                 if self.current != ViewId::Files =>
             {
@@ -107,7 +108,10 @@ impl State {
             Action::CopyField => self.copy(false),
             Action::CopyRow => self.copy(true),
             other => {
-                let requests = self.with_view(|view, scene| view.on_action(scene, other));
+                let mut requests = self.with_view(|view, scene| view.on_action(scene, other));
+                if other == Action::Menu {
+                    self.add_related(&mut requests);
+                }
                 self.fulfil(requests);
             }
         }

@@ -137,7 +137,8 @@ impl Menu {
             Code::Down | Code::Char('j') => self.at = (self.at + 1).min(self.items.len().saturating_sub(1)),
             Code::Up | Code::Char('k') => self.at = self.at.saturating_sub(1),
             Code::Enter => return self.pick(self.at),
-            Code::Char(letter) => {
+            // What has no letter has a blank.
+            Code::Char(letter) if letter != ' ' => {
                 if let Some(at) = self.items.iter().position(|item| item.key == letter) {
                     return self.pick(at);
                 }

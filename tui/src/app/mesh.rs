@@ -51,6 +51,7 @@ impl State {
             MeshEvent::Shell { terminal, said } => self.on_shell(terminal, said),
             MeshEvent::Copy { copy, said } => self.on_copy(copy, said),
             MeshEvent::Found { search, found } => self.on_found(search, found),
+            MeshEvent::Sought { sought, result } => self.on_sought(&sought, result),
             MeshEvent::Probe { run, said } => self.on_probe(run, said),
             MeshEvent::Files { node, said } => self.on_files(node, said),
             MeshEvent::Notice(text) => self.say(text),

@@ -5,6 +5,7 @@ mod alerts;
 mod audit;
 pub(crate) mod copies;
 pub(crate) mod files;
+mod jumps;
 mod looking;
 pub(crate) mod network;
 mod random;

@@ -238,11 +238,11 @@ fn draw_menu(menu: &Menu, areas: &Areas, painter: &mut Painter<'_>) {
     let wanted = widest.max(width(&menu.title) + 6) as u16 + 2;
     let place = centred(over(areas), wanted, menu.items.len() as u16 + 2);
     let inside = painter.frame(place, &menu.title);
-    for (index, item) in menu.items.iter().enumerate() {
-        let y = inside.y + index as u16;
-        if y >= inside.bottom() {
-            break;
-        }
+    let rows = usize::from(inside.height);
+    // The one under the cursor is in sight.
+    let first = (menu.at + 1).saturating_sub(rows);
+    for (index, item) in menu.items.iter().enumerate().skip(first).take(rows) {
+        let y = inside.y + (index - first) as u16;
         let role = if item.choice.is_ok() { Role::Text } else { Role::Dim };
         let key = format!(" {}  ", item.key);
         painter.line((inside.x, y), inside.width, &[(&key, Role::Key), (&item.label, role)]);
@@ -449,9 +449,13 @@ fn process_lines(process: &ProcessDetails) -> Vec<Line> {
         let remote = socket.remote.as_ref().map(|remote| format!(" to {remote}")).unwrap_or_default();
         format!("{:>4}  {:<5} {}{remote}  {}", socket.descriptor, socket.protocol, socket.local, socket.state)
     });
-    section(&mut lines, "sockets", sockets);
+    section(&mut lines, "sockets, n goes to one", sockets);
     let files = process.files.iter().flatten();
-    section(&mut lines, "open files", files.map(|file| format!("{:>4}  {}", file.descriptor, file.target)));
+    section(
+        &mut lines,
+        "open files, f goes to one",
+        files.map(|file| format!("{:>4}  {}", file.descriptor, file.target)),
+    );
     let threads = process.threads.iter();
     section(
         &mut lines,

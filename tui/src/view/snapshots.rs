@@ -483,6 +483,17 @@ fn files_in_two_panes() {
 }
 
 #[test]
+fn what_is_related() {
+    let mut console = fleet();
+    console.press("1J");
+    at_sizes("related_process", &mut console);
+    console.press("<esc>7");
+    console.feed();
+    console.press("J");
+    at("related_alert", &mut console, (80, 24));
+}
+
+#[test]
 fn audit() {
     let mut console = fleet();
     console.press(":audit<enter>");

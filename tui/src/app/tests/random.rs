@@ -5,7 +5,7 @@ use p2p_shared::rng::Rng;
 use ratatui::buffer::Buffer;
 
 use super::*;
-use crate::command::{Errand, FilesOrder, Follow, RunId, TerminalId};
+use crate::command::{Errand, FilesOrder, Follow, RunId, Sought, TerminalId};
 use crate::event::{CopySaid, Said, ShellSaid};
 use p2p_shared::services::file::{FileContent, FileHit, FileKind};
 use p2p_shared::services::program::{LogChunk, OutputStream};
@@ -144,6 +144,10 @@ const KEYS: &[&str] = &[
     "4",
     "4ac",
     "c",
+    "J",
+    "J1",
+    "df",
+    "dn",
     "W",
     "i",
     "I",
@@ -292,6 +296,15 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 for said in said.into_iter().take(copy.0 as usize % 5) {
                     copies::hear(console, copy.0, said);
                 }
+            }
+            Command::Seek(sought) => {
+                let result = match *sought {
+                    Sought::Living { node, .. } => {
+                        Ok(jumps::some_process(console, node).map(|info| (node, Box::new(info))))
+                    }
+                    Sought::Holder { .. } => Err(RpcError::unavailable("gone\u{1b}[2J")),
+                };
+                console.mesh(MeshEvent::Sought { sought, result });
             }
             Command::Search { search, order } => {
                 let hit = FileHit {
