@@ -3,6 +3,7 @@
 //! [`Event`]s enter by [`State::update`], [`Command`]s leave, and nothing else happens: no clock, no network, no
 //! waiting. What is drawn is a function of this state (`view`).
 
+pub mod answers;
 pub mod confirm;
 pub mod copies;
 mod copying;

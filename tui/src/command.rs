@@ -14,6 +14,7 @@ pub use search::{SearchFor, SearchId, SearchOrder};
 pub use seek::Sought;
 
 use p2p_shared::id::NodeId;
+use p2p_shared::services::exec::ExecRequest;
 use p2p_shared::services::file::FilePath;
 use p2p_shared::services::job::JobId;
 use p2p_shared::services::node::Label;
@@ -352,6 +353,8 @@ pub enum Command {
     Seek(Box<Sought>),
     /// Do something with a file; answered by one `Outcome`.
     File { errand: Errand, node: NodeId, deed: FileDeed },
+    /// Run a command; what it wrote comes as `Answer`, and then one `Outcome`.
+    Exec { errand: Errand, node: NodeId, request: Box<ExecRequest> },
     /// Send a probe; its answers come as `Probe`, and then one `Outcome`.
     Probe { errand: Errand, node: NodeId, probe: Probe },
     /// End a shell and all that runs in it; answered by one `Outcome`.

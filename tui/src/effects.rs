@@ -11,6 +11,7 @@ pub mod directory;
 pub mod door;
 pub mod entry;
 pub mod errand;
+pub mod exec;
 pub mod feed;
 mod files;
 mod past;
@@ -143,6 +144,9 @@ impl Effects {
             Command::Seek(sought) => self.seek(*sought),
             Command::EndSearch(search) => end(&mut self.searches, &search),
             Command::File { errand, node, deed } => self.send(errand, Deed::File { node, deed }),
+            Command::Exec { errand, node, request } => {
+                self.send(errand, Deed::Exec { errand, node, request });
+            }
             Command::Probe { errand, node, probe } => {
                 self.send(errand, Deed::Probe { run: errand.run, node, probe });
             }

@@ -183,6 +183,15 @@ pub enum CopySaid {
     Ended(Result<Box<TransferSummary>, RpcError>),
 }
 
+/// What a command wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its output, as far as it travels.
+    pub text: String,
+    /// It wrote more.
+    pub is_cut: bool,
+}
+
 /// What a node says of a probe that it sends.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ProbeSaid {
@@ -316,6 +325,11 @@ pub enum MeshEvent {
         node: NodeId,
         target: ProcessRef,
         result: Result<Box<ProcessDetails>, RpcError>,
+    },
+    /// What the command of one target wrote; its outcome follows.
+    Answer {
+        errand: Errand,
+        answer: Box<Answer>,
     },
     /// How one target of an action ended. Comes exactly once for each.
     Outcome {

@@ -4,6 +4,7 @@
 
 use p2p_shared::id::NodeId;
 
+use p2p_shared::services::exec::ExecRequest;
 use p2p_shared::services::job::JobId;
 
 use super::runs::Pace;
@@ -50,6 +51,8 @@ pub enum Deed {
     Define(Box<Defined>),
     /// Removes a file or whatever.
     File(FileDeed),
+    /// Runs a command.
+    Exec(Box<ExecRequest>),
     /// Sends a probe from it.
     Probe(Probe),
     /// Puts a copy into the queue of copies, which accounts for it.
@@ -74,6 +77,7 @@ impl Target {
             Deed::EndShell(id) => Command::EndShell { errand, node, id },
             Deed::Define(defined) => Command::Define { errand, node, defined },
             Deed::File(deed) => Command::File { errand, node, deed },
+            Deed::Exec(request) => Command::Exec { errand, node, request },
             Deed::Probe(probe) => Command::Probe { errand, node, probe },
             Deed::Copy(_) => return None,
             Deed::Leave => Command::Quit,

@@ -419,6 +419,7 @@ impl State {
             },
             Goal::Files(text) => self.browse_to(&text),
             Goal::Probe { kind, node, text } => self.probe_from(kind, &node, &text),
+            Goal::Exec { pattern, text } => self.exec(&pattern, &text),
             Goal::Define { pattern, text } => self.define(&pattern, &text),
             Goal::Node(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
                 Some(id) => self.show(ViewId::Resources, Some(Scope::one(id))),
@@ -463,12 +464,31 @@ impl State {
         }
     }
 
+    /// The nodes that a pattern means, with their names.
+    fn nodes_meant(&mut self, pattern: &str) -> Option<Vec<(NodeId, String)>> {
+        let scope = self.meant(pattern)?;
+        let fleet = &self.world.fleet;
+        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id));
+        let mut nodes: Vec<_> = nodes.map(|(id, _)| (id, fleet.name_of(id))).collect();
+        nodes.sort_by(|one, other| one.1.cmp(&other.1));
+        Some(nodes)
+    }
+
+    /// `:exec web-* df -h /`.
+    fn exec(&mut self, pattern: &str, text: &str) {
+        let Some(nodes) = self.nodes_meant(pattern) else { return };
+        let question = super::menu::Question::Exec(nodes);
+        if text.is_empty() {
+            self.choose(super::menu::Choice::Ask(question));
+        } else if let Err(what) = self.answer(&question, text) {
+            self.say(what);
+        }
+    }
+
     /// `:define web-2 backup /usr/bin/sleep 1000`.
     fn define(&mut self, pattern: &str, text: &str) {
-        let Some(scope) = self.meant(pattern) else { return };
-        let fleet = &self.world.fleet;
-        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id)).map(|(id, _)| (id, fleet.name_of(id)));
-        if let Err(what) = self.answer(&super::menu::Question::Define(nodes.collect()), text) {
+        let Some(nodes) = self.nodes_meant(pattern) else { return };
+        if let Err(what) = self.answer(&super::menu::Question::Define(nodes), text) {
             self.say(what);
         }
     }

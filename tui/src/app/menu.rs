@@ -35,6 +35,8 @@ pub enum Question {
     Define(Vec<(p2p_shared::id::NodeId, String)>),
     /// For how long and why these are silenced: (node, name, matchers).
     Silence(Vec<(p2p_shared::id::NodeId, String, String)>),
+    /// A command for these nodes: a line for `/bin/sh -c`.
+    Exec(Vec<(p2p_shared::id::NodeId, String)>),
     /// What is asked of journals.
     Journal(JournalPart),
     /// Where this file of this node is copied to: `NODE` or `NODE:/path`.

@@ -41,6 +41,7 @@ impl State {
                 self.dirty = true;
             }
             MeshEvent::Described { node, subject, result } => self.on_described(node, &subject, &result),
+            MeshEvent::Answer { errand, answer } => self.runs.answer(errand, *answer),
             MeshEvent::Outcome { errand, result } => {
                 self.on_probe_end(errand, &result);
                 let next = self.runs.outcome(errand, result);

@@ -40,6 +40,13 @@ pub enum Goal {
         /// Of what; asked for if nothing is written.
         text: String,
     },
+    /// A command for the nodes that match a pattern; asked for if nothing is written.
+    Exec {
+        /// Which nodes.
+        pattern: String,
+        /// A line for the shell.
+        text: String,
+    },
     /// A program for the nodes that match a pattern.
     Define {
         /// Which nodes.
@@ -150,6 +157,10 @@ fn spoken(text: &str) -> Option<Choice> {
         ("ping", rest) if !rest.is_empty() => probe(ProbeKind::Ping, rest),
         ("trace", rest) if !rest.is_empty() => probe(ProbeKind::Trace, rest),
         ("scan", rest) if !rest.is_empty() => probe(ProbeKind::Scan, rest),
+        ("exec" | "run", rest) if !rest.is_empty() => {
+            let (pattern, text) = rest.split_once(' ').unwrap_or((rest, ""));
+            Goal::Exec { pattern: pattern.to_owned(), text: text.trim().to_owned() }
+        }
         ("define", rest) => match rest.split_once(' ') {
             Some((pattern, text)) => {
                 Goal::Define { pattern: pattern.to_owned(), text: text.trim().to_owned() }
@@ -177,6 +188,7 @@ fn spoken(text: &str) -> Option<Choice> {
             "NODE TARGET PORTS [RATE]: open ports, seen from the node"
         }
         Goal::Probe { .. } => "NODE TARGET: sent from the node",
+        Goal::Exec { .. } => "NODES LINE: run by /bin/sh -c on the nodes that match",
         Goal::Define { .. } => "NODES NAME [restart=always] [user=U] COMMAND ARG...",
         Goal::Node(_) => "resources of this node",
         Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",
@@ -268,6 +280,8 @@ mod tests {
         assert_eq!(best("scan web-1 10.0.0.7 1-1024"), Some(scan));
         assert_eq!(best("files web-1:/etc"), Some(Goal::Files("web-1:/etc".into())));
         assert_eq!(best("files"), Some(Goal::Act(Action::Show(ViewId::Files))));
+        let exec = Goal::Exec { pattern: "web-*".into(), text: "df -h | tail".into() };
+        assert_eq!(best("exec web-* df -h | tail"), Some(exec));
         assert_eq!(best("node web-1"), Some(Goal::Node("web-1".into())));
         assert_eq!(best("label role=web"), Some(Goal::Label("role=web".into())));
     }

@@ -1,9 +1,11 @@
 //! What views and dialogs ask of the console.
 
+use p2p_shared::services::exec::{CommandLine, ExecRequest};
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::ProcessRef;
 
 use super::State;
+use super::answers;
 use super::confirm::{Confirm, Deed, Proposal, Target};
 use super::layer::{Described, Details, Layer};
 use super::menu::{Choice, Question};
@@ -13,6 +15,9 @@ use crate::event::{Code, Key};
 use crate::views::{Request, Scope, ViewId};
 use crate::widgets::field::Field;
 
+/// Bytes of what one command writes that are kept, and of what all of an action write.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+const ANSWERS_BYTES_MAX: u64 = 8 << 20;
 /// Nice values run from the greediest to the kindest.
 const NICE: std::ops::RangeInclusive<i32> = -20..=19;
 
@@ -86,6 +91,10 @@ impl State {
     /// The keys of the screen of outcomes: it is read, and run again on what failed.
     pub(super) fn on_outcomes_key(&mut self, (run, scroll): (RunId, usize), key: Key) {
         let layer = Layer::Outcomes { run, scroll };
+        if matches!(key.code, Code::Char('d' | 'в')) && !key.ctrl {
+            self.layers.push(layer);
+            return self.show_differences(run);
+        }
         if !matches!(key.code, Code::Char('r' | 'к')) || key.ctrl {
             return self.on_reading_key(layer, key);
         }
@@ -95,6 +104,14 @@ impl State {
             Some(proposal) => self.propose(proposal),
             None if self.runs.waiting() == Some(run) => self.say("not all have ended; ^C gives up"),
             None => self.say("all went well: there is nothing to run again"),
+        }
+    }
+
+    /// How the answers differ from what most of them say.
+    fn show_differences(&mut self, run: RunId) {
+        match self.runs.get(run).and_then(answers::differences) {
+            Some((title, lines)) => self.layers.push(Layer::Facts { title, lines, scroll: 0 }),
+            None => self.say("no answer differs from another"),
         }
     }
 
@@ -143,6 +160,7 @@ impl State {
             Question::Nice(targets) => renice(targets, text)?,
             Question::Labels(nodes) => relabel(nodes, text)?,
             Question::Define(nodes) => define(nodes, text)?,
+            Question::Exec(nodes) => exec(nodes, text)?,
             Question::Silence(targets) => super::silence::silence(targets, text)?,
             Question::CopyFile(node, path) => {
                 return self.plan_to(Spot { node: *node, path: path.clone() }, text);
@@ -173,6 +191,29 @@ fn renice(targets: &[(p2p_shared::id::NodeId, String, ProcessRef)], text: &str) 
         deed: Deed::Renice(process.clone(), nice),
     };
     Ok(Proposal { verb: format!("Set nice {nice} on"), targets: targets.iter().map(target).collect() })
+}
+
+/// A line for the shell of these nodes.
+fn exec(nodes: &[(p2p_shared::id::NodeId, String)], text: &str) -> Result<Proposal, String> {
+    let line = text.trim();
+    if line.is_empty() {
+        return Err("write what is run, such as: uptime".into());
+    }
+    let share = ANSWERS_BYTES_MAX / nodes.len().max(1) as u64;
+    let request = ExecRequest {
+        command: CommandLine::Shell { line: line.to_owned() },
+        directory: None,
+        user: None,
+        environment: Vec::new(),
+        timeout_ms: None,
+        output_bytes_max: Some(share.min(ANSWER_BYTES_MAX)),
+    };
+    let target = |(node, name): &(p2p_shared::id::NodeId, String)| Target {
+        node: *node,
+        name: name.clone(),
+        deed: Deed::Exec(Box::new(request.clone())),
+    };
+    Ok(Proposal { verb: format!("Run {line} on"), targets: nodes.iter().map(target).collect() })
 }
 
 fn define(nodes: &[(p2p_shared::id::NodeId, String)], text: &str) -> Result<Proposal, String> {

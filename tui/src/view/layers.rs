@@ -161,7 +161,7 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
 }
 
 /// What the `:` line knows besides actions and nodes.
-const WORDS: [(&str, &str); 15] = [
+const WORDS: [(&str, &str); 16] = [
     ("ps web-*", "processes of the nodes that match; ps all for every node"),
     ("services web-*", "their programs and units"),
     ("logs web-* ssh.service", "their journals, of one unit if it is named"),
@@ -172,6 +172,7 @@ const WORDS: [(&str, &str); 15] = [
     ("files web-1:/etc", "that directory; /etc alone is on the node that is shown"),
     ("shell web-1", "a shell there, left with ^]"),
     ("shells web-*", "shells that live there: attach again, or end them; shells for every node"),
+    ("exec web-* LINE", "a command there; equal answers stand together"),
     ("define web-1 NAME CMD ...", "a program there; restart=always, user=U may stand before CMD"),
     ("node NAME", "charts of one node"),
     ("label k=v k-", "set and remove labels of the node, or of the marked nodes"),
@@ -269,6 +270,13 @@ fn draw_ask(
         }
         Question::Labels(nodes) => {
             (format!("labels of {}", plural(nodes.len(), "node")), "k=v sets a label, k- removes it")
+        }
+        Question::Exec(nodes) => {
+            let whose = match nodes.as_slice() {
+                [(_, name)] => name.clone(),
+                many => plural(many.len(), "node"),
+            };
+            (format!("run on {whose}"), "a line for /bin/sh -c, such as: df -h /")
         }
         Question::Define(nodes) => {
             let whose = match nodes.as_slice() {

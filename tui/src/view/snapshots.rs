@@ -483,6 +483,30 @@ fn files_in_two_panes() {
 }
 
 #[test]
+fn answers_of_commands() {
+    let mut console = fleet();
+    console.press(":exec all df -h /<enter>8<enter>");
+    for target in 0..8 {
+        let errand = Errand { run: RunId(1), target };
+        let used = if target == 3 { "97%" } else { "41%" };
+        let text = format!("Filesystem  Size  Use%  Mounted on\n/dev/vda1    40G   {used}  /\n");
+        let answer = Box::new(crate::event::Answer { text, is_cut: target == 3 });
+        let result = match target {
+            5 => Err(RpcError::unavailable("it has left")),
+            6 => Err(RpcError::conflict("exit code 1")),
+            _ => Ok(()),
+        };
+        if target != 5 {
+            console.mesh(MeshEvent::Answer { errand, answer });
+        }
+        console.mesh(MeshEvent::Outcome { errand, result });
+    }
+    at_sizes("answers", &mut console);
+    console.press("d");
+    at_sizes("answers_differing", &mut console);
+}
+
+#[test]
 fn what_is_related() {
     let mut console = fleet();
     console.press("1J");

@@ -138,6 +138,8 @@ const KEYS: &[&str] = &[
     "D",
     "6",
     "define all a /bin/b<enter>",
+    ":exec all date<enter>6<enter>",
+    "dd",
     "logs all ssh.service<enter>",
     "s",
     "w",
@@ -315,6 +317,12 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 };
                 let found = copies::found(vec![hit; 90], None);
                 console.mesh(MeshEvent::Found { search, found: Ok(found) });
+            }
+            Command::Exec { errand, .. } => {
+                let text = ["a\n\u{1b}[2J\u{202e}b\n", "", "日本\tx"][errand.target as usize % 3].to_owned();
+                let answer = Box::new(crate::event::Answer { text, is_cut: errand.target == 1 });
+                console.mesh(MeshEvent::Answer { errand, answer });
+                console.mesh(MeshEvent::Outcome { errand, result: Ok(()) });
             }
             Command::Control { errand, .. }
             | Command::Define { errand, .. }

@@ -22,8 +22,8 @@ const NAME: &str = "NAME";
 /// The columns.
 pub(super) const COLUMNS: [Column; 6] = [
     Column::text(MODE, 10, 2, None),
-    Column::text(OWNER, 8, 3, Some(SortKey::User)).up_to(16),
-    Column::text(GROUP, 8, 4, None).up_to(16),
+    Column::text(OWNER, 10, 3, Some(SortKey::User)).up_to(16),
+    Column::text(GROUP, 10, 4, None).up_to(16),
     Column::number(SIZE, 6, 0, Some(SortKey::Disk)),
     Column::number(CHANGED, 7, 1, Some(SortKey::Age)),
     Column::rest(NAME, 22, 0, Some(SortKey::Name)),
