@@ -333,6 +333,7 @@ fn hint(view: ViewId, action: Action) -> &'static str {
         Action::Shell => "shell",
         Action::Right => "scroll",
         Action::Left => "up",
+        Action::CopyField => "copy",
         other => other.spec().name,
     }
 }

@@ -237,7 +237,11 @@ fn alerts() {
     at("ask_silence", &mut console, (80, 24));
     console.press("<esc>/nothing<enter>");
     at("alerts_empty", &mut console, (80, 24));
-    console.press("<esc>");
+    console.press("<esc>]");
+    at("alerts_history", &mut console, (80, 24));
+    console.press("]");
+    at("alerts_rules", &mut console, (120, 24));
+    console.press("]");
     fail(&mut console, 1, Topic::Alerts);
     at("alerts_denied", &mut console, (80, 24));
 }
