@@ -49,6 +49,7 @@ if printf '%s\n' "${wanted[@]}" | grep -qx metrics; then
 fi
 if printf '%s\n' "${wanted[@]}" | grep -qx http; then
     command -v wrk >/dev/null || packages+=(wrk)
+fi
 if printf '%s\n' "${wanted[@]}" | grep -qx sampling; then
     command -v netdata >/dev/null || packages+=(netdata-core)
 fi
