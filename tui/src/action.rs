@@ -151,7 +151,7 @@ pub const TABLE: &[Spec] = &[
     spec(Action::Logs, "logs", Group::Look, "journal of the node, or what the service says"),
     spec(Action::Follow, "follow", Group::Look, "go with the newest line, or stay"),
     spec(Action::AllNodes, "all_nodes", Group::Look, "this node, or all nodes in one table"),
-    spec(Action::TabNext, "tab_next", Group::Look, "next sub-tab"),
+    spec(Action::TabNext, "tab_next", Group::Look, "next sub-tab; in the fleet cards or a table"),
     spec(Action::TabPrevious, "tab_previous", Group::Look, "previous sub-tab"),
     spec(Action::PaneNext, "pane_next", Group::Look, "next pane, or next node"),
     spec(Action::PanePrevious, "pane_previous", Group::Look, "previous pane, or previous node"),
@@ -166,7 +166,7 @@ pub const TABLE: &[Spec] = &[
     spec(Action::MarkAll, "mark_all", Group::Select, "mark everything shown"),
     spec(Action::ClearMarks, "clear_marks", Group::Select, "take all marks off"),
     spec(Action::Menu, "menu", Group::Act, "actions on the row or the marked rows"),
-    acting(Action::Edit, "edit", "files: edit the file in $VISUAL or $EDITOR"),
+    acting(Action::Edit, "edit", "edit: a file in $VISUAL or $EDITOR, a program in a form"),
     acting(Action::Kill, "kill", "stop the process or service, or the marked ones (always asks)"),
     acting(Action::Shell, "open_shell", "a shell on the node, left with ^]"),
     spec(

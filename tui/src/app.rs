@@ -5,6 +5,7 @@
 
 pub mod confirm;
 mod define;
+pub mod defining;
 mod edit;
 mod feeds;
 mod keys;

@@ -232,6 +232,7 @@ impl<E: Effects> Console<E> {
             Command::Quit => self.over = true,
             Command::Suspend => self.stop = true,
             Command::Edit(draft) => self.draft = Some(draft),
+            Command::Discard(kept) => crate::edit::scratch::discard(&kept),
             Command::Mouse(on) => self.terminal.capture_mouse(on)?,
             Command::Redraw => self.redraw(),
             Command::Copy(text) => match self.terminal.copy(&text) {

@@ -4,6 +4,7 @@
 
 mod conflict;
 mod described;
+mod form;
 mod layers;
 mod outcomes;
 mod probing;

@@ -274,6 +274,7 @@ impl State {
                 palette.match_again(&self.world.fleet);
             }
             Some(Layer::Ask { field, .. }) => field.paste(text),
+            Some(Layer::Form(defining)) => defining.form.paste(text),
             Some(Layer::Confirm(confirm)) => {
                 if let Some(typed) = &mut confirm.typed {
                     typed.paste(text);
@@ -311,6 +312,7 @@ impl State {
             },
             Layer::Ask { question, field, .. } => self.on_ask_key(question, field, key),
             Layer::Details(details) => self.on_details_key(details, key),
+            Layer::Form(defining) => self.on_form_key(defining, key),
             Layer::Probe(probing) => self.on_probe_key(probing, key),
             Layer::Outcomes { run, scroll } => self.on_outcomes_key((run, scroll), key),
             Layer::Conflict(clash) => self.on_conflict_key(clash, key),
@@ -448,13 +450,18 @@ impl State {
         }
     }
 
-    /// `:define web-2 backup /usr/bin/sleep 1000`.
+    /// `:define web-2 backup /usr/bin/sleep 1000`; with nothing but nodes a form opens.
     fn define(&mut self, pattern: &str, text: &str) {
         let Some(scope) = self.meant(pattern) else { return };
         let fleet = &self.world.fleet;
         let nodes = fleet.iter().filter(|(id, _)| scope.has(*id)).map(|(id, _)| (id, fleet.name_of(id)));
-        if let Err(what) = self.answer(&super::menu::Question::Define(nodes.collect()), text) {
-            self.say(what);
+        let nodes = nodes.collect();
+        if text.is_empty() {
+            return self.open_form(nodes);
+        }
+        match super::define::definition(text) {
+            Ok(defined) => self.propose(super::requests::define(&nodes, defined)),
+            Err(what) => self.say(what),
         }
     }
 }

@@ -5,6 +5,7 @@ use p2p_shared::id::NodeId;
 use p2p_shared::services::process::{ProcessDetails, ProcessRef};
 
 use super::confirm::Confirm;
+use super::defining::Defining;
 use super::menu::{Menu, Question};
 use super::palette::Palette;
 use super::probe::Probing;
@@ -47,6 +48,8 @@ pub enum Layer {
     Details(Box<Details>),
     /// Everything about something else.
     Described(Box<Described>),
+    /// A program that is defined.
+    Form(Box<Defining>),
     /// A probe and what comes of it.
     Probe(Box<Probing>),
     /// A file that somebody else changed while it was edited here.
@@ -113,7 +116,12 @@ impl Layer {
             Self::Described(described) => Some(&mut described.scroll),
             Self::Details(details) => Some(&mut details.scroll),
             Self::Conflict(clash) => Some(&mut clash.scroll),
-            Self::Palette(_) | Self::Menu(_) | Self::Ask { .. } | Self::Confirm(_) | Self::Probe(_) => None,
+            Self::Palette(_)
+            | Self::Menu(_)
+            | Self::Ask { .. }
+            | Self::Confirm(_)
+            | Self::Form(_)
+            | Self::Probe(_) => None,
         }
     }
 }

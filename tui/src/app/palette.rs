@@ -173,7 +173,7 @@ fn spoken(text: &str) -> Option<Choice> {
             "NODE TARGET PORTS [RATE]: open ports, seen from the node"
         }
         Goal::Probe { .. } => "NODE TARGET: sent from the node",
-        Goal::Define { .. } => "NODES NAME [restart=always] [user=U] COMMAND ARG...",
+        Goal::Define { .. } => "NODES: a program there, in a form; or NODES NAME COMMAND ARG...",
         Goal::Node(_) => "resources of this node",
         Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",
     };

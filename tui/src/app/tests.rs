@@ -4,6 +4,8 @@ mod acting;
 mod alerts;
 mod audit;
 pub(crate) mod files;
+mod fleet;
+mod form;
 mod looking;
 pub(crate) mod network;
 mod random;

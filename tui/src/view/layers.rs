@@ -53,6 +53,7 @@ pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer
             let lines = described::lines(described, state.world.wall);
             reading(&title, &lines, described.scroll, areas, &mut painter);
         }
+        Layer::Form(defining) => super::form::draw(defining, areas, &mut painter),
         Layer::Probe(layer) => {
             probing::draw(layer, &state.world.fleet.name_of(layer.node), areas, &mut painter);
         }
@@ -80,6 +81,7 @@ pub(super) fn cursor(layer: &Layer, areas: &Areas) -> Option<(u16, u16)> {
             let place = confirm_place(confirm, areas);
             in_field(place, place.height.saturating_sub(2), count_label(confirm).len(), field)
         }
+        Layer::Form(defining) => super::form::cursor(defining, areas),
         _ => None,
     }
 }
@@ -162,7 +164,7 @@ const WORDS: [(&str, &str); 14] = [
     ("ping web-1 TARGET", "sent from there; trace too, and scan with PORTS"),
     ("shell web-1", "a shell there, left with ^]"),
     ("shells web-*", "shells that live there: attach again, or end them; shells for every node"),
-    ("define web-1 NAME CMD ...", "a program there; restart=always, user=U may stand before CMD"),
+    ("define web-*", "a program there, in a form; NAME CMD ARG... behind it for one line"),
     ("node NAME", "charts of one node"),
     ("label k=v k-", "set and remove labels of the node, or of the marked nodes"),
     ("mouse", "give the mouse to the terminal, and take it back"),
@@ -259,13 +261,6 @@ fn draw_ask(
         }
         Question::Labels(nodes) => {
             (format!("labels of {}", plural(nodes.len(), "node")), "k=v sets a label, k- removes it")
-        }
-        Question::Define(nodes) => {
-            let whose = match nodes.as_slice() {
-                [(_, name)] => name.clone(),
-                many => plural(many.len(), "node"),
-            };
-            (format!("new program on {whose}"), "NAME [restart=always] [user=U] COMMAND ARG...")
         }
         Question::Silence(targets) => (
             format!("silence {}", plural(targets.len(), "alert")),
