@@ -378,6 +378,8 @@ pub enum Command {
     Redraw,
     /// Lend the terminal to the user's editor; answered by one `Edited`.
     Edit(Box<Draft>),
+    /// Write a file of the user's own, whole or not at all.
+    Keep { file: std::path::PathBuf, text: String },
     /// Remove the private file of an edited text: it was taken.
     Discard(std::path::PathBuf),
     /// Stop as ^Z does; the screen comes back on SIGCONT.

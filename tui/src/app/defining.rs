@@ -111,6 +111,21 @@ impl Defining {
 }
 
 impl State {
+    /// `:define web-2 backup /usr/bin/sleep 1000`; with nothing but nodes a form opens.
+    pub(super) fn define(&mut self, pattern: &str, text: &str) {
+        let Some(scope) = self.meant(pattern) else { return };
+        let fleet = &self.world.fleet;
+        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id)).map(|(id, _)| (id, fleet.name_of(id)));
+        let nodes = nodes.collect();
+        if text.is_empty() {
+            return self.open_form(nodes);
+        }
+        match super::define::definition(text) {
+            Ok(defined) => self.propose(define(&nodes, defined)),
+            Err(what) => self.say(what),
+        }
+    }
+
     /// Opens an empty form.
     pub(super) fn open_form(&mut self, nodes: Vec<(NodeId, String)>) {
         if self.options.readonly {

@@ -21,12 +21,19 @@ use p2p_shared::time::Millis;
 const TWICE: Millis = Millis(2_000);
 /// Lines that page keys scroll a layer by.
 const LAYER_PAGE: usize = 10;
+/// No screen is so narrow that the text of the first run has more lines.
+const FIRST_LINE_MAX: usize = 40;
 
 impl State {
     pub(super) fn on_key(&mut self, key: Key) {
         if self.options.first_run.is_some() {
-            if matches!(key.code, Code::Char('q' | 'c') | Code::Esc | Code::Enter) {
-                self.out.push(Command::Quit);
+            match key.code {
+                Code::Char('q' | 'c' | 'й' | 'с') | Code::Esc | Code::Enter => self.out.push(Command::Quit),
+                Code::Down | Code::Char('j') => {
+                    self.first_line = self.first_line.saturating_add(1).min(FIRST_LINE_MAX)
+                }
+                Code::Up | Code::Char('k') => self.first_line = self.first_line.saturating_sub(1),
+                _ => {}
             }
             return;
         }
@@ -77,7 +84,7 @@ impl State {
             Action::Forward => self.go_forward(),
             Action::Close => self.close(),
             Action::Interrupt => self.interrupt(),
-            Action::Palette => self.layers.push(Layer::Palette(Palette::open(&self.world.fleet))),
+            Action::Palette => self.layers.push(Layer::Palette(self.open_palette())),
             Action::Help => self.layers.push(Layer::Help { scroll: 0 }),
             Action::Filter => self.edit(false),
             Action::Search => self.edit(true),
@@ -87,6 +94,12 @@ impl State {
             Action::Freeze if self.is_frozen() => self.thaw(),
             Action::Freeze => self.frozen = Some(Default::default()),
             Action::Refresh => self.refresh(),
+            Action::NewTab => {
+                self.new_tab();
+            }
+            Action::CloseTab => self.close_tab(),
+            Action::TabRight => self.turn_tab(true),
+            Action::TabLeft => self.turn_tab(false),
             Action::Outcomes => self.show_outcomes(),
             Action::Mouse => self.toggle_mouse(),
             Action::Earlier | Action::Later if self.current != ViewId::Resources => {
@@ -122,7 +135,7 @@ impl State {
     }
 
     /// Another view over what is under the cursor or marked here.
-    fn show_from_here(&mut self, view: ViewId) {
+    pub(super) fn show_from_here(&mut self, view: ViewId) {
         if view == self.current {
             return;
         }
@@ -362,9 +375,10 @@ impl State {
 
     fn on_palette_key(&mut self, mut palette: Palette, key: Key) {
         match key.code {
-            Code::Esc => return,
-            Code::Char('c') if key.ctrl => return,
+            Code::Esc => return self.preview(None),
+            Code::Char('c') if key.ctrl => return self.preview(None),
             Code::Enter => {
+                self.preview(None);
                 match palette.chosen().map(|choice| choice.goal.clone()) {
                     Some(goal) => {
                         self.history.push(palette.field.text());
@@ -387,12 +401,19 @@ impl State {
                 }
             }
         }
+        self.preview(palette.chosen().map(|choice| &choice.goal));
         self.layers.push(Layer::Palette(palette));
     }
 
-    fn reach(&mut self, goal: Goal) {
+    pub(super) fn reach(&mut self, goal: Goal) {
         match goal {
             Goal::Act(action) => self.act(action),
+            Goal::At(text) => self.show_time(&text),
+            Goal::Tab(text) => self.on_tab_line(&text),
+            Goal::Filter(name) => self.use_filter(&name),
+            Goal::SaveFilter(name) => self.save_filter(&name),
+            Goal::DeleteFilter(name) => self.delete_filter(&name),
+            Goal::Theme(name) => self.choose_theme(&name),
             Goal::On(view, pattern) => self.show_matching(view, &pattern),
             Goal::Lines { pattern, unit } => {
                 let question = JournalQuestion { unit, ..JournalQuestion::default() };
@@ -430,7 +451,7 @@ impl State {
     }
 
     /// The nodes that a selector means; says what is wrong if it means none.
-    fn meant(&mut self, text: &str) -> Option<Scope> {
+    pub(super) fn meant(&mut self, text: &str) -> Option<Scope> {
         let selector: Selector = match text.parse() {
             Ok(selector) => selector,
             Err(mistake) => {
@@ -447,21 +468,6 @@ impl State {
             Some(Scope::All)
         } else {
             Some(Scope::Nodes(nodes))
-        }
-    }
-
-    /// `:define web-2 backup /usr/bin/sleep 1000`; with nothing but nodes a form opens.
-    fn define(&mut self, pattern: &str, text: &str) {
-        let Some(scope) = self.meant(pattern) else { return };
-        let fleet = &self.world.fleet;
-        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id)).map(|(id, _)| (id, fleet.name_of(id)));
-        let nodes = nodes.collect();
-        if text.is_empty() {
-            return self.open_form(nodes);
-        }
-        match super::define::definition(text) {
-            Ok(defined) => self.propose(super::requests::define(&nodes, defined)),
-            Err(what) => self.say(what),
         }
     }
 }

@@ -11,6 +11,8 @@ pub(crate) mod network;
 mod random;
 mod services;
 mod shell;
+mod tabs;
+mod themes;
 
 use p2p_shared::id::NodeId;
 use p2p_shared::services::node::MemberState;

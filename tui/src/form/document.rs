@@ -3,14 +3,17 @@
 use serde_json::Value;
 
 use super::Form;
+use super::spec::Kind;
 
 impl Form {
     /// The whole form as TOML. What is not written stands there as a comment, with its default.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for (spec, field) in self.specs.iter().zip(&self.fields) {
-            for line in [spec.doc.as_str(), &spec.kind.usage()].iter().flat_map(|text| text.lines()) {
-                text.push_str(&format!("# {}\n", line.trim()));
+            text.push_str(&format!("# {}\n", spec.doc));
+            if let Kind::Choice(choices) = &spec.kind {
+                let words: Vec<&str> = choices.iter().map(|(word, _)| word.as_str()).collect();
+                text.push_str(&format!("# One of: {}.\n", words.join(", ")));
             }
             let written = field.text();
             let (mark, value) = if written.trim().is_empty() {

@@ -118,7 +118,7 @@ fn field(property: &Value, path: &mut Vec<String>, need: Need, specs: &mut Vec<S
     if let Some(variants) = variants(inner) {
         for (name, variant, said) in variants {
             path.push(name);
-            let doc = format!("{doc} {said}").trim().to_owned();
+            let doc = plain(format!("{doc} {said}").trim());
             let kind = kind(variant, path);
             let rivals = Some(path.len() - 1);
             specs.push(Spec { path: path.clone(), doc, kind, need, default: Value::Null, rivals });
@@ -129,7 +129,12 @@ fn field(property: &Value, path: &mut Vec<String>, need: Need, specs: &mut Vec<S
     // A switch that nobody touched is off.
     let kind = kind(inner, path);
     let need = if kind == Kind::Switch { Need::Never } else { need };
-    specs.push(Spec { path: path.clone(), doc: doc.to_owned(), kind, need, default, rivals: None });
+    specs.push(Spec { path: path.clone(), doc: plain(doc), kind, need, default, rivals: None });
+}
+
+/// A text for people: the schema speaks to programmers.
+fn plain(text: &str) -> String {
+    text.replace("`None`", "nothing").replace('`', "").replace('\n', " ")
 }
 
 /// The schema of what is there if something is, and whether nothing may be.
@@ -221,7 +226,7 @@ fn choices(schema: &Value) -> Option<Vec<(String, String)>> {
         return words.map(|words| words.into_iter().filter(known).collect());
     }
     let one = |part: &Value| {
-        let said = part["description"].as_str().unwrap_or_default().to_owned();
+        let said = plain(part["description"].as_str().unwrap_or_default());
         Some((word(&part["const"])?, said))
     };
     let words: Option<Vec<_>> = schema["oneOf"].as_array()?.iter().map(one).collect();

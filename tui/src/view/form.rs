@@ -201,15 +201,13 @@ fn draw_help(defining: &Defining, area: Rect, painter: &mut Painter<'_>) {
 
 /// What is said of a field, of the choice that stands in it, and of how it is written.
 fn help(spec: &Spec, written: &str, columns: usize) -> Vec<Line> {
-    // The schema speaks to programmers.
-    let plain = |text: &str| text.replace("`None`", "nothing").replace('`', "").replace('\n', " ");
     let required = if spec.need == Need::Always { "Required. " } else { "" };
-    let doc = format!("{required}{} {}", plain(&spec.doc), spec.kind.usage());
+    let doc = format!("{required}{} {}", spec.doc, spec.kind.usage());
     let mut lines = words(doc.trim(), columns, Role::Text);
     if let Kind::Choice(choices) = &spec.kind {
         let now = if written.is_empty() { spec.kind.show(&spec.default) } else { written.to_owned() };
         for (word, said) in choices.iter().filter(|(word, _)| *word == now) {
-            lines.push(vec![(format!("{word}: "), Role::Key), (plain(said), Role::Text)]);
+            lines.push(vec![(format!("{word}: "), Role::Key), (said.clone(), Role::Text)]);
         }
         let all = choices.iter().map(|(word, _)| word.as_str()).collect::<Vec<_>>().join(" ");
         lines.extend(words(&all, columns, Role::Dim));

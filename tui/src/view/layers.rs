@@ -154,7 +154,7 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
 }
 
 /// What the `:` line knows besides actions and nodes.
-const WORDS: [(&str, &str); 14] = [
+const WORDS: [(&str, &str); 18] = [
     ("ps web-*", "processes of the nodes that match; ps all for every node"),
     ("services web-*", "their programs and units"),
     ("logs web-* ssh.service", "their journals, of one unit if it is named"),
@@ -167,6 +167,10 @@ const WORDS: [(&str, &str); 14] = [
     ("define web-*", "a program there, in a form; NAME CMD ARG... behind it for one line"),
     ("node NAME", "charts of one node"),
     ("label k=v k-", "set and remove labels of the node, or of the marked nodes"),
+    ("at yesterday 14:00", "charts at that time: 02:30, -3h, 2026-11-25 14:00, now"),
+    ("tab ps web-*", "a tab with that in it; tab close, next, previous, 3"),
+    ("filter save NAME", "keep the filter in force; filter NAME, filter delete NAME"),
+    ("theme NAME", "another theme, of ours or of yours"),
     ("mouse", "give the mouse to the terminal, and take it back"),
     ("q", "leave"),
 ];

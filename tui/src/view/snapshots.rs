@@ -14,20 +14,20 @@ use crate::theme::Theme;
 const SIZES: [(u16, u16); 3] = [(80, 24), (200, 50), (50, 15)];
 
 /// The screen at each of the sizes.
-fn at_sizes(name: &str, console: &mut Console) {
+pub(super) fn at_sizes(name: &str, console: &mut Console) {
     for (width, height) in SIZES {
         console.resize(width, height);
         insta::assert_snapshot!(format!("{name}_{width}x{height}"), console.screen());
     }
 }
 
-fn at(name: &str, console: &mut Console, (width, height): (u16, u16)) {
+pub(super) fn at(name: &str, console: &mut Console, (width, height): (u16, u16)) {
     console.resize(width, height);
     insta::assert_snapshot!(format!("{name}_{width}x{height}"), console.screen());
 }
 
 /// A fleet that has lived for a while; of its nodes one is suspect, one lost, one has left.
-fn fleet() -> Console {
+pub(super) fn fleet() -> Console {
     let mut console = console(8, 60);
     console.live(25);
     console.set_state(3, MemberState::Suspect);
@@ -448,14 +448,6 @@ fn banners() {
     console.press("f");
     console.mesh(MeshEvent::Entry(Entry::Lost { reason: "web-1: it does not answer any more".into() }));
     at("banners", &mut console, (80, 24));
-}
-
-#[test]
-fn other_screens() {
-    at("too_small", &mut console(1, 1), (20, 5));
-    let text = crate::cli::first_run::TEXT.to_owned();
-    let mut console = Console::over(Simulated::new(1, 1), Options { first_run: Some(text), ..options() });
-    at("first_run", &mut console, (80, 24));
 }
 
 #[test]

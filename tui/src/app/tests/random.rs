@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use super::*;
 use crate::command::{Errand, Follow, RunId, TerminalId};
 use crate::event::{Said, ShellSaid};
-use p2p_shared::services::program::{LogChunk, OutputStream};
+use p2p_shared::services::program::{LogChunk, OutputStream, ProgramDefinition};
 use p2p_shared::services::shell::{ShellExit, ShellItem};
 
 /// Steps of each seed, so that all of them take a few seconds, and with `scripts/check.sh --full`.
@@ -151,6 +151,21 @@ const KEYS: &[&str] = &[
     "web",
     " and ",
     "\u{202e}",
+    "^t",
+    "^w",
+    "{",
+    "}",
+    "define all<enter>",
+    "2xn",
+    "2e",
+    "^s",
+    "^o",
+    "at -3h<enter>",
+    ":tab services all<enter>",
+    "filter save a<enter>",
+    ":filter a<enter>",
+    ":theme l",
+    "0]",
 ];
 
 fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
@@ -265,6 +280,11 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 let index = console.simulated.index_of(node).unwrap();
                 let result = console.simulated.described(index, &subject).map(Box::new);
                 console.mesh(MeshEvent::Described { node, subject, result });
+            }
+            Command::Definition { node, name } => {
+                let definition = name.parse().map(|name| ProgramDefinition::new(name, "/bin/b"));
+                let result = definition.map(Box::new).map_err(|_| RpcError::forbidden("not for you"));
+                console.mesh(MeshEvent::Definition { node, name, result });
             }
             Command::Past { node, order } => {
                 let index = console.simulated.index_of(node).unwrap();
