@@ -21,12 +21,19 @@ use p2p_shared::time::Millis;
 const TWICE: Millis = Millis(2_000);
 /// Lines that page keys scroll a layer by.
 const LAYER_PAGE: usize = 10;
+/// No screen is so narrow that the text of the first run has more lines.
+const FIRST_LINE_MAX: usize = 40;
 
 impl State {
     pub(super) fn on_key(&mut self, key: Key) {
         if self.options.first_run.is_some() {
-            if matches!(key.code, Code::Char('q' | 'c') | Code::Esc | Code::Enter) {
-                self.out.push(Command::Quit);
+            match key.code {
+                Code::Char('q' | 'c' | 'й' | 'с') | Code::Esc | Code::Enter => self.out.push(Command::Quit),
+                Code::Down | Code::Char('j') => {
+                    self.first_line = self.first_line.saturating_add(1).min(FIRST_LINE_MAX)
+                }
+                Code::Up | Code::Char('k') => self.first_line = self.first_line.saturating_sub(1),
+                _ => {}
             }
             return;
         }
@@ -77,7 +84,7 @@ impl State {
             Action::Forward => self.go_forward(),
             Action::Close => self.close(),
             Action::Interrupt => self.interrupt(),
-            Action::Palette => self.layers.push(Layer::Palette(Palette::open(&self.world.fleet))),
+            Action::Palette => self.layers.push(Layer::Palette(self.open_palette())),
             Action::Help => self.layers.push(Layer::Help { scroll: 0 }),
             Action::Filter => self.edit(false),
             Action::Search => self.edit(true),
@@ -87,6 +94,12 @@ impl State {
             Action::Freeze if self.is_frozen() => self.thaw(),
             Action::Freeze => self.frozen = Some(Default::default()),
             Action::Refresh => self.refresh(),
+            Action::NewTab => {
+                self.new_tab();
+            }
+            Action::CloseTab => self.close_tab(),
+            Action::TabRight => self.turn_tab(true),
+            Action::TabLeft => self.turn_tab(false),
             Action::Outcomes => self.show_outcomes(),
             Action::Copies => self.show_copies(),
             Action::Related => self.show_related(),
@@ -133,7 +146,7 @@ impl State {
     }
 
     /// Another view over what is under the cursor or marked here.
-    fn show_from_here(&mut self, view: ViewId) {
+    pub(super) fn show_from_here(&mut self, view: ViewId) {
         if view == self.current {
             return;
         }
@@ -286,6 +299,7 @@ impl State {
                 palette.match_again(&self.world.fleet);
             }
             Some(Layer::Ask { field, .. }) => field.paste(text),
+            Some(Layer::Form(defining)) => defining.form.paste(text),
             Some(Layer::Confirm(confirm)) => {
                 if let Some(typed) = &mut confirm.typed {
                     typed.paste(text);
@@ -323,6 +337,7 @@ impl State {
             },
             Layer::Ask { question, field, .. } => self.on_ask_key(question, field, key),
             Layer::Details(details) => self.on_details_key(details, key),
+            Layer::Form(defining) => self.on_form_key(defining, key),
             Layer::Probe(probing) => self.on_probe_key(probing, key),
             Layer::Outcomes { run, scroll } => self.on_outcomes_key((run, scroll), key),
             Layer::Copies { at } => self.on_copies_key(at, key),
@@ -374,9 +389,10 @@ impl State {
 
     fn on_palette_key(&mut self, mut palette: Palette, key: Key) {
         match key.code {
-            Code::Esc => return,
-            Code::Char('c') if key.ctrl => return,
+            Code::Esc => return self.preview(None),
+            Code::Char('c') if key.ctrl => return self.preview(None),
             Code::Enter => {
+                self.preview(None);
                 match palette.chosen().map(|choice| choice.goal.clone()) {
                     Some(goal) => {
                         self.history.push(palette.field.text());
@@ -399,12 +415,19 @@ impl State {
                 }
             }
         }
+        self.preview(palette.chosen().map(|choice| &choice.goal));
         self.layers.push(Layer::Palette(palette));
     }
 
-    fn reach(&mut self, goal: Goal) {
+    pub(super) fn reach(&mut self, goal: Goal) {
         match goal {
             Goal::Act(action) => self.act(action),
+            Goal::At(text) => self.show_time(&text),
+            Goal::Tab(text) => self.on_tab_line(&text),
+            Goal::Filter(name) => self.use_filter(&name),
+            Goal::SaveFilter(name) => self.save_filter(&name),
+            Goal::DeleteFilter(name) => self.delete_filter(&name),
+            Goal::Theme(name) => self.choose_theme(&name),
             Goal::On(view, pattern) => self.show_matching(view, &pattern),
             Goal::Lines { pattern, unit } => {
                 let question = JournalQuestion { unit, ..JournalQuestion::default() };
@@ -444,7 +467,7 @@ impl State {
     }
 
     /// The nodes that a selector means; says what is wrong if it means none.
-    fn meant(&mut self, text: &str) -> Option<Scope> {
+    pub(super) fn meant(&mut self, text: &str) -> Option<Scope> {
         let selector: Selector = match text.parse() {
             Ok(selector) => selector,
             Err(mistake) => {
@@ -481,14 +504,6 @@ impl State {
         if text.is_empty() {
             self.choose(super::menu::Choice::Ask(question));
         } else if let Err(what) = self.answer(&question, text) {
-            self.say(what);
-        }
-    }
-
-    /// `:define web-2 backup /usr/bin/sleep 1000`.
-    fn define(&mut self, pattern: &str, text: &str) {
-        let Some(nodes) = self.nodes_meant(pattern) else { return };
-        if let Err(what) = self.answer(&super::menu::Question::Define(nodes), text) {
             self.say(what);
         }
     }
