@@ -3,10 +3,14 @@
 //! [`Event`]s enter by [`State::update`], [`Command`]s leave, and nothing else happens: no clock, no network, no
 //! waiting. What is drawn is a function of this state (`view`).
 
+pub mod answers;
 pub mod confirm;
+pub mod copies;
+mod copying;
 mod define;
 mod edit;
 mod feeds;
+mod jumps;
 mod keys;
 pub mod layer;
 pub mod menu;
@@ -16,6 +20,7 @@ mod places;
 pub mod probe;
 mod requests;
 pub mod runs;
+pub mod search;
 mod shell;
 mod shown;
 mod silence;
@@ -28,7 +33,7 @@ use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::layout::Rect;
 
 use crate::action::Action;
-use crate::command::{Command, Follow, Subscription, Topic};
+use crate::command::{Command, CopyPlan, Follow, Sought, Subscription, Topic};
 use crate::event::{Entry, Event, Key, MeshEvent, Mouse, MouseKind};
 use crate::filter::{Filter, Mistake};
 use crate::fleet::Fleet;
@@ -39,6 +44,7 @@ use crate::theme::Theme;
 use crate::views::{Change, Scene, View, ViewId};
 use crate::widgets::field::Field;
 
+use copies::Copies;
 use layer::Layer;
 use palette::History;
 use places::Places;
@@ -116,6 +122,14 @@ pub struct State {
     following: BTreeSet<Follow>,
     /// The file that is read to be edited.
     to_edit: Option<(NodeId, FilePath)>,
+    /// What is looked at before it is copied.
+    to_copy: Option<CopyPlan>,
+    /// Copies that go on, and the last ones.
+    pub copies: Copies,
+    /// The process that is asked for.
+    sought: Option<Sought>,
+    /// Searches that there were.
+    searches: u64,
     /// Terminals that there were.
     terminals: u64,
     /// What became of every action.
@@ -149,6 +163,10 @@ impl State {
             subscribed: BTreeSet::new(),
             following: BTreeSet::new(),
             to_edit: None,
+            to_copy: None,
+            copies: Copies::default(),
+            sought: None,
+            searches: 0,
             terminals: 0,
             runs: Runs::default(),
             history: History::default(),
@@ -256,6 +274,7 @@ impl State {
             };
             banners.push(format!("cut off from the mesh: {reason}{trying}"));
         }
+        banners.extend(self.copies_banner());
         if self.is_frozen() {
             let key = self.options.keys.key_of(Action::Freeze);
             banners.push(format!("frozen: the screen stands still, {key} lets it go on"));
@@ -305,6 +324,7 @@ impl State {
             self.dirty |= !swept.is_empty();
         }
         if next_second {
+            self.go_on_copying();
             self.sweep(now);
         }
         if next_minute || (next_second && self.shows_ages()) {

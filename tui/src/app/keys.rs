@@ -71,7 +71,7 @@ impl State {
             return;
         }
         match action {
-            Action::Quit => self.out.push(Command::Quit),
+            Action::Quit => self.leave(),
             Action::Suspend => self.out.push(Command::Suspend),
             Action::Back => self.go_back(),
             Action::Forward => self.go_forward(),
@@ -88,6 +88,14 @@ impl State {
             Action::Freeze => self.frozen = Some(Default::default()),
             Action::Refresh => self.refresh(),
             Action::Outcomes => self.show_outcomes(),
+            Action::Copies => self.show_copies(),
+            Action::Related => self.show_related(),
+            Action::SamePlace | Action::SwapPanes | Action::CopyOver | Action::Find
+                if self.current != ViewId::Files =>
+            {
+                let key = self.options.keys.key_of(Action::Show(ViewId::Files));
+                self.say(format!("that is for files: {key}"));
+            }
             Action::Mouse => self.toggle_mouse(),
             Action::Earlier | Action::Later if self.current != ViewId::Resources => {
                 self.say(format!(
@@ -100,7 +108,10 @@ impl State {
             Action::CopyField => self.copy(false),
             Action::CopyRow => self.copy(true),
             other => {
-                let requests = self.with_view(|view, scene| view.on_action(scene, other));
+                let mut requests = self.with_view(|view, scene| view.on_action(scene, other));
+                if other == Action::Menu {
+                    self.add_related(&mut requests);
+                }
                 self.fulfil(requests);
             }
         }
@@ -152,17 +163,18 @@ impl State {
     fn interrupt(&mut self) {
         let now = self.world.now;
         if self.interrupted.is_some_and(|at| now.since(at) <= TWICE) {
-            self.out.push(Command::Quit);
+            self.leave();
             return;
         }
         self.interrupted = Some(now);
-        match self.runs.waiting() {
-            Some(run) => {
+        match (self.runs.waiting(), self.newest_copy()) {
+            (Some(run), _) => {
                 self.runs.give_up(run);
                 self.out.push(Command::Cancel(run));
                 self.say("cancelled; ^C again leaves");
             }
-            None => self.say("nothing runs; ^C again leaves"),
+            (None, Some(copy)) => self.stop_copy(copy),
+            (None, None) => self.say("nothing runs; ^C again leaves"),
         }
     }
 
@@ -313,6 +325,8 @@ impl State {
             Layer::Details(details) => self.on_details_key(details, key),
             Layer::Probe(probing) => self.on_probe_key(probing, key),
             Layer::Outcomes { run, scroll } => self.on_outcomes_key((run, scroll), key),
+            Layer::Copies { at } => self.on_copies_key(at, key),
+            Layer::Search(searching) => self.on_search_key(searching, key),
             Layer::Conflict(clash) => self.on_conflict_key(clash, key),
             reading => self.on_reading_key(reading, key),
         }
@@ -403,7 +417,9 @@ impl State {
                 Some(id) => self.open_shell(id),
                 None => self.say(format!("no node is called {name}")),
             },
+            Goal::Files(text) => self.browse_to(&text),
             Goal::Probe { kind, node, text } => self.probe_from(kind, &node, &text),
+            Goal::Exec { pattern, text } => self.exec(&pattern, &text),
             Goal::Define { pattern, text } => self.define(&pattern, &text),
             Goal::Node(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
                 Some(id) => self.show(ViewId::Resources, Some(Scope::one(id))),
@@ -448,12 +464,31 @@ impl State {
         }
     }
 
+    /// The nodes that a pattern means, with their names.
+    fn nodes_meant(&mut self, pattern: &str) -> Option<Vec<(NodeId, String)>> {
+        let scope = self.meant(pattern)?;
+        let fleet = &self.world.fleet;
+        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id));
+        let mut nodes: Vec<_> = nodes.map(|(id, _)| (id, fleet.name_of(id))).collect();
+        nodes.sort_by(|one, other| one.1.cmp(&other.1));
+        Some(nodes)
+    }
+
+    /// `:exec web-* df -h /`.
+    fn exec(&mut self, pattern: &str, text: &str) {
+        let Some(nodes) = self.nodes_meant(pattern) else { return };
+        let question = super::menu::Question::Exec(nodes);
+        if text.is_empty() {
+            self.choose(super::menu::Choice::Ask(question));
+        } else if let Err(what) = self.answer(&question, text) {
+            self.say(what);
+        }
+    }
+
     /// `:define web-2 backup /usr/bin/sleep 1000`.
     fn define(&mut self, pattern: &str, text: &str) {
-        let Some(scope) = self.meant(pattern) else { return };
-        let fleet = &self.world.fleet;
-        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id)).map(|(id, _)| (id, fleet.name_of(id)));
-        if let Err(what) = self.answer(&super::menu::Question::Define(nodes.collect()), text) {
+        let Some(nodes) = self.nodes_meant(pattern) else { return };
+        if let Err(what) = self.answer(&super::menu::Question::Define(nodes), text) {
             self.say(what);
         }
     }

@@ -8,7 +8,8 @@ use super::confirm::Confirm;
 use super::menu::{Menu, Question};
 use super::palette::Palette;
 use super::probe::Probing;
-use crate::command::{RunId, Subject};
+use super::search::Searching;
+use crate::command::{CopyId, RunId, Subject};
 use crate::edit::Conflict;
 use crate::event::Description;
 use crate::widgets::field::Field;
@@ -49,6 +50,13 @@ pub enum Layer {
     Described(Box<Described>),
     /// A probe and what comes of it.
     Probe(Box<Probing>),
+    /// Copies that go on, and the last ones.
+    Copies {
+        /// The one under the cursor.
+        at: CopyId,
+    },
+    /// A search and what it found.
+    Search(Box<Searching>),
     /// A file that somebody else changed while it was edited here.
     Conflict(Box<Clash>),
     /// Facts that were here already.
@@ -113,7 +121,13 @@ impl Layer {
             Self::Described(described) => Some(&mut described.scroll),
             Self::Details(details) => Some(&mut details.scroll),
             Self::Conflict(clash) => Some(&mut clash.scroll),
-            Self::Palette(_) | Self::Menu(_) | Self::Ask { .. } | Self::Confirm(_) | Self::Probe(_) => None,
+            Self::Palette(_)
+            | Self::Menu(_)
+            | Self::Ask { .. }
+            | Self::Confirm(_)
+            | Self::Probe(_)
+            | Self::Copies { .. }
+            | Self::Search(_) => None,
         }
     }
 }

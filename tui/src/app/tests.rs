@@ -3,7 +3,9 @@
 mod acting;
 mod alerts;
 mod audit;
+pub(crate) mod copies;
 pub(crate) mod files;
+mod jumps;
 mod looking;
 pub(crate) mod network;
 mod random;
@@ -200,7 +202,7 @@ impl Console {
     }
 
     /// The name under the cursor, by way of the clipboard.
-    fn name_under_cursor(&mut self) -> String {
+    pub(crate) fn name_under_cursor(&mut self) -> String {
         match self.press("y").as_slice() {
             [Command::Copy(name)] => name.clone(),
             other => panic!("nothing was copied: {other:?}"),

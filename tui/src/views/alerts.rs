@@ -1,4 +1,4 @@
-//! Alerts of nodes in one table: what fires first, then what is silenced or pending, silences, and the rules.
+//! Alerts of nodes, a table at a time: what fires, may fire or is silenced, with the silences; what is over; the rules.
 
 mod columns;
 
@@ -8,6 +8,7 @@ use p2p_shared::id::NodeId;
 use p2p_shared::services::alert::{AlertInfo, AlertState};
 
 use super::list::{Done, ListView, Listed, Listing};
+use super::related::Thing;
 use super::{Request, Scene, ViewId};
 use crate::action::{Action, SortKey};
 use crate::app::confirm::{Deed, Proposal, Target};
@@ -28,7 +29,50 @@ pub(crate) type AlertsView = ListView<Alerts>;
 
 /// Alerts, silences and rules.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Alerts;
+pub(crate) struct Alerts {
+    part: Part,
+}
+
+/// Which of them are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Part {
+    /// What needs somebody or may soon, and the silences.
+    #[default]
+    Now,
+    /// What is over.
+    Over,
+    /// The rules in force.
+    Rules,
+}
+
+impl Part {
+    const ALL: [Self; 3] = [Self::Now, Self::Over, Self::Rules];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Now => "alerts",
+            Self::Over => "history",
+            Self::Rules => "rules",
+        }
+    }
+
+    const fn of(item: &AlertItem) -> Self {
+        match item {
+            AlertItem::Alert(alert) if matches!(alert.state, AlertState::Resolved) => Self::Over,
+            AlertItem::Alert(_) | AlertItem::Silence(_) => Self::Now,
+            AlertItem::Rule(_) => Self::Rules,
+        }
+    }
+
+    fn place(self) -> usize {
+        Self::ALL.iter().position(|part| *part == self).unwrap_or(0)
+    }
+
+    fn beside(self, forward: bool) -> Self {
+        let count = Self::ALL.len();
+        Self::ALL[(self.place() + if forward { 1 } else { count - 1 }) % count]
+    }
+}
 
 impl Listed for Alerts {
     type Row<'a> = Row<'a>;
@@ -36,11 +80,14 @@ impl Listed for Alerts {
     const NOUN: &'static str = "row";
     const TOPICS: &'static [Topic] = &[Topic::Alerts, Topic::Rules];
     const FIELDS: &'static [Field] = FIELDS;
-    const HINTS: &'static [Action] = &[Action::Open, Action::Menu, Action::AllNodes, Action::Mark];
+    const HINTS: &'static [Action] =
+        &[Action::Open, Action::Menu, Action::Related, Action::TabNext, Action::AllNodes, Action::Mark];
     const ORDER: Order = Order { key: SortKey::State, descending: false };
 
     fn of(&self, fleet: &Fleet, node: NodeId) -> Vec<ItemId> {
-        fleet.alerts.of(node).collect()
+        let is_listed =
+            |id: &ItemId| fleet.alerts.get(*id).is_some_and(|item| Part::of(&item.value) == self.part);
+        fleet.alerts.of(node).filter(is_listed).collect()
     }
 
     fn row<'a>(scene: &Scene<'a>, id: ItemId) -> Option<Row<'a>> {
@@ -70,21 +117,37 @@ impl Listed for Alerts {
         true
     }
 
+    fn thing(row: &Row<'_>) -> Option<Thing> {
+        match &row.item.value {
+            AlertItem::Alert(alert) => Some(Thing::Alert(row.item.node, Box::new(alert.clone()))),
+            AlertItem::Silence(_) | AlertItem::Rule(_) => None,
+        }
+    }
+
     fn remark(&self, list: &Listing, scene: &Scene<'_>) -> String {
         let ids = list.in_scope(scene).flat_map(|(id, _)| scene.fleet.alerts.of(id));
         let alerts = ids.filter_map(|id| match &scene.fleet.alerts.get(id)?.value {
             AlertItem::Alert(alert) => Some(alert),
             AlertItem::Silence(_) | AlertItem::Rule(_) => None,
         });
-        columns::tally(alerts)
+        let (part, count) = (self.part, Part::ALL.len());
+        format!(", {} {}/{count}{}", part.as_str(), part.place() + 1, columns::tally(alerts))
     }
 
     fn nothing(&self, scope: &str) -> String {
-        format!("no alerts and no rules on {scope}")
+        match self.part {
+            Part::Now => format!("nothing fires on {scope}"),
+            Part::Over => format!("no alert was resolved lately on {scope}"),
+            Part::Rules => format!("no rules on {scope}"),
+        }
     }
 
     fn on_action(&mut self, list: &Listing, scene: &Scene<'_>, action: Action) -> Done {
         match action {
+            Action::TabNext | Action::TabPrevious => {
+                self.part = self.part.beside(action == Action::TabNext);
+                Done::Rebuild
+            }
             Action::Open | Action::Describe => {
                 let row = list.table.cursor().and_then(|id| Self::row(scene, id));
                 Done::Requests(row.map(|row| read(&row)).into_iter().collect())
