@@ -18,6 +18,7 @@ mod mesh;
 pub mod palette;
 mod places;
 pub mod probe;
+mod reading;
 mod requests;
 pub mod runs;
 pub mod search;

@@ -11,6 +11,8 @@ mod probing;
 mod searching;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod snapshots_files;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

@@ -19,8 +19,6 @@ use p2p_shared::time::Millis;
 
 /// Two interrupts within this time leave the console.
 const TWICE: Millis = Millis(2_000);
-/// Lines that page keys scroll a layer by.
-const LAYER_PAGE: usize = 10;
 
 impl State {
     pub(super) fn on_key(&mut self, key: Key) {
@@ -160,7 +158,7 @@ impl State {
         self.message = None;
     }
 
-    fn interrupt(&mut self) {
+    pub(super) fn interrupt(&mut self) {
         let now = self.world.now;
         if self.interrupted.is_some_and(|at| now.since(at) <= TWICE) {
             self.leave();
@@ -332,46 +330,6 @@ impl State {
         }
     }
 
-    fn on_ask_key(
-        &mut self,
-        question: super::menu::Question,
-        mut field: crate::widgets::field::Field,
-        key: Key,
-    ) {
-        let mut mistake = None;
-        match key.code {
-            Code::Esc => return,
-            Code::Char('c') if key.ctrl => return,
-            Code::Enter => match self.answer(&question, field.text()) {
-                Ok(()) => return,
-                Err(what) => mistake = Some(what),
-            },
-            _ => {
-                field.on_key(key);
-            }
-        }
-        self.layers.push(Layer::Ask { question, field, mistake });
-    }
-
-    /// Layers that are only read: they scroll, and close.
-    pub(super) fn on_reading_key(&mut self, mut layer: Layer, key: Key) {
-        let Some(scroll) = layer.scroll_mut() else { return };
-        match key.code {
-            Code::Esc | Code::Enter | Code::Char('q' | '?') => return,
-            Code::Char('c') if key.ctrl => {
-                self.interrupt();
-            }
-            Code::Down | Code::Char('j') => *scroll = scroll.saturating_add(1),
-            Code::Up | Code::Char('k') => *scroll = scroll.saturating_sub(1),
-            Code::PageDown | Code::Char(' ' | 'd') => *scroll = scroll.saturating_add(LAYER_PAGE),
-            Code::PageUp | Code::Char('u') => *scroll = scroll.saturating_sub(LAYER_PAGE),
-            Code::Home | Code::Char('g') => *scroll = 0,
-            Code::End | Code::Char('G') => *scroll = usize::MAX / 2,
-            _ => {}
-        }
-        self.layers.push(layer);
-    }
-
     fn on_palette_key(&mut self, mut palette: Palette, key: Key) {
         match key.code {
             Code::Esc => return,
@@ -444,7 +402,7 @@ impl State {
     }
 
     /// The nodes that a selector means; says what is wrong if it means none.
-    fn meant(&mut self, text: &str) -> Option<Scope> {
+    pub(super) fn meant(&mut self, text: &str) -> Option<Scope> {
         let selector: Selector = match text.parse() {
             Ok(selector) => selector,
             Err(mistake) => {
@@ -464,31 +422,12 @@ impl State {
         }
     }
 
-    /// The nodes that a pattern means, with their names.
-    fn nodes_meant(&mut self, pattern: &str) -> Option<Vec<(NodeId, String)>> {
-        let scope = self.meant(pattern)?;
-        let fleet = &self.world.fleet;
-        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id));
-        let mut nodes: Vec<_> = nodes.map(|(id, _)| (id, fleet.name_of(id))).collect();
-        nodes.sort_by(|one, other| one.1.cmp(&other.1));
-        Some(nodes)
-    }
-
-    /// `:exec web-* df -h /`.
-    fn exec(&mut self, pattern: &str, text: &str) {
-        let Some(nodes) = self.nodes_meant(pattern) else { return };
-        let question = super::menu::Question::Exec(nodes);
-        if text.is_empty() {
-            self.choose(super::menu::Choice::Ask(question));
-        } else if let Err(what) = self.answer(&question, text) {
-            self.say(what);
-        }
-    }
-
     /// `:define web-2 backup /usr/bin/sleep 1000`.
     fn define(&mut self, pattern: &str, text: &str) {
-        let Some(nodes) = self.nodes_meant(pattern) else { return };
-        if let Err(what) = self.answer(&super::menu::Question::Define(nodes), text) {
+        let Some(scope) = self.meant(pattern) else { return };
+        let fleet = &self.world.fleet;
+        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id)).map(|(id, _)| (id, fleet.name_of(id)));
+        if let Err(what) = self.answer(&super::menu::Question::Define(nodes.collect()), text) {
             self.say(what);
         }
     }
