@@ -14,8 +14,8 @@ use p2p_shared::services::process::{ProcessInfo, ProcessKey};
 use p2p_shared::services::transfer::TransferSummary;
 use p2p_shared::time::UnixMillis;
 use p2p_tui::command::{
-    Below, Command, CopyId, CopyOrder, CopyPlan, CopyStep, Errand, FilesOrder, RunId, SearchFor, SearchId,
-    SearchOrder, Sought, Spot,
+    After, Below, Command, CopyId, CopyOrder, CopyPlan, CopyStep, Errand, FilesOrder, RunId, SearchFor,
+    SearchId, SearchOrder, Sought, Spot,
 };
 use p2p_tui::effects::Effects;
 use p2p_tui::event::{Answer, CopySaid, FilesSaid, MeshEvent};
@@ -69,9 +69,9 @@ impl Desk {
         soon(what, heard).await
     }
 
-    async fn plan(&mut self, from: &str, to: Spot, below: Below) -> Vec<CopyStep> {
+    async fn plan(&mut self, from: &str, to: Spot, below: Below, after: After) -> Vec<CopyStep> {
         let Spot { node, path } = self.spot(0, from);
-        let plan = Box::new(CopyPlan { from: node, paths: vec![path], to, below });
+        let plan = Box::new(CopyPlan { from: node, paths: vec![path], to, below, after });
         self.order(Command::Files { node: plan.to.node, order: FilesOrder::Plan(plan.clone()) });
         let planned = |event| match event {
             MeshEvent::Files { said: FilesSaid::Planned(_, steps), .. } => Some(steps),
@@ -122,7 +122,9 @@ fn path(path: impl AsRef<Path>) -> FilePath {
 async fn what_stands_in_the_way_is_told_before_and_a_copy_takes_its_place() {
     let mut desk = Desk::new().await;
     let to = desk.spot(1, "to");
-    let [step] = &desk.plan("from/tree", to.clone(), Below::Always).await[..] else { panic!("one step") };
+    let [step] = &desk.plan("from/tree", to.clone(), Below::Always, After::Keep).await[..] else {
+        panic!("one step")
+    };
     assert_eq!((&step.order.to, &step.there), (&desk.spot(1, "to/tree"), &None));
     let order = step.order.clone();
     let summary = desk.copy(1, order.clone()).await.unwrap();
@@ -130,15 +132,41 @@ async fn what_stands_in_the_way_is_told_before_and_a_copy_takes_its_place() {
     let copied = fs::read(desk.top.path().join("to/tree/large.bin")).unwrap();
     assert_eq!(copied.len(), 1 << 20);
     // Now something stands there; the same again sends nothing.
-    let [step] = &desk.plan("from/tree", to.clone(), Below::Directory).await[..] else { panic!("one step") };
+    let [step] = &desk.plan("from/tree", to.clone(), Below::Directory, After::Keep).await[..] else {
+        panic!("one step")
+    };
     assert!(step.there.is_some() && step.order == order);
     assert_eq!(desk.copy(2, order).await.unwrap().progress.received_bytes, 0);
     // What is no directory is the name itself.
     let named = desk.spot(1, "to/other.conf");
-    let [step] = &desk.plan("from/site.conf", named.clone(), Below::Directory).await[..] else {
+    let [step] = &desk.plan("from/site.conf", named.clone(), Below::Directory, After::Keep).await[..] else {
         panic!("one step")
     };
     assert_eq!(step.order.to, named);
+}
+
+#[tokio::test]
+async fn what_is_moved_goes_from_its_place_only_if_all_of_it_is_there() {
+    let mut desk = Desk::new().await;
+    let to = desk.spot(1, "to");
+    let [step] = &desk.plan("from/tree", to.clone(), Below::Always, After::Remove).await[..] else {
+        panic!("one step")
+    };
+    desk.copy(1, step.order.clone()).await.unwrap();
+    assert!(!desk.top.path().join("from/tree").exists());
+    assert_eq!(fs::read(desk.top.path().join("to/tree/large.bin")).unwrap().len(), 1 << 20);
+    // A pipe is not copied: then the source stays, with all that is in it.
+    fs::create_dir(desk.top.path().join("from/odd")).unwrap();
+    fs::write(desk.top.path().join("from/odd/file"), "x").unwrap();
+    let pipe = desk.top.path().join("from/odd/pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let [step] = &desk.plan("from/odd", to, Below::Always, After::Remove).await[..] else {
+        panic!("one step")
+    };
+    let error = desk.copy(2, step.order.clone()).await.unwrap_err();
+    assert!(error.message.contains("was not removed, for pipe is not copied"), "{error:?}");
+    assert!(pipe.exists() && desk.top.path().join("from/odd/file").exists());
+    assert!(desk.top.path().join("to/odd/file").exists());
 }
 
 #[tokio::test]

@@ -314,6 +314,7 @@ fn hint(view: ViewId, action: Action) -> &'static str {
         Action::PaneNext if view == ViewId::Files => "other pane",
         Action::TabNext if view == ViewId::Files => "next node",
         Action::CopyOver => "copy over",
+        Action::MoveOver => "move over",
         Action::Open => "open",
         Action::Menu => "actions",
         Action::Kill => "kill",
