@@ -79,6 +79,7 @@ pub enum Action {
     SamePlace,
     SwapPanes,
     CopyOver,
+    MoveOver,
     Copies,
     Find,
     Related,
@@ -181,6 +182,7 @@ pub const TABLE: &[Spec] = &[
     spec(Action::Menu, "menu", Group::Act, "actions on the row or the marked rows"),
     acting(Action::Edit, "edit", "edit: a file in $VISUAL or $EDITOR, a program in a form"),
     acting(Action::CopyOver, "copy_over", "files: copy the file or the marked ones to the other pane (asks)"),
+    acting(Action::MoveOver, "move_over", "files: the same, and the source goes once all of it is there"),
     acting(Action::Kill, "kill", "stop the process or service, or the marked ones (always asks)"),
     acting(Action::Shell, "open_shell", "a shell on the node, left with ^]"),
     spec(

@@ -19,8 +19,6 @@ use p2p_shared::time::Millis;
 
 /// Two interrupts within this time leave the console.
 const TWICE: Millis = Millis(2_000);
-/// Lines that page keys scroll a layer by.
-const LAYER_PAGE: usize = 10;
 /// No screen is so narrow that the text of the first run has more lines.
 const FIRST_LINE_MAX: usize = 40;
 
@@ -103,7 +101,7 @@ impl State {
             Action::Outcomes => self.show_outcomes(),
             Action::Copies => self.show_copies(),
             Action::Related => self.show_related(),
-            Action::SamePlace | Action::SwapPanes | Action::CopyOver | Action::Find
+            Action::SamePlace | Action::SwapPanes | Action::CopyOver | Action::MoveOver | Action::Find
                 if self.current != ViewId::Files =>
             {
                 let key = self.options.keys.key_of(Action::Show(ViewId::Files));
@@ -173,7 +171,7 @@ impl State {
         self.message = None;
     }
 
-    fn interrupt(&mut self) {
+    pub(super) fn interrupt(&mut self) {
         let now = self.world.now;
         if self.interrupted.is_some_and(|at| now.since(at) <= TWICE) {
             self.leave();
@@ -347,46 +345,6 @@ impl State {
         }
     }
 
-    fn on_ask_key(
-        &mut self,
-        question: super::menu::Question,
-        mut field: crate::widgets::field::Field,
-        key: Key,
-    ) {
-        let mut mistake = None;
-        match key.code {
-            Code::Esc => return,
-            Code::Char('c') if key.ctrl => return,
-            Code::Enter => match self.answer(&question, field.text()) {
-                Ok(()) => return,
-                Err(what) => mistake = Some(what),
-            },
-            _ => {
-                field.on_key(key);
-            }
-        }
-        self.layers.push(Layer::Ask { question, field, mistake });
-    }
-
-    /// Layers that are only read: they scroll, and close.
-    pub(super) fn on_reading_key(&mut self, mut layer: Layer, key: Key) {
-        let Some(scroll) = layer.scroll_mut() else { return };
-        match key.code {
-            Code::Esc | Code::Enter | Code::Char('q' | '?') => return,
-            Code::Char('c') if key.ctrl => {
-                self.interrupt();
-            }
-            Code::Down | Code::Char('j') => *scroll = scroll.saturating_add(1),
-            Code::Up | Code::Char('k') => *scroll = scroll.saturating_sub(1),
-            Code::PageDown | Code::Char(' ' | 'd') => *scroll = scroll.saturating_add(LAYER_PAGE),
-            Code::PageUp | Code::Char('u') => *scroll = scroll.saturating_sub(LAYER_PAGE),
-            Code::Home | Code::Char('g') => *scroll = 0,
-            Code::End | Code::Char('G') => *scroll = usize::MAX / 2,
-            _ => {}
-        }
-        self.layers.push(layer);
-    }
-
     fn on_palette_key(&mut self, mut palette: Palette, key: Key) {
         match key.code {
             Code::Esc => return self.preview(None),
@@ -484,27 +442,6 @@ impl State {
             Some(Scope::All)
         } else {
             Some(Scope::Nodes(nodes))
-        }
-    }
-
-    /// The nodes that a pattern means, with their names.
-    fn nodes_meant(&mut self, pattern: &str) -> Option<Vec<(NodeId, String)>> {
-        let scope = self.meant(pattern)?;
-        let fleet = &self.world.fleet;
-        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id));
-        let mut nodes: Vec<_> = nodes.map(|(id, _)| (id, fleet.name_of(id))).collect();
-        nodes.sort_by(|one, other| one.1.cmp(&other.1));
-        Some(nodes)
-    }
-
-    /// `:exec web-* df -h /`.
-    fn exec(&mut self, pattern: &str, text: &str) {
-        let Some(nodes) = self.nodes_meant(pattern) else { return };
-        let question = super::menu::Question::Exec(nodes);
-        if text.is_empty() {
-            self.choose(super::menu::Choice::Ask(question));
-        } else if let Err(what) = self.answer(&question, text) {
-            self.say(what);
         }
     }
 }
