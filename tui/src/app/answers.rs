@@ -1,8 +1,6 @@
 //! Commands on several nodes by the `:` line, and what they wrote: equal answers put together, and how the others
 //! differ from the most.
 
-use p2p_shared::id::NodeId;
-
 use super::State;
 use super::menu::{Choice, Question};
 use super::runs::{Attempt, Progress, Run};
@@ -19,11 +17,7 @@ const NAMES_MAX: usize = 8;
 impl State {
     /// `:exec web-* df -h /`; what is run is asked for if nothing is written.
     pub(super) fn exec(&mut self, pattern: &str, text: &str) {
-        let Some(scope) = self.meant(pattern) else { return };
-        let fleet = &self.world.fleet;
-        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id));
-        let mut nodes: Vec<(NodeId, String)> = nodes.map(|(id, _)| (id, fleet.name_of(id))).collect();
-        nodes.sort_by(|one, other| one.1.cmp(&other.1));
+        let Some(nodes) = self.nodes_meant(pattern) else { return };
         let question = Question::Exec(nodes);
         if text.is_empty() {
             self.choose(Choice::Ask(question));

@@ -444,4 +444,14 @@ impl State {
             Some(Scope::Nodes(nodes))
         }
     }
+
+    /// The same, with their names and by them.
+    pub(super) fn nodes_meant(&mut self, text: &str) -> Option<Vec<(NodeId, String)>> {
+        let scope = self.meant(text)?;
+        let fleet = &self.world.fleet;
+        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id));
+        let mut nodes: Vec<_> = nodes.map(|(id, _)| (id, fleet.name_of(id))).collect();
+        nodes.sort_by(|one, other| one.1.cmp(&other.1));
+        Some(nodes)
+    }
 }

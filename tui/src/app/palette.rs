@@ -164,9 +164,14 @@ pub(super) fn goal_of(text: &str, fleet: &Fleet) -> Option<Goal> {
 
 /// Commands with an argument: `ps web-*`, `node web-1`, `label role=web`, `q`.
 fn spoken(text: &str) -> Option<Choice> {
+    let goal = goal_with_argument(text)?;
+    Some(Choice { text: text.to_owned(), hint: hint_of(&goal).to_owned(), goal })
+}
+
+fn goal_with_argument(text: &str) -> Option<Goal> {
     let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
     let rest = rest.trim();
-    let goal = match (verb, rest) {
+    Some(match (verb, rest) {
         ("q" | "quit" | "exit", "") => Goal::Act(Action::Quit),
         ("ps", rest) => Goal::On(ViewId::Processes, or_all(rest)),
         ("services" | "units" | "programs", rest) if !rest.is_empty() => {
@@ -209,8 +214,11 @@ fn spoken(text: &str) -> Option<Choice> {
         ("node", rest) if !rest.is_empty() => Goal::Node(rest.to_owned()),
         ("label", rest) if !rest.is_empty() => Goal::Label(rest.to_owned()),
         _ => return None,
-    };
-    let hint = match goal {
+    })
+}
+
+const fn hint_of(goal: &Goal) -> &'static str {
+    match goal {
         Goal::Act(_) => "leave",
         Goal::On(ViewId::Services, _) => "services of the nodes that match",
         Goal::On(ViewId::Shell, _) => "shells that live on the nodes that match",
@@ -237,8 +245,7 @@ fn spoken(text: &str) -> Option<Choice> {
         Goal::Theme(_) => "another theme",
         Goal::Node(_) => "resources of this node",
         Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",
-    };
-    Some(Choice { text: text.to_owned(), hint: hint.to_owned(), goal })
+    }
 }
 
 fn probe(kind: ProbeKind, rest: &str) -> Goal {

@@ -309,17 +309,7 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 console.mesh(MeshEvent::Past { node, order, result });
             }
             Command::Files { node, order } => files(console, node, order),
-            Command::BeginCopy { copy, .. } => {
-                let said = [
-                    copies::total(9),
-                    copies::going(copy.0 % 12, "\u{202e}a"),
-                    CopySaid::Ended(Err(RpcError::unavailable("gone\u{1b}[2J"))),
-                    CopySaid::Ended(Ok(Box::default())),
-                ];
-                for said in said.into_iter().take(copy.0 as usize % 5) {
-                    copies::hear(console, copy.0, said);
-                }
-            }
+            Command::BeginCopy { copy, .. } => go_on_with(console, copy.0),
             Command::Seek(sought) => {
                 let result = match *sought {
                     Sought::Living { node, .. } => {
@@ -358,6 +348,19 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
             }
             _ => {}
         }
+    }
+}
+
+/// A copy gets as far as its number says.
+fn go_on_with(console: &mut Console, copy: u64) {
+    let said = [
+        copies::total(9),
+        copies::going(copy % 12, "\u{202e}a"),
+        CopySaid::Ended(Err(RpcError::unavailable("gone\u{1b}[2J"))),
+        CopySaid::Ended(Ok(Box::default())),
+    ];
+    for said in said.into_iter().take(copy as usize % 5) {
+        copies::hear(console, copy, said);
     }
 }
 
