@@ -34,7 +34,7 @@ use ratatui::layout::Rect;
 
 use crate::action::Action;
 use crate::command::{Command, Follow, Subscription, Topic};
-use crate::event::{Entry, Event, Key, MeshEvent, Mouse, MouseKind};
+use crate::event::{Code, Entry, Event, Key, MeshEvent, Mouse, MouseKind};
 use crate::filter::{Filter, Mistake};
 use crate::fleet::Fleet;
 use crate::keymap::Keymap;
@@ -44,6 +44,7 @@ use crate::theme::{Theme, Themes};
 use crate::views::{Change, Scene, View, ViewId};
 use crate::widgets::field::Field;
 
+use defining::Stage;
 use layer::Layer;
 use palette::History;
 use places::Places;
@@ -431,6 +432,13 @@ impl State {
     }
 
     fn scroll_layer(&mut self, kind: MouseKind) {
+        if let Some(Layer::Form(defining)) = self.layers.last_mut() {
+            let code = if kind == MouseKind::WheelDown { Code::Down } else { Code::Up };
+            if kind != MouseKind::Press && matches!(defining.stage, Stage::Writing | Stage::Sent(_)) {
+                defining.form.on_key(Key::plain(code));
+            }
+            return;
+        }
         if let Some(scroll) = self.layers.last_mut().and_then(Layer::scroll_mut) {
             match kind {
                 MouseKind::WheelDown => *scroll = scroll.saturating_add(3),

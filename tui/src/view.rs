@@ -101,12 +101,9 @@ fn first_run(state: &State, text: &str, area: Rect, buf: &mut Buffer) {
             painter.line((inside.x + 1, y), inside.width.saturating_sub(2), &pieces);
         }
     }
-    painter.text(
-        (area.x + 1, area.bottom() - 1),
-        area.width - 1,
-        if lines.len() > usize::from(inside.height) { "j k scroll, q leaves" } else { "q leaves" },
-        Role::Dim,
-    );
+    let scrolls = lines.len() > usize::from(inside.height);
+    let keys = if scrolls { " j k scroll, q leaves " } else { " q leaves " };
+    painter.text((area.x + 1, area.bottom() - 1), area.width - 1, keys, Role::Dim);
 }
 
 fn header(state: &State, area: Rect, painter: &mut Painter<'_>) {

@@ -171,7 +171,17 @@ impl State {
             line => match goal_of(line, &self.world.fleet) {
                 Some(goal) => {
                     if self.new_tab() {
+                        let shown = |state: &Self| (state.current, state.view().scope(), state.layers.len());
+                        let before = shown(self);
+                        self.message = None;
                         self.reach(goal);
+                        // What could not be shown gets no tab, and says why.
+                        if shown(self) == before && self.message.is_some() {
+                            let why = self.message.take();
+                            self.close_tab();
+                            self.message = why;
+                            return;
+                        }
                         // The way back does not lead to where the tab was opened from.
                         self.places = Places::default();
                     }

@@ -46,6 +46,16 @@ fn a_new_tab_shows_the_same_and_goes_its_own_way() {
 }
 
 #[test]
+fn what_cannot_be_shown_gets_no_tab() {
+    let mut console = console(2, 1);
+    for line in [":tab ps nobody<enter>", ":tab zzzz<enter>", ":tab at soon<enter>"] {
+        console.press(line);
+        assert_eq!(console.state.tabs().0, 1, "{line}");
+        assert!(console.state.message().is_some(), "{line}");
+    }
+}
+
+#[test]
 fn there_are_at_most_nine_and_the_last_one_stays() {
     let mut console = console(1, 1);
     for _ in 0..20 {
