@@ -3,14 +3,19 @@
 //! [`Event`]s enter by [`State::update`], [`Command`]s leave, and nothing else happens: no clock, no network, no
 //! waiting. What is drawn is a function of this state (`view`).
 
+pub mod answers;
 mod at;
 pub mod confirm;
+pub mod copies;
+mod copying;
 mod define;
 pub mod defining;
 mod edit;
 mod feeds;
+mod jumps;
 mod keys;
 pub mod layer;
+mod meant;
 pub mod menu;
 mod mesh;
 pub mod palette;
@@ -19,6 +24,7 @@ pub mod probe;
 mod requests;
 pub mod runs;
 pub mod saved;
+pub mod search;
 mod shell;
 mod shown;
 mod silence;
@@ -33,7 +39,7 @@ use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::layout::Rect;
 
 use crate::action::Action;
-use crate::command::{Command, Follow, Subscription, Topic};
+use crate::command::{Command, CopyPlan, Follow, Sought, Subscription, Topic};
 use crate::event::{Code, Entry, Event, Key, MeshEvent, Mouse, MouseKind};
 use crate::filter::{Filter, Mistake};
 use crate::fleet::Fleet;
@@ -44,6 +50,7 @@ use crate::theme::{Theme, Themes};
 use crate::views::{Change, Scene, View, ViewId};
 use crate::widgets::field::Field;
 
+use copies::Copies;
 use defining::Stage;
 use layer::Layer;
 use palette::History;
@@ -133,6 +140,14 @@ pub struct State {
     following: BTreeSet<Follow>,
     /// The file that is read to be edited.
     to_edit: Option<(NodeId, FilePath)>,
+    /// What is looked at before it is copied.
+    to_copy: Option<CopyPlan>,
+    /// Copies that go on, and the last ones.
+    pub copies: Copies,
+    /// The process that is asked for.
+    sought: Option<Sought>,
+    /// Searches that there were.
+    searches: u64,
     /// Terminals that there were.
     terminals: u64,
     /// What became of every action.
@@ -169,6 +184,10 @@ impl State {
             subscribed: BTreeSet::new(),
             following: BTreeSet::new(),
             to_edit: None,
+            to_copy: None,
+            copies: Copies::default(),
+            sought: None,
+            searches: 0,
             terminals: 0,
             runs: Runs::default(),
             history: History::default(),
@@ -276,6 +295,7 @@ impl State {
             };
             banners.push(format!("cut off from the mesh: {reason}{trying}"));
         }
+        banners.extend(self.copies_banner());
         if self.is_frozen() {
             let key = self.options.keys.key_of(Action::Freeze);
             banners.push(format!("frozen: the screen stands still, {key} lets it go on"));
@@ -325,6 +345,7 @@ impl State {
             self.dirty |= !swept.is_empty();
         }
         if next_second {
+            self.go_on_copying();
             self.sweep(now);
         }
         if next_minute || (next_second && self.shows_ages()) {

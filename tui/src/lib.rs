@@ -18,6 +18,7 @@ pub mod format;
 pub mod keymap;
 pub mod layout;
 pub mod log;
+pub mod paths;
 pub mod runtime;
 pub mod terminal;
 pub mod testing;

@@ -3,11 +3,13 @@
 //! Takes `&State` and draws; decides nothing.
 
 mod conflict;
+mod copies;
 mod described;
 mod form;
 mod layers;
 mod outcomes;
 mod probing;
+mod searching;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
@@ -343,7 +345,7 @@ const HINT_GAP: u16 = 2;
 
 /// Columns that a hint takes, with the gap behind it.
 fn hint_width(state: &State, action: Action) -> u16 {
-    (width(&state.options.keys.key_of(action)) + 1 + width(hint(action))) as u16 + HINT_GAP
+    (width(&state.options.keys.key_of(action)) + 1 + width(hint(state.current(), action))) as u16 + HINT_GAP
 }
 
 /// A key and its word; answers where the next one begins.
@@ -354,14 +356,17 @@ fn draw_hint(state: &State, action: Action, (x, y): (u16, u16), painter: &mut Pa
     painter.line(
         (x, y),
         hint_width(state, action),
-        &[(&key, key_role), (" ", Role::Text), (hint(action), word_role)],
+        &[(&key, key_role), (" ", Role::Text), (hint(state.current(), action), word_role)],
     );
     x + hint_width(state, action)
 }
 
 /// One word for the last line.
-fn hint(action: Action) -> &'static str {
+fn hint(view: ViewId, action: Action) -> &'static str {
     match action {
+        Action::PaneNext if view == ViewId::Files => "other pane",
+        Action::TabNext if view == ViewId::Files => "next node",
+        Action::CopyOver => "copy over",
         Action::Open => "open",
         Action::Menu => "actions",
         Action::Kill => "kill",
@@ -376,6 +381,7 @@ fn hint(action: Action) -> &'static str {
         Action::TabNext => "next tab",
         Action::ZoomIn => "closer",
         Action::ZoomOut => "wider",
+        Action::Related => "jump",
         Action::Freeze => "freeze",
         Action::Logs => "logs",
         Action::Follow => "follow",

@@ -16,6 +16,8 @@ use p2p_shared::counters::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::tether::Hold;
+
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -126,7 +128,7 @@ impl<S> Accept<TcpStream, S> for Admission {
         let local = LocalAddrAcceptor::new().accept(stream, service).into_inner();
         ready(local.and_then(|(stream, service)| {
             stream.set_nodelay(true)?;
-            Ok((Admitted { stream, _ticket: ticket }, service))
+            Ok((Admitted { stream, hold: None, _ticket: ticket }, service))
         }))
     }
 }
@@ -135,7 +137,15 @@ impl<S> Accept<TcpStream, S> for Admission {
 #[derive(Debug)]
 pub struct Admitted {
     stream: TcpStream,
+    /// What ends it before its time.
+    pub(super) hold: Option<Hold>,
     _ticket: Ticket,
+}
+
+impl Admitted {
+    fn judge(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.hold.as_mut().map_or(Ok(()), |hold| hold.judge(cx))
+    }
 }
 
 impl AsyncRead for Admitted {
@@ -144,12 +154,14 @@ impl AsyncRead for Admitted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.judge(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Admitted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.judge(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -166,6 +178,7 @@ impl AsyncWrite for Admitted {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.judge(cx)?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 

@@ -12,7 +12,6 @@ use crate::command::{Command, JournalQuestion, Source};
 use crate::event::{Code, Key};
 use crate::filter::Filter;
 use crate::keymap::Meaning;
-use crate::selector::Selector;
 use crate::views::{Scope, ViewId};
 use p2p_shared::id::NodeId;
 use p2p_shared::time::Millis;
@@ -78,7 +77,7 @@ impl State {
             return;
         }
         match action {
-            Action::Quit => self.out.push(Command::Quit),
+            Action::Quit => self.leave(),
             Action::Suspend => self.out.push(Command::Suspend),
             Action::Back => self.go_back(),
             Action::Forward => self.go_forward(),
@@ -101,6 +100,14 @@ impl State {
             Action::TabRight => self.turn_tab(true),
             Action::TabLeft => self.turn_tab(false),
             Action::Outcomes => self.show_outcomes(),
+            Action::Copies => self.show_copies(),
+            Action::Related => self.show_related(),
+            Action::SamePlace | Action::SwapPanes | Action::CopyOver | Action::Find
+                if self.current != ViewId::Files =>
+            {
+                let key = self.options.keys.key_of(Action::Show(ViewId::Files));
+                self.say(format!("that is for files: {key}"));
+            }
             Action::Mouse => self.toggle_mouse(),
             Action::Earlier | Action::Later if self.current != ViewId::Resources => {
                 self.say(format!(
@@ -113,7 +120,10 @@ impl State {
             Action::CopyField => self.copy(false),
             Action::CopyRow => self.copy(true),
             other => {
-                let requests = self.with_view(|view, scene| view.on_action(scene, other));
+                let mut requests = self.with_view(|view, scene| view.on_action(scene, other));
+                if other == Action::Menu {
+                    self.add_related(&mut requests);
+                }
                 self.fulfil(requests);
             }
         }
@@ -165,17 +175,18 @@ impl State {
     fn interrupt(&mut self) {
         let now = self.world.now;
         if self.interrupted.is_some_and(|at| now.since(at) <= TWICE) {
-            self.out.push(Command::Quit);
+            self.leave();
             return;
         }
         self.interrupted = Some(now);
-        match self.runs.waiting() {
-            Some(run) => {
+        match (self.runs.waiting(), self.newest_copy()) {
+            (Some(run), _) => {
                 self.runs.give_up(run);
                 self.out.push(Command::Cancel(run));
                 self.say("cancelled; ^C again leaves");
             }
-            None => self.say("nothing runs; ^C again leaves"),
+            (None, Some(copy)) => self.stop_copy(copy),
+            (None, None) => self.say("nothing runs; ^C again leaves"),
         }
     }
 
@@ -328,6 +339,8 @@ impl State {
             Layer::Form(defining) => self.on_form_key(defining, key),
             Layer::Probe(probing) => self.on_probe_key(probing, key),
             Layer::Outcomes { run, scroll } => self.on_outcomes_key((run, scroll), key),
+            Layer::Copies { at } => self.on_copies_key(at, key),
+            Layer::Search(searching) => self.on_search_key(searching, key),
             Layer::Conflict(clash) => self.on_conflict_key(clash, key),
             reading => self.on_reading_key(reading, key),
         }
@@ -426,7 +439,9 @@ impl State {
                 Some(id) => self.open_shell(id),
                 None => self.say(format!("no node is called {name}")),
             },
+            Goal::Files(text) => self.browse_to(&text),
             Goal::Probe { kind, node, text } => self.probe_from(kind, &node, &text),
+            Goal::Exec { pattern, text } => self.exec(&pattern, &text),
             Goal::Define { pattern, text } => self.define(&pattern, &text),
             Goal::Node(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
                 Some(id) => self.show(ViewId::Resources, Some(Scope::one(id))),
@@ -440,34 +455,6 @@ impl State {
                     self.say(what);
                 }
             }
-        }
-    }
-
-    /// `:ps web-*`, `:services role=web`: a view of every node that a selector means.
-    fn show_matching(&mut self, view: ViewId, text: &str) {
-        if let Some(scope) = self.meant(text) {
-            self.show(view, Some(scope));
-        }
-    }
-
-    /// The nodes that a selector means; says what is wrong if it means none.
-    pub(super) fn meant(&mut self, text: &str) -> Option<Scope> {
-        let selector: Selector = match text.parse() {
-            Ok(selector) => selector,
-            Err(mistake) => {
-                self.say(format!("{text}: {mistake}"));
-                return None;
-            }
-        };
-        let fits = self.world.fleet.iter().filter(|(_, node)| selector.fits(&node.member));
-        let nodes: BTreeSet<NodeId> = fits.map(|(id, _)| id).collect();
-        if nodes.is_empty() {
-            self.say(format!("no node matches {text}"));
-            None
-        } else if nodes.len() == self.world.fleet.len() {
-            Some(Scope::All)
-        } else {
-            Some(Scope::Nodes(nodes))
         }
     }
 }

@@ -9,7 +9,8 @@ use super::defining::Defining;
 use super::menu::{Menu, Question};
 use super::palette::Palette;
 use super::probe::Probing;
-use crate::command::{RunId, Subject};
+use super::search::Searching;
+use crate::command::{CopyId, RunId, Subject};
 use crate::edit::Conflict;
 use crate::event::Description;
 use crate::widgets::field::Field;
@@ -52,6 +53,13 @@ pub enum Layer {
     Form(Box<Defining>),
     /// A probe and what comes of it.
     Probe(Box<Probing>),
+    /// Copies that go on, and the last ones.
+    Copies {
+        /// The one under the cursor.
+        at: CopyId,
+    },
+    /// A search and what it found.
+    Search(Box<Searching>),
     /// A file that somebody else changed while it was edited here.
     Conflict(Box<Clash>),
     /// Facts that were here already.
@@ -121,7 +129,9 @@ impl Layer {
             | Self::Ask { .. }
             | Self::Confirm(_)
             | Self::Form(_)
-            | Self::Probe(_) => None,
+            | Self::Probe(_)
+            | Self::Copies { .. }
+            | Self::Search(_) => None,
         }
     }
 }

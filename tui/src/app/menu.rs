@@ -33,10 +33,21 @@ pub enum Question {
     Labels(Vec<(p2p_shared::id::NodeId, String)>),
     /// For how long and why these are silenced: (node, name, matchers).
     Silence(Vec<(p2p_shared::id::NodeId, String, String)>),
+    /// A command for these nodes: a line for `/bin/sh -c`.
+    Exec(Vec<(p2p_shared::id::NodeId, String)>),
     /// What is asked of journals.
     Journal(JournalPart),
     /// Where this file of this node is copied to: `NODE` or `NODE:/path`.
     CopyFile(p2p_shared::id::NodeId, p2p_shared::services::file::FilePath),
+    /// What is searched for below this directory of this node.
+    Find {
+        /// Where.
+        node: p2p_shared::id::NodeId,
+        /// Below which directory.
+        path: p2p_shared::services::file::FilePath,
+        /// What kind of thing.
+        what: Found,
+    },
     /// What is pinged, traced or scanned from this node.
     Probe {
         /// From where.
@@ -59,7 +70,12 @@ impl Question {
 
     /// What it leads to changes nothing, and is no burden to others.
     pub const fn only_looks(&self) -> bool {
-        matches!(self, Self::Journal(_) | Self::Probe { kind: ProbeKind::Ping | ProbeKind::Trace, .. })
+        matches!(
+            self,
+            Self::Journal(_)
+                | Self::Find { .. }
+                | Self::Probe { kind: ProbeKind::Ping | ProbeKind::Trace, .. }
+        )
     }
 }
 
@@ -72,6 +88,15 @@ pub enum JournalPart {
     Priority,
     /// That contain what.
     Text,
+}
+
+/// What a search finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Names.
+    Names,
+    /// Lines of files.
+    Lines,
 }
 
 /// An open menu.
@@ -112,7 +137,8 @@ impl Menu {
             Code::Down | Code::Char('j') => self.at = (self.at + 1).min(self.items.len().saturating_sub(1)),
             Code::Up | Code::Char('k') => self.at = self.at.saturating_sub(1),
             Code::Enter => return self.pick(self.at),
-            Code::Char(letter) => {
+            // What has no letter has a blank.
+            Code::Char(letter) if letter != ' ' => {
                 if let Some(at) = self.items.iter().position(|item| item.key == letter) {
                     return self.pick(at);
                 }

@@ -27,6 +27,8 @@ pub enum Goal {
         /// Which unit.
         unit: Option<String>,
     },
+    /// A directory: `NODE:/path`, or a part of that.
+    Files(String),
     /// A shell on this node.
     Shell(String),
     /// A probe from this node.
@@ -36,6 +38,13 @@ pub enum Goal {
         /// From where.
         node: String,
         /// Of what; asked for if nothing is written.
+        text: String,
+    },
+    /// A command for the nodes that match a pattern; asked for if nothing is written.
+    Exec {
+        /// Which nodes.
+        pattern: String,
+        /// A line for the shell.
         text: String,
     },
     /// A program for the nodes that match a pattern.
@@ -173,11 +182,16 @@ fn spoken(text: &str) -> Option<Choice> {
         ("audit", rest) if !rest.is_empty() => Goal::On(ViewId::Audit, rest.to_owned()),
         ("jobs", rest) if !rest.is_empty() => Goal::On(ViewId::Jobs, rest.to_owned()),
         ("network", rest) if !rest.is_empty() => Goal::On(ViewId::Network, rest.to_owned()),
+        ("files", rest) if !rest.is_empty() => Goal::Files(rest.to_owned()),
         ("shells", rest) => Goal::On(ViewId::Shell, or_all(rest)),
         ("shell", rest) if !rest.is_empty() => Goal::Shell(rest.to_owned()),
         ("ping", rest) if !rest.is_empty() => probe(ProbeKind::Ping, rest),
         ("trace", rest) if !rest.is_empty() => probe(ProbeKind::Trace, rest),
         ("scan", rest) if !rest.is_empty() => probe(ProbeKind::Scan, rest),
+        ("exec" | "run", rest) if !rest.is_empty() => {
+            let (pattern, text) = rest.split_once(' ').unwrap_or((rest, ""));
+            Goal::Exec { pattern: pattern.to_owned(), text: text.trim().to_owned() }
+        }
         ("define", rest) => match rest.split_once(' ') {
             Some((pattern, text)) => {
                 Goal::Define { pattern: pattern.to_owned(), text: text.trim().to_owned() }
@@ -207,11 +221,13 @@ fn spoken(text: &str) -> Option<Choice> {
         Goal::On(..) => "processes of the nodes that match",
         Goal::Lines { unit: None, .. } => "journal of the nodes that match",
         Goal::Lines { unit: Some(_), .. } => "journal of the unit on the nodes that match",
+        Goal::Files(_) => "NODE:/path: that directory in this pane of files",
         Goal::Shell(_) => "opens a shell on this node",
         Goal::Probe { kind: ProbeKind::Scan, .. } => {
             "NODE TARGET PORTS [RATE]: open ports, seen from the node"
         }
         Goal::Probe { .. } => "NODE TARGET: sent from the node",
+        Goal::Exec { .. } => "NODES LINE: run by /bin/sh -c on the nodes that match",
         Goal::Define { .. } => "NODES: a program there, in a form; or NODES NAME COMMAND ARG...",
         Goal::At(_) => "charts at: 02:30, yesterday 14:00, -3h, now, a date",
         Goal::Tab(_) => "a tab with what follows; close, next, previous, 3",
@@ -307,6 +323,10 @@ mod tests {
         let scan =
             Goal::Probe { kind: ProbeKind::Scan, node: "web-1".into(), text: "10.0.0.7 1-1024".into() };
         assert_eq!(best("scan web-1 10.0.0.7 1-1024"), Some(scan));
+        assert_eq!(best("files web-1:/etc"), Some(Goal::Files("web-1:/etc".into())));
+        assert_eq!(best("files"), Some(Goal::Act(Action::Show(ViewId::Files))));
+        let exec = Goal::Exec { pattern: "web-*".into(), text: "df -h | tail".into() };
+        assert_eq!(best("exec web-* df -h | tail"), Some(exec));
         assert_eq!(best("node web-1"), Some(Goal::Node("web-1".into())));
         assert_eq!(best("label role=web"), Some(Goal::Label("role=web".into())));
     }

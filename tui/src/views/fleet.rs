@@ -144,6 +144,7 @@ impl FleetView {
             item('r', "resources", show(ViewId::Resources)),
             item('m', "the mesh as it sees it", show(ViewId::Peers)),
             item('h', "shell", shell(&targets, scene.readonly)),
+            item('c', "run a command", Ok(Choice::Ask(Question::Exec(targets.clone())))),
             item('l', "set or remove labels", Ok(Choice::Ask(Question::Labels(targets.clone())))),
             item('f', "forget, if lost or left", forget(scene.fleet, &targets)),
         ];

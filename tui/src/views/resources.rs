@@ -20,6 +20,7 @@ use ratatui::layout::Rect;
 use self::layout::{Needs, Panel, Placed};
 use self::past::Looking;
 use super::observed::{self, Observed, Standing};
+use super::related::Thing;
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::Action;
 use crate::command::{PastOrder, Subscription, Topic};
@@ -123,6 +124,11 @@ impl ResourcesView {
     /// What was asked is answered.
     pub const fn answered(&mut self) {
         self.looking.answered();
+    }
+
+    /// Shows the time around `at`.
+    pub fn visit(&mut self, at: UnixMillis) {
+        self.looking.visit(at);
     }
 
     /// Asks for the past again.
@@ -231,6 +237,14 @@ impl View for ResourcesView {
         if row { Self::summary(scene, id) } else { Some(scene.fleet.name_of(id)) }
     }
 
+    fn thing(&self, scene: &Scene<'_>) -> Option<Thing> {
+        let id = self.observed.current(scene.fleet)?;
+        let at = self.looking.at()?;
+        let told = scene.fleet.past(id)?.told.as_ref().ok()?;
+        let processes = told.busiest.as_ref()?.processes.clone();
+        Some(Thing::Moment(id, at, processes))
+    }
+
     fn past(&self) -> Option<UnixMillis> {
         self.looking.at()
     }
@@ -240,7 +254,7 @@ impl View for ResourcesView {
     }
 
     fn hints(&self) -> &'static [Action] {
-        &[Action::PaneNext, Action::ZoomIn, Action::ZoomOut, Action::Earlier, Action::Open]
+        &[Action::PaneNext, Action::ZoomIn, Action::ZoomOut, Action::Earlier, Action::Open, Action::Related]
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {

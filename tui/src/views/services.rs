@@ -8,13 +8,14 @@ use p2p_shared::error::Code;
 use p2p_shared::id::NodeId;
 
 use super::list::{Done, ListView, Listed, Listing};
+use super::related::Thing;
 use super::{Request, Scene, Scope, ViewId};
 use crate::action::{Action, SortKey};
 use crate::app::confirm::{Deed, Proposal, Target};
 use crate::app::menu::{Choice, Item, Menu};
 use crate::command::{JournalQuestion, ServiceKind, Source, Subject, Topic, Verb};
 use crate::filter::Field;
-use crate::fleet::{Fleet, ItemId, Node};
+use crate::fleet::{Fleet, ItemId, Node, Service};
 use crate::format::plural;
 use crate::widgets::table::{Cell, Column, Order};
 
@@ -70,6 +71,14 @@ impl Listed for Services {
 
     fn compare(key: SortKey, one: &Row<'_>, other: &Row<'_>) -> Ordering {
         columns::compare(key, one, other)
+    }
+
+    fn thing(row: &Row<'_>) -> Option<Thing> {
+        let pid = match &row.item.value {
+            Service::Unit(unit) => unit.main_pid,
+            Service::Program(_) => None,
+        };
+        Some(Thing::Service(row.item.node, row.item.key.clone(), pid))
     }
 
     /// What failed, and who has no systemd: said once.

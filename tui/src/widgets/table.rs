@@ -131,6 +131,13 @@ impl<I: Copy + Ord> Table<I> {
         rows.iter().position(|row| *row == wanted)
     }
 
+    /// The objects have other names from now on: cursor and marks go with them, and off those that are no more.
+    pub fn rename(&mut self, new: impl Fn(I) -> Option<I>) {
+        self.cursor = self.cursor.and_then(&new);
+        self.range_from = self.range_from.and_then(&new);
+        self.marks = self.marks.iter().filter_map(|mark| new(*mark)).collect();
+    }
+
     /// Drops the marks of objects that are no more.
     pub fn retain_marks(&mut self, exists: impl Fn(&I) -> bool) {
         self.marks.retain(|mark| exists(mark));
@@ -391,6 +398,27 @@ pub fn draw<I: Copy + Ord>(
     table: &Table<I>,
     look: &Look<'_>,
     cell: impl Fn(I, usize) -> Cell,
+    place: (Rect, &Theme),
+    buf: &mut Buffer,
+) {
+    draw_rows(table, look, (cell, Role::Cursor), place, buf);
+}
+
+/// The same of a table that keys do not go to: its cursor is a mark alone.
+pub fn draw_beside<I: Copy + Ord>(
+    table: &Table<I>,
+    look: &Look<'_>,
+    cell: impl Fn(I, usize) -> Cell,
+    place: (Rect, &Theme),
+    buf: &mut Buffer,
+) {
+    draw_rows(table, look, (cell, Role::Dim), place, buf);
+}
+
+fn draw_rows<I: Copy + Ord>(
+    table: &Table<I>,
+    look: &Look<'_>,
+    (cell, cursor): (impl Fn(I, usize) -> Cell, Role),
     (area, theme): (Rect, &Theme),
     buf: &mut Buffer,
 ) {
@@ -430,8 +458,10 @@ pub fn draw<I: Copy + Ord>(
         }
         if under {
             let line = Rect { x: area.x, y, width: area.width, height: 1 };
-            painter.tint(line, Role::Cursor);
-            painter.text((area.x, y), 1, theme.glyphs.cursor, Role::Cursor);
+            if cursor == Role::Cursor {
+                painter.tint(line, cursor);
+            }
+            painter.text((area.x, y), 1, theme.glyphs.cursor, cursor);
         }
     }
 }

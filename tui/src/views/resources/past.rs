@@ -25,6 +25,8 @@ pub(super) const SPANS: [(u64, u64); 11] = [
     (604_800, 86_400),
     (2_592_000, 259_200),
 ];
+/// Place of the span in which a time is shown that something else leads to: ten minutes.
+const VISITED: usize = 3;
 /// Spans up to this one are watched.
 const WATCHED_S: u64 = 600;
 /// How far back nodes remember.
@@ -109,6 +111,13 @@ impl Looking {
         }
         self.at = at;
         Ok(())
+    }
+
+    /// To a time, with some of what came before and after in sight.
+    pub(super) fn visit(&mut self, at: UnixMillis) {
+        self.zoom = VISITED;
+        let step = SPANS[self.zoom].1 * 1_000;
+        self.at = Some(UnixMillis((at.0 / step + 1) * step));
     }
 
     /// Returns to now; whether it was in the past.
