@@ -21,6 +21,7 @@ mod mesh;
 pub mod palette;
 mod places;
 pub mod probe;
+mod reading;
 mod requests;
 pub mod runs;
 pub mod saved;
@@ -346,6 +347,8 @@ impl State {
         }
         if next_second {
             self.go_on_copying();
+            // How long until it is tried again is counted down.
+            self.dirty |= self.copies.open().any(|(_, copying)| copying.cut().is_some());
             self.sweep(now);
         }
         if next_minute || (next_second && self.shows_ages()) {

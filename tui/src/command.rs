@@ -8,7 +8,7 @@ mod probe;
 mod search;
 mod seek;
 
-pub use copy::{Below, CopyId, CopyOrder, CopyPlan, CopyStep, Spot};
+pub use copy::{After, Below, CopyId, CopyOrder, CopyPlan, CopyStep, Spot};
 pub use probe::{Probe, ProbeKind};
 pub use search::{SearchFor, SearchId, SearchOrder};
 pub use seek::Sought;

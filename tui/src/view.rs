@@ -13,6 +13,8 @@ mod searching;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
+mod snapshots_files;
+#[cfg(test)]
 mod snapshots_own;
 
 use ratatui::buffer::Buffer;
@@ -367,6 +369,7 @@ fn hint(view: ViewId, action: Action) -> &'static str {
         Action::PaneNext if view == ViewId::Files => "other pane",
         Action::TabNext if view == ViewId::Files => "next node",
         Action::CopyOver => "copy over",
+        Action::MoveOver => "move over",
         Action::Open => "open",
         Action::Menu => "actions",
         Action::Kill => "kill",

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -23,8 +23,9 @@ use super::tether::Hold;
 pub struct Limits {
     /// In all.
     pub connections: usize,
-    /// Of one IPv4 address, or one IPv6 network of 64 bits. Loopback is exempt: behind it stand proxies and
-    /// scripts, and nobody who could not use up the machine in simpler ways.
+    /// Of one IPv4 address, or one IPv6 network of 64 bits. Loopback may have three quarters of all: behind it stand
+    /// proxies and scripts, and nobody who could not use up the machine in simpler ways, but who comes from
+    /// elsewhere is not shut out by them.
     pub connections_per_address: usize,
 }
 
@@ -80,8 +81,12 @@ impl Admission {
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         let limits = &self.0.limits;
         let of_address = open.by_address.get(&address).copied().unwrap_or(0);
-        let crowded = !address.is_loopback() && of_address >= limits.connections_per_address;
-        if crowded || open.total >= limits.connections {
+        let of_address_max = if address.is_loopback() {
+            limits.connections - limits.connections / 4
+        } else {
+            limits.connections_per_address
+        };
+        if of_address >= of_address_max || open.total >= limits.connections {
             self.0.refused.increment();
             return Err(io::Error::other("too many connections"));
         }
@@ -94,9 +99,9 @@ impl Admission {
 /// What one client can be held responsible for.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
-        }
+        // All of its addresses are the one machine.
+        address if address.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
         address => address,
     }
 }
@@ -217,11 +222,15 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_held_by_the_total_alone() {
-        let door = door(3, 1);
+    fn loopback_may_have_more_than_others_and_not_all() {
+        let door = door(4, 1);
         let held: Vec<_> = (0..3).map(|_| door.admit("127.0.0.1".parse().unwrap()).unwrap()).collect();
-        assert!(door.admit("127.0.0.1".parse().unwrap()).is_err());
-        drop(held);
+        assert!(
+            door.admit("127.0.0.2".parse().unwrap()).is_err() && door.admit("::1".parse().unwrap()).is_err()
+        );
+        let elsewhere = door.admit("192.0.2.1".parse().unwrap()).unwrap();
+        assert!(door.admit("192.0.2.2".parse().unwrap()).is_err(), "it is full");
+        drop((held, elsewhere));
         assert!(door.admit("::1".parse().unwrap()).is_ok());
     }
 }

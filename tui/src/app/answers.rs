@@ -1,5 +1,10 @@
-//! What commands wrote on several nodes: equal answers put together, and how the others differ from the most. Pure.
+//! Commands on several nodes by the `:` line, and what they wrote: equal answers put together, and how the others
+//! differ from the most.
 
+use p2p_shared::id::NodeId;
+
+use super::State;
+use super::menu::{Choice, Question};
 use super::runs::{Attempt, Progress, Run};
 use crate::edit::difference;
 use crate::event::Answer;
@@ -10,6 +15,23 @@ const GROUPS_MAX: usize = 32;
 const LINES_MAX: usize = 4_000;
 /// Names that stand for a group.
 const NAMES_MAX: usize = 8;
+
+impl State {
+    /// `:exec web-* df -h /`; what is run is asked for if nothing is written.
+    pub(super) fn exec(&mut self, pattern: &str, text: &str) {
+        let Some(scope) = self.meant(pattern) else { return };
+        let fleet = &self.world.fleet;
+        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id));
+        let mut nodes: Vec<(NodeId, String)> = nodes.map(|(id, _)| (id, fleet.name_of(id))).collect();
+        nodes.sort_by(|one, other| one.1.cmp(&other.1));
+        let question = Question::Exec(nodes);
+        if text.is_empty() {
+            self.choose(Choice::Ask(question));
+        } else if let Err(what) = self.answer(&question, text) {
+            self.say(what);
+        }
+    }
+}
 
 /// Targets that ended alike and, if they are commands, wrote the same.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,7 +124,6 @@ pub fn ended(progress: &Progress) -> String {
 #[cfg(test)]
 mod tests {
     use p2p_shared::error::RpcError;
-    use p2p_shared::id::NodeId;
     use p2p_shared::time::UnixMillis;
 
     use super::super::confirm::{Deed, Proposal, Target};

@@ -281,14 +281,14 @@ mod tests {
     use p2p_shared::services::transfer::TransferFailed;
 
     use super::*;
-    use crate::command::Spot;
+    use crate::command::{After, Spot};
 
     const NOW: (Millis, UnixMillis) = (Millis(5_000), UnixMillis(9));
 
     fn order(index: u8) -> CopyOrder {
         let spot =
             |node: u8| Spot { node: NodeId::new([node; 32]), path: format!("/srv/{index}").parse().unwrap() };
-        CopyOrder { from: spot(1), to: spot(2) }
+        CopyOrder { from: spot(1), to: spot(2), after: After::Keep }
     }
 
     fn queue(count: u8) -> (Copies, Vec<CopyId>) {

@@ -8,7 +8,7 @@ use super::State;
 use super::confirm::{Confirm, Deed, Proposal, Target};
 use super::copies::Stage;
 use super::layer::Layer;
-use crate::command::{Below, Command, CopyId, CopyPlan, CopyStep, FilesOrder, Spot};
+use crate::command::{After, Below, Command, CopyId, CopyPlan, CopyStep, FilesOrder, Spot};
 use crate::event::{Code, CopySaid, Key};
 use crate::format::{bytes, percent, plural, rate, span_ms};
 use crate::paths;
@@ -29,7 +29,7 @@ impl State {
     pub(super) fn plan_to(&mut self, from: Spot, text: &str) -> Result<(), String> {
         let to = self.spot_of(text, &from)?;
         let paths = vec![from.path];
-        self.plan_copy(CopyPlan { from: from.node, paths, to, below: Below::Directory });
+        self.plan_copy(CopyPlan { from: from.node, paths, to, below: Below::Directory, after: After::Keep });
         Ok(())
     }
 
@@ -92,9 +92,10 @@ impl State {
         let below = steps.first().and_then(|step| paths::split(&step.order.to.path));
         let place = below.map_or_else(paths::root, |(directory, _)| directory);
         let from = self.world.fleet.name_of(plan.from);
+        let what = if plan.after == After::Remove { "Move" } else { "Copy" };
         let verb = match taken {
-            0 => format!("Copy from {from} to {node}:{place}"),
-            taken => format!("Copy from {from} to {node}:{place}, over {taken} that stand there"),
+            0 => format!("{what} from {from} to {node}:{place}"),
+            taken => format!("{what} from {from} to {node}:{place}, over {taken} that stand there"),
         };
         let target = |step: CopyStep| Target {
             node: step.order.to.node,
@@ -133,7 +134,8 @@ impl State {
         let count = orders.len();
         for order in orders {
             let name = |spot: &Spot| format!("{}:{}", self.world.fleet.name_of(spot.node), spot.path);
-            let name = format!("{} to {}", name(&order.from), name(&order.to));
+            let moved = if order.after == After::Remove { "moved: " } else { "" };
+            let name = format!("{moved}{} to {}", name(&order.from), name(&order.to));
             self.copies.add(order, name);
         }
         self.go_on_copying();
@@ -155,11 +157,15 @@ impl State {
         if has_ended && let Some(copying) = self.copies.get(id) {
             let text = match &copying.stage {
                 Stage::Failed(error) => format!("{}: {}", copying.name, error.message),
-                _ => format!("{}: copied", copying.name),
+                _ => format!("{}: all of it is there", copying.name),
             };
-            let node = copying.order.to.node;
+            let (to, from) = (copying.order.to.node, copying.order.from.node);
+            let is_moved = copying.order.after == After::Remove;
             self.say(text);
-            self.views.files.on_changed(node);
+            self.views.files.on_changed(to);
+            if is_moved {
+                self.views.files.on_changed(from);
+            }
         }
         self.go_on_copying();
     }

@@ -18,8 +18,6 @@ use p2p_shared::time::Millis;
 
 /// Two interrupts within this time leave the console.
 const TWICE: Millis = Millis(2_000);
-/// Lines that page keys scroll a layer by.
-const LAYER_PAGE: usize = 10;
 /// No screen is so narrow that the text of the first run has more lines.
 const FIRST_LINE_MAX: usize = 40;
 
@@ -102,7 +100,7 @@ impl State {
             Action::Outcomes => self.show_outcomes(),
             Action::Copies => self.show_copies(),
             Action::Related => self.show_related(),
-            Action::SamePlace | Action::SwapPanes | Action::CopyOver | Action::Find
+            Action::SamePlace | Action::SwapPanes | Action::CopyOver | Action::MoveOver | Action::Find
                 if self.current != ViewId::Files =>
             {
                 let key = self.options.keys.key_of(Action::Show(ViewId::Files));
@@ -172,7 +170,7 @@ impl State {
         self.message = None;
     }
 
-    fn interrupt(&mut self) {
+    pub(super) fn interrupt(&mut self) {
         let now = self.world.now;
         if self.interrupted.is_some_and(|at| now.since(at) <= TWICE) {
             self.leave();
@@ -346,46 +344,6 @@ impl State {
         }
     }
 
-    fn on_ask_key(
-        &mut self,
-        question: super::menu::Question,
-        mut field: crate::widgets::field::Field,
-        key: Key,
-    ) {
-        let mut mistake = None;
-        match key.code {
-            Code::Esc => return,
-            Code::Char('c') if key.ctrl => return,
-            Code::Enter => match self.answer(&question, field.text()) {
-                Ok(()) => return,
-                Err(what) => mistake = Some(what),
-            },
-            _ => {
-                field.on_key(key);
-            }
-        }
-        self.layers.push(Layer::Ask { question, field, mistake });
-    }
-
-    /// Layers that are only read: they scroll, and close.
-    pub(super) fn on_reading_key(&mut self, mut layer: Layer, key: Key) {
-        let Some(scroll) = layer.scroll_mut() else { return };
-        match key.code {
-            Code::Esc | Code::Enter | Code::Char('q' | '?') => return,
-            Code::Char('c') if key.ctrl => {
-                self.interrupt();
-            }
-            Code::Down | Code::Char('j') => *scroll = scroll.saturating_add(1),
-            Code::Up | Code::Char('k') => *scroll = scroll.saturating_sub(1),
-            Code::PageDown | Code::Char(' ' | 'd') => *scroll = scroll.saturating_add(LAYER_PAGE),
-            Code::PageUp | Code::Char('u') => *scroll = scroll.saturating_sub(LAYER_PAGE),
-            Code::Home | Code::Char('g') => *scroll = 0,
-            Code::End | Code::Char('G') => *scroll = usize::MAX / 2,
-            _ => {}
-        }
-        self.layers.push(layer);
-    }
-
     fn on_palette_key(&mut self, mut palette: Palette, key: Key) {
         match key.code {
             Code::Esc => return self.preview(None),
@@ -455,6 +413,34 @@ impl State {
                     self.say(what);
                 }
             }
+        }
+    }
+
+    /// `:ps web-*`, `:services role=web`: a view of every node that a selector means.
+    fn show_matching(&mut self, view: ViewId, text: &str) {
+        if let Some(scope) = self.meant(text) {
+            self.show(view, Some(scope));
+        }
+    }
+
+    /// The nodes that a selector means; says what is wrong if it means none.
+    pub(super) fn meant(&mut self, text: &str) -> Option<Scope> {
+        let selector: Selector = match text.parse() {
+            Ok(selector) => selector,
+            Err(mistake) => {
+                self.say(format!("{text}: {mistake}"));
+                return None;
+            }
+        };
+        let fits = self.world.fleet.iter().filter(|(_, node)| selector.fits(&node.member));
+        let nodes: BTreeSet<NodeId> = fits.map(|(id, _)| id).collect();
+        if nodes.is_empty() {
+            self.say(format!("no node matches {text}"));
+            None
+        } else if nodes.len() == self.world.fleet.len() {
+            Some(Scope::All)
+        } else {
+            Some(Scope::Nodes(nodes))
         }
     }
 }

@@ -41,8 +41,8 @@ impl State {
                 self.dirty = true;
             }
             MeshEvent::Described { node, subject, result } => self.on_described(node, &subject, &result),
-            MeshEvent::Definition { node, name, result } => self.on_definition(node, &name, result),
             MeshEvent::Answer { errand, answer } => self.runs.answer(errand, *answer),
+            MeshEvent::Definition { node, name, result } => self.on_definition(node, &name, result),
             MeshEvent::Outcome { errand, result } => {
                 self.on_probe_end(errand, &result);
                 let next = self.runs.outcome(errand, result);

@@ -74,22 +74,6 @@ impl State {
         }
     }
 
-    /// `:at yesterday 14:00`: the charts at that time.
-    pub(super) fn show_time(&mut self, text: &str) {
-        // What is no time shows nothing else.
-        if let Err(what) = super::at::moment(text, self.world.wall) {
-            return self.say(what);
-        }
-        self.show_from_here(ViewId::Resources);
-        let body = self.areas().body;
-        let scene = super::scene(&self.world, body, self.options.readonly);
-        match self.views.resources.go_to(&scene, |now| super::at::moment(text, now)) {
-            Ok(()) => self.message = None,
-            Err(what) => self.say(what),
-        }
-        self.dirty = true;
-    }
-
     /// `:files web-1:/etc`, also without the node or without the path.
     pub(super) fn browse_to(&mut self, text: &str) {
         let here = self.views.files.spot(&self.scene());
@@ -104,6 +88,18 @@ impl State {
     pub(super) fn show_files(&mut self, spot: Spot, name: Option<FilePath>) {
         self.show(ViewId::Files, None);
         self.views.files.go(spot, name);
+    }
+
+    /// `:at yesterday 14:00`: the charts at that time.
+    pub(super) fn show_time(&mut self, text: &str) {
+        self.show_from_here(ViewId::Resources);
+        let body = self.areas().body;
+        let scene = super::scene(&self.world, body, self.options.readonly);
+        match self.views.resources.go_to(&scene, |now| super::at::moment(text, now)) {
+            Ok(()) => self.message = None,
+            Err(what) => self.say(what),
+        }
+        self.dirty = true;
     }
 
     /// Back to the place before; at the first one the console ends.

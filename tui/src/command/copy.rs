@@ -23,6 +23,17 @@ pub struct CopyOrder {
     pub from: Spot,
     /// To where.
     pub to: Spot,
+    /// What becomes of the source.
+    pub after: After,
+}
+
+/// What becomes of a source once all of it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It stays.
+    Keep,
+    /// It is removed, if it is still what was copied.
+    Remove,
 }
 
 /// Whether what is copied goes below the place that was named, under its own name.
@@ -45,6 +56,8 @@ pub struct CopyPlan {
     pub to: Spot,
     /// Under which name.
     pub below: Below,
+    /// What becomes of the sources.
+    pub after: After,
 }
 
 /// One copy of a plan.

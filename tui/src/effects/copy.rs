@@ -16,7 +16,7 @@ use tokio::time::interval;
 use super::errand::Means;
 use super::transfer::{self, End, Move, Operator, There};
 use super::way::Way;
-use crate::command::{Below, CopyId, CopyOrder, CopyPlan, CopyStep, Spot};
+use crate::command::{After, Below, CopyId, CopyOrder, CopyPlan, CopyStep, Spot};
 use crate::event::{CopySaid, CopyTotal, MeshEvent};
 
 /// Between two words of how far a copy is.
@@ -40,7 +40,7 @@ pub(super) async fn plan(way: &Way, plan: &CopyPlan) -> Result<Vec<CopyStep>, Rp
             let there = standing(node, &to_path).await?;
             let from = Spot { node: plan.from, path };
             let to = Spot { node: plan.to.node, path: to_path };
-            Ok(CopyStep { order: CopyOrder { from, to }, there })
+            Ok(CopyStep { order: CopyOrder { from, to, after: plan.after }, there })
         }
     };
     iter(plan.paths.clone()).map(step).buffered(LOOKS).try_collect().await
@@ -58,8 +58,51 @@ async fn there(way: &Way, spot: &Spot) -> Result<There, RpcError> {
     Ok(There { id: spot.node, node: way.node(spot.node).await?, path: spot.path.clone() })
 }
 
-/// Copies, and tells how far it is. Dropped, it ends; what is in place stays.
+/// Copies, and tells how far it is; of a move the source goes once all of it is there. Dropped, it ends; what is in
+/// place stays.
 pub(super) async fn run(means: &Means, copy: CopyId, order: CopyOrder) -> Result<TransferSummary, RpcError> {
+    let from = there(&means.way, &order.from).await?;
+    if order.after == After::Keep {
+        return transfer(means, copy, &order).await;
+    }
+    if order.from.node == order.to.node {
+        // No byte has to go anywhere.
+        from.node.file().rename(from.path, order.to.path, None).await?;
+        return Ok(TransferSummary::default());
+    }
+    let before = count(&from.node, from.path.clone()).await?;
+    let summary = transfer(means, copy, &order).await?;
+    match summary.failed.first() {
+        Some(left) if summary.failed.iter().all(|failed| failed.is_left_out) => {
+            Err(RpcError::conflict(format!(
+                "what can be copied is there, and {} was not removed, for {} is not copied: {}",
+                from.path, left.path, left.why
+            )))
+        }
+        // What failed is said of every copy.
+        Some(_) => Ok(summary),
+        None => {
+            // The same again finds out what changed while the rest was copied.
+            let again = transfer(means, copy, &order).await?;
+            remove(&from, before, &again).await.map(|()| summary)
+        }
+    }
+}
+
+/// Removes what was moved, if it is what was counted before, and all of that was there when it was looked at again.
+async fn remove(from: &There, before: Counted, again: &TransferSummary) -> Result<(), RpcError> {
+    let now = count(&from.node, from.path.clone()).await?;
+    let is_there = again.progress.received_bytes == 0 && again.progress.entries == now.total.entries;
+    if now != before || now.skipped > 0 || !again.failed.is_empty() || !is_there {
+        return Err(RpcError::conflict(format!(
+            "all of it was copied, and {} was not removed: it changed meanwhile, or holds what is not copied",
+            from.path
+        )));
+    }
+    from.node.file().remove(from.path.clone(), Some(now.total.entries)).await.map(drop)
+}
+
+async fn transfer(means: &Means, copy: CopyId, order: &CopyOrder) -> Result<TransferSummary, RpcError> {
     let (from, to) = (there(&means.way, &order.from).await?, there(&means.way, &order.to).await?);
     let (source, path) = (from.node.clone(), from.path.clone());
     let what = Move { from: End::There(from), to: End::There(to), tree: true, bytes_per_second_max: None };
@@ -76,8 +119,8 @@ pub(super) async fn run(means: &Means, copy: CopyId, order: CopyOrder) -> Result
             counted = &mut counting, if is_counting => {
                 is_counting = false;
                 // Without it there is no share and no time that remains; why is of no matter.
-                let Ok(Some(total)) = counted else { continue };
-                CopySaid::Total(total)
+                let Ok(counted) = counted else { continue };
+                CopySaid::Total(counted.total)
             }
             _ = looks.tick() => CopySaid::Progress(progress.borrow().clone()),
         };
@@ -86,14 +129,21 @@ pub(super) async fn run(means: &Means, copy: CopyId, order: CopyOrder) -> Result
     }
 }
 
-/// What there is to copy.
-async fn count(node: &NodeHandle, path: FilePath) -> Result<Option<CopyTotal>, RpcError> {
+/// What a tree holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counted {
+    total: CopyTotal,
+    /// What could not be counted into, such as other file systems.
+    skipped: u64,
+}
+
+async fn count(node: &NodeHandle, path: FilePath) -> Result<Counted, RpcError> {
     let mut usage = node.file().usage(path).await?;
     while let Some(so_far) = usage.next().await? {
         if so_far.is_done {
             let total = CopyTotal { entries: so_far.entries, size_bytes: so_far.size_bytes };
-            return Ok(Some(total));
+            return Ok(Counted { total, skipped: so_far.skipped });
         }
     }
-    Ok(None)
+    Err(RpcError::unavailable("the node ended the count"))
 }

@@ -18,7 +18,7 @@ use ratatui::layout::Rect;
 
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::Action;
-use crate::command::{Below, CopyPlan, FilesOrder, Spot, Subscription};
+use crate::command::{After, Below, CopyPlan, FilesOrder, Spot, Subscription};
 use crate::event::{Mouse, MouseKind};
 use crate::filter::{Field, Filter};
 use crate::theme::{Role, Theme};
@@ -123,7 +123,7 @@ impl FilesView {
     }
 
     /// What is marked, or under the cursor, goes to the directory of the other pane.
-    fn copy_over(&self, scene: &Scene<'_>) -> Request {
+    fn copy_over(&self, scene: &Scene<'_>, after: After) -> Request {
         let (Some(from), Some(to)) = (self.pane().of, self.other().observed.current(scene.fleet)) else {
             return Request::Say("there is no node to copy to".into());
         };
@@ -141,7 +141,7 @@ impl FilesView {
         let to = Spot { node: to, path: self.other().path.clone() };
         Request::Files(
             to.node,
-            FilesOrder::Plan(Box::new(CopyPlan { from, paths, to, below: Below::Always })),
+            FilesOrder::Plan(Box::new(CopyPlan { from, paths, to, below: Below::Always, after })),
         )
     }
 
@@ -200,7 +200,8 @@ impl View for FilesView {
             Action::PaneNext | Action::PanePrevious => self.active = 1 - self.active,
             Action::SamePlace => return self.follow(scene).into_iter().collect(),
             Action::SwapPanes => self.panes.swap(0, 1),
-            Action::CopyOver => return vec![self.copy_over(scene)],
+            Action::CopyOver => return vec![self.copy_over(scene, After::Keep)],
+            Action::MoveOver => return vec![self.copy_over(scene, After::Remove)],
             Action::Menu => return vec![Request::Menu(menu::menu(self, scene))],
             Action::Find => return vec![Request::Menu(menu::find(self, scene))],
             Action::Kill => return menu::remove(self.pane()).into_iter().collect(),

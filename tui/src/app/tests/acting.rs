@@ -241,6 +241,8 @@ fn read_only_refuses_everything_that_acts() {
         ":exec all date<enter>y<enter>",
         "0xcdate<enter>y<enter>",
         "4cy<enter>",
+        "4my<enter>",
+        "xmy<enter>",
         "xcy<enter>",
         "xnweb-1<enter>y<enter>",
         "2^ky<enter>",

@@ -6,7 +6,7 @@ use p2p_shared::services::transfer::{TransferProgress, TransferSummary};
 
 use super::files::{listed_on, orders, path, row};
 use super::*;
-use crate::command::{CopyId, CopyOrder, CopyStep, FilesOrder, SearchFor, SearchId, Spot};
+use crate::command::{After, CopyId, CopyOrder, CopyStep, FilesOrder, SearchFor, SearchId, Spot};
 use crate::event::{CopySaid, CopyTotal, FilesSaid};
 
 /// A console whose left pane shows `/srv` of the first node by name, and its right one `/` of the next.
@@ -54,6 +54,7 @@ pub(crate) fn planned(console: &mut Console, commands: &[Command], taken: &[&str
             order: CopyOrder {
                 from: Spot { node: plan.from, path: from.clone() },
                 to: Spot { node: plan.to.node, path: to },
+                after: plan.after,
             },
             there: taken.contains(&name.as_str()).then(|| row(&name, FileKind::File)),
         }
@@ -188,6 +189,22 @@ fn what_is_marked_goes_to_the_other_pane_after_a_question_that_names_what_it_tak
 }
 
 #[test]
+fn a_move_says_so_and_both_panes_are_listed_anew() {
+    let mut console = panes();
+    let plan = console.press("m");
+    planned(&mut console, &plan, &[]);
+    assert!(console.shows("Move from"), "{}", console.screen());
+    let moved = console.press("y");
+    let after = |command: &Command| match command {
+        Command::BeginCopy { order, .. } => Some(order.after),
+        _ => None,
+    };
+    assert_eq!(moved.iter().find_map(after), Some(After::Remove));
+    let asked = hear(&mut console, 1, CopySaid::Ended(Ok(Box::default())));
+    assert_eq!(orders(&asked), [FilesOrder::List(path("/srv")), FilesOrder::List(path("/"))]);
+}
+
+#[test]
 fn nothing_is_copied_into_itself_nor_asked_about_too_late() {
     let mut console = panes();
     console.press("i");
@@ -250,7 +267,7 @@ fn the_listing_that_a_copy_changed_is_asked_for_anew() {
     console.press("<tab>j ");
     let asked = hear(&mut console, 1, CopySaid::Ended(Ok(Box::default())));
     assert_eq!(orders(&asked), [FilesOrder::List(path("/"))]);
-    assert!(console.shows(": copied") && !console.shows("copying ("), "{}", console.screen());
+    assert!(console.shows(": all of it is there") && !console.shows("copying ("), "{}", console.screen());
     assert!(console.shows("vmlinuz"), "what is known is shown until the new comes");
     let (_, right) = nodes(&console);
     let names = ["backup", "data", "initrd", "vmlinuz", "vmlinuz.old"];

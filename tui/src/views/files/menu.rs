@@ -6,7 +6,7 @@ use super::FilesView;
 use super::pane::Pane;
 use crate::app::confirm::{Deed, Proposal, Target};
 use crate::app::menu::{Choice, Found, Item, Menu, Question};
-use crate::command::{FileDeed, FilesOrder};
+use crate::command::{After, FileDeed, FilesOrder};
 use crate::format::plural;
 use crate::views::{Request, Scene};
 
@@ -44,12 +44,14 @@ pub(super) fn menu(view: &FilesView, scene: &Scene<'_>) -> Menu {
     };
     let acting = |choice: Result<Choice, String>| if scene.readonly { Err(readonly()) } else { choice };
     let removal = remove(pane).ok_or_else(|| "there is no name under the cursor".to_owned());
+    let moved = view.copy_over(scene, After::Remove);
     let over = format!("copy to the other pane, {}", view.other().heading(scene));
     let items = vec![
         item('v', "view its beginning", order(FilesOrder::View)),
         item('t', "view its end", order(FilesOrder::Tail)),
         item('e', "edit it in $VISUAL or $EDITOR", acting(order(FilesOrder::Edit))),
-        item('c', &over, acting(Ok(Choice::Do(Box::new(view.copy_over(scene)))))),
+        item('c', &over, acting(Ok(Choice::Do(Box::new(view.copy_over(scene, After::Keep)))))),
+        item('m', "move to the other pane", acting(Ok(Choice::Do(Box::new(moved))))),
         item('n', "copy to a node, under the same or another path", acting(copy())),
         item('f', "find names below this directory", searching(pane, Found::Names)),
         item('g', "find lines in the files below this directory", searching(pane, Found::Lines)),

@@ -97,6 +97,13 @@ impl Looking {
         true
     }
 
+    /// To a time, with some of what came before and after in sight.
+    pub(super) fn visit(&mut self, at: UnixMillis) {
+        self.zoom = VISITED;
+        let step = SPANS[self.zoom].1 * 1_000;
+        self.at = Some(UnixMillis((at.0 / step + 1) * step));
+    }
+
     /// To a time; `None` is now.
     pub(super) fn go_to(&mut self, at: Option<UnixMillis>, now: UnixMillis) -> Result<(), String> {
         if let Some(at) = at.filter(|at| *at > now) {
@@ -111,13 +118,6 @@ impl Looking {
         }
         self.at = at;
         Ok(())
-    }
-
-    /// To a time, with some of what came before and after in sight.
-    pub(super) fn visit(&mut self, at: UnixMillis) {
-        self.zoom = VISITED;
-        let step = SPANS[self.zoom].1 * 1_000;
-        self.at = Some(UnixMillis((at.0 / step + 1) * step));
     }
 
     /// Returns to now; whether it was in the past.
