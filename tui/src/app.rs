@@ -15,7 +15,6 @@ mod feeds;
 mod jumps;
 mod keys;
 pub mod layer;
-mod meant;
 pub mod menu;
 mod mesh;
 pub mod palette;

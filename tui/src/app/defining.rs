@@ -113,7 +113,10 @@ impl Defining {
 impl State {
     /// `:define web-2 backup /usr/bin/sleep 1000`; with nothing but nodes a form opens.
     pub(super) fn define(&mut self, pattern: &str, text: &str) {
-        let Some(nodes) = self.nodes_meant(pattern) else { return };
+        let Some(scope) = self.meant(pattern) else { return };
+        let fleet = &self.world.fleet;
+        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id)).map(|(id, _)| (id, fleet.name_of(id)));
+        let nodes = nodes.collect();
         if text.is_empty() {
             return self.open_form(nodes);
         }

@@ -12,6 +12,7 @@ use crate::command::{Command, JournalQuestion, Source};
 use crate::event::{Code, Key};
 use crate::filter::Filter;
 use crate::keymap::Meaning;
+use crate::selector::Selector;
 use crate::views::{Scope, ViewId};
 use p2p_shared::id::NodeId;
 use p2p_shared::time::Millis;

@@ -162,6 +162,38 @@ pub(super) fn goal_of(text: &str, fleet: &Fleet) -> Option<Goal> {
     choice.map(|choice| choice.goal)
 }
 
+/// What a line does, beside it.
+const fn hint_of(goal: &Goal) -> &'static str {
+    match goal {
+        Goal::Act(_) => "leave",
+        Goal::On(ViewId::Services, _) => "services of the nodes that match",
+        Goal::On(ViewId::Shell, _) => "shells that live on the nodes that match",
+        Goal::On(ViewId::Alerts, _) => "alerts of the nodes that match",
+        Goal::On(ViewId::Audit, _) => "who did what on the nodes that match",
+        Goal::On(ViewId::Jobs, _) => "jobs of the nodes that match",
+        Goal::On(ViewId::Network, _) => "network of the nodes that match",
+        Goal::On(..) => "processes of the nodes that match",
+        Goal::Lines { unit: None, .. } => "journal of the nodes that match",
+        Goal::Lines { unit: Some(_), .. } => "journal of the unit on the nodes that match",
+        Goal::Files(_) => "NODE:/path: that directory in this pane of files",
+        Goal::Shell(_) => "opens a shell on this node",
+        Goal::Probe { kind: ProbeKind::Scan, .. } => {
+            "NODE TARGET PORTS [RATE]: open ports, seen from the node"
+        }
+        Goal::Probe { .. } => "NODE TARGET: sent from the node",
+        Goal::Exec { .. } => "NODES LINE: run by /bin/sh -c on the nodes that match",
+        Goal::Define { .. } => "NODES: a program there, in a form; or NODES NAME COMMAND ARG...",
+        Goal::At(_) => "charts at: 02:30, yesterday 14:00, -3h, now, a date",
+        Goal::Tab(_) => "a tab with what follows; close, next, previous, 3",
+        Goal::Filter(_) => "a saved filter; save NAME keeps the one in force",
+        Goal::SaveFilter(_) => "keeps the filter in force under this name",
+        Goal::DeleteFilter(_) => "forgets the saved filter",
+        Goal::Theme(_) => "another theme",
+        Goal::Node(_) => "resources of this node",
+        Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",
+    }
+}
+
 /// Commands with an argument: `ps web-*`, `node web-1`, `label role=web`, `q`.
 fn spoken(text: &str) -> Option<Choice> {
     let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
@@ -210,35 +242,7 @@ fn spoken(text: &str) -> Option<Choice> {
         ("label", rest) if !rest.is_empty() => Goal::Label(rest.to_owned()),
         _ => return None,
     };
-    let hint = match goal {
-        Goal::Act(_) => "leave",
-        Goal::On(ViewId::Services, _) => "services of the nodes that match",
-        Goal::On(ViewId::Shell, _) => "shells that live on the nodes that match",
-        Goal::On(ViewId::Alerts, _) => "alerts of the nodes that match",
-        Goal::On(ViewId::Audit, _) => "who did what on the nodes that match",
-        Goal::On(ViewId::Jobs, _) => "jobs of the nodes that match",
-        Goal::On(ViewId::Network, _) => "network of the nodes that match",
-        Goal::On(..) => "processes of the nodes that match",
-        Goal::Lines { unit: None, .. } => "journal of the nodes that match",
-        Goal::Lines { unit: Some(_), .. } => "journal of the unit on the nodes that match",
-        Goal::Files(_) => "NODE:/path: that directory in this pane of files",
-        Goal::Shell(_) => "opens a shell on this node",
-        Goal::Probe { kind: ProbeKind::Scan, .. } => {
-            "NODE TARGET PORTS [RATE]: open ports, seen from the node"
-        }
-        Goal::Probe { .. } => "NODE TARGET: sent from the node",
-        Goal::Exec { .. } => "NODES LINE: run by /bin/sh -c on the nodes that match",
-        Goal::Define { .. } => "NODES: a program there, in a form; or NODES NAME COMMAND ARG...",
-        Goal::At(_) => "charts at: 02:30, yesterday 14:00, -3h, now, a date",
-        Goal::Tab(_) => "a tab with what follows; close, next, previous, 3",
-        Goal::Filter(_) => "a saved filter; save NAME keeps the one in force",
-        Goal::SaveFilter(_) => "keeps the filter in force under this name",
-        Goal::DeleteFilter(_) => "forgets the saved filter",
-        Goal::Theme(_) => "another theme",
-        Goal::Node(_) => "resources of this node",
-        Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",
-    };
-    Some(Choice { text: text.to_owned(), hint: hint.to_owned(), goal })
+    Some(Choice { text: text.to_owned(), hint: hint_of(&goal).to_owned(), goal })
 }
 
 fn probe(kind: ProbeKind, rest: &str) -> Goal {

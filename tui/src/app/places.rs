@@ -92,6 +92,10 @@ impl State {
 
     /// `:at yesterday 14:00`: the charts at that time.
     pub(super) fn show_time(&mut self, text: &str) {
+        // What is no time shows nothing else.
+        if let Err(what) = super::at::moment(text, self.world.wall) {
+            return self.say(what);
+        }
         self.show_from_here(ViewId::Resources);
         let body = self.areas().body;
         let scene = super::scene(&self.world, body, self.options.readonly);
