@@ -6,8 +6,9 @@
 #
 # Goals are ratios against a floor or a peer in the same run; a line ends in PASS or FAIL, and the exit code
 # is 1 if one failed. Peers from the system are `ps`, `parallel-ssh` with `sshd` for fanout, `nmap` for scan,
-# `prometheus-node-exporter` for metrics, and `scp`, `rsync`, `rg` and `fd` for files; as root on Debian they are
-# installed if they are missing.
+# `prometheus-node-exporter` for metrics, `wrk` for http, `netdata` for sampling, `htop` and `btm` for consoles (the
+# latter from the Rust registry), and `scp`, `rsync`, `rg` and `fd` for files; as root on Debian they are installed
+# if they are missing.
 set -euo pipefail
 # Data directories of nodes are refused when others may look into them.
 umask 077
@@ -15,7 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case "${1:-}" in
     --help | -h)
-        sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
     -*)
@@ -46,6 +47,15 @@ fi
 if printf '%s\n' "${wanted[@]}" | grep -qx metrics; then
     command -v prometheus-node-exporter >/dev/null || packages+=(prometheus-node-exporter)
 fi
+if printf '%s\n' "${wanted[@]}" | grep -qx http; then
+    command -v wrk >/dev/null || packages+=(wrk)
+fi
+if printf '%s\n' "${wanted[@]}" | grep -qx sampling; then
+    command -v netdata >/dev/null || packages+=(netdata-core)
+fi
+if printf '%s\n' "${wanted[@]}" | grep -qx consoles; then
+    command -v htop >/dev/null || packages+=(htop)
+fi
 if printf '%s\n' "${wanted[@]}" | grep -qx files; then
     command -v scp >/dev/null || packages+=(openssh-client)
     [ -x /usr/sbin/sshd ] || packages+=(openssh-server)
@@ -63,10 +73,18 @@ if [ "${#packages[@]}" -gt 0 ]; then
     fi
 fi
 
+if printf '%s\n' "${wanted[@]}" | grep -qx consoles && [ -z "${P2P_BTM:-}" ]; then
+    # One btm for all runs, whatever is on PATH.
+    P2P_BTM=$PWD/target/peers/bin/btm
+    export P2P_BTM
+    [ -x "$P2P_BTM" ] ||
+        cargo install bottom --locked --version 0.15.0 --root target/peers --target-dir target/peers/btm
+fi
+
 say "Building the release program; the first time this takes some minutes."
-targets=(--bin p2p-node)
+targets=(--bin p2p-node --bin p2p-tui)
 for bench in "${wanted[@]}"; do [ "$bench" = peers ] || targets+=(--bench "$bench"); done
-built=$(cargo build --release --locked -p p2p-node -p p2p-tests "${targets[@]}" \
+built=$(cargo build --release --locked -p p2p-node -p p2p-tui -p p2p-tests "${targets[@]}" \
     --message-format=json-render-diagnostics)
 if printf '%s\n' "${wanted[@]}" | grep -qx peers; then
     cargo build --release --locked --manifest-path tests/peers/Cargo.toml --target-dir target/peers

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use p2p_node::audit::Audit;
 use p2p_node::gate::NodeGate;
 use p2p_node::membership::revoked::Revocations;
@@ -27,6 +26,8 @@ use tokio_util::task::TaskTracker;
 /// Calls at a time.
 const IN_FLIGHT: usize = 64;
 const SPAN: Duration = Duration::from_millis(1_500);
+/// The name that our dials ask for.
+pub const SERVER_NAME: &str = "p2p-admin";
 /// What goes there and back: about the size of a small call.
 pub const PAYLOAD_BYTES: usize = 48;
 
@@ -121,13 +122,19 @@ pub async fn serve_bare(
     let socket = UdpSocket::bind(loopback())?;
     let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))?;
     address.send(endpoint.local_addr()?)?;
-    let connection = endpoint.accept().await.context("closed")?.await?;
     let tasks = TaskTracker::new();
-    while let Ok((mut send, mut receive)) = connection.accept_bi().await {
-        tasks.spawn(async move {
-            let bytes = receive.read_to_end(64 << 10).await?;
-            send.write_chunk(bytes.into()).await?;
-            send.finish()?;
+    while let Some(incoming) = endpoint.accept().await {
+        let tasks = tasks.clone();
+        tokio::spawn(async move {
+            let connection = incoming.await?;
+            while let Ok((mut send, mut receive)) = connection.accept_bi().await {
+                tasks.spawn(async move {
+                    let bytes = receive.read_to_end(64 << 10).await?;
+                    send.write_chunk(bytes.into()).await?;
+                    send.finish()?;
+                    anyhow::Ok(())
+                });
+            }
             anyhow::Ok(())
         });
     }
@@ -161,10 +168,15 @@ where
 }
 
 pub async fn bare_connection(credentials: &Credentials, address: SocketAddr) -> anyhow::Result<Connection> {
+    Ok(bare_dialler(credentials)?.connect(address, SERVER_NAME)?.await?)
+}
+
+/// A socket to dial a bare server from.
+pub fn bare_dialler(credentials: &Credentials) -> anyhow::Result<Endpoint> {
     let socket = UdpSocket::bind(loopback())?;
-    let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime))?;
-    let config = client_config(credentials, credentials.trust());
-    Ok(endpoint.connect_with(config, address, "p2p-admin")?.await?)
+    let mut endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime))?;
+    endpoint.set_default_client_config(client_config(credentials, credentials.trust()));
+    Ok(endpoint)
 }
 
 pub async fn bare_call(connection: Connection) -> anyhow::Result<()> {

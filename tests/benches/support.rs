@@ -66,6 +66,28 @@ pub async fn beside<T>(
     Ok(took.get(took.len() * 99 / 100).copied().unwrap_or(f64::NAN))
 }
 
+/// A figure of `/proc/PID/status`, in KiB.
+pub fn status_kib(pid: u32, key: &str) -> anyhow::Result<f64> {
+    figure(&fs::read_to_string(format!("/proc/{pid}/status"))?, key)
+}
+
+/// The number behind `key` in the text of a `status` file.
+pub fn figure(status: &str, key: &str) -> anyhow::Result<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).context("no such figure")?;
+    Ok(line.trim_start_matches(':').split_whitespace().next().context("no number")?.parse()?)
+}
+
+/// Processor time that a process used so far, in seconds.
+pub fn cpu_s(pid: u32) -> anyhow::Result<f64> {
+    // schedstat counts nanoseconds, stat only ticks of 10 ms.
+    let mut nanos = 0.0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = fs::read_to_string(task?.path().join("schedstat"))?;
+        nanos += text.split_whitespace().next().context("no schedstat")?.parse::<f64>()?;
+    }
+    Ok(nanos / 1e9)
+}
+
 /// A running `p2p-node`, killed when it is dropped.
 pub struct Program {
     child: Child,
@@ -115,6 +137,11 @@ impl Program {
         Ok(started)
     }
 
+    /// Where it keeps its data.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Its process id.
     pub const fn pid(&self) -> u32 {
         self.pid
@@ -142,20 +169,12 @@ impl Program {
 
     /// A figure of `/proc/PID/status`, in KiB.
     pub fn status_kib(&self, key: &str) -> anyhow::Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(key)).context("no such figure")?;
-        Ok(line.trim_start_matches(':').split_whitespace().next().context("no number")?.parse()?)
+        status_kib(self.pid, key)
     }
 
     /// Processor time used so far, in seconds.
     pub fn cpu_s(&self) -> anyhow::Result<f64> {
-        // schedstat counts nanoseconds, stat only ticks of 10 ms.
-        let mut nanos = 0.0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.pid))? {
-            let text = fs::read_to_string(task?.path().join("schedstat"))?;
-            nanos += text.split_whitespace().next().context("no schedstat")?.parse::<f64>()?;
-        }
-        Ok(nanos / 1e9)
+        cpu_s(self.pid)
     }
 
     /// Ends it without a good-bye.
@@ -195,7 +214,16 @@ impl Resolve for Only {
 
 /// A way to the node `name` at `address`, over a connection of its own.
 pub fn handle(credentials: &Credentials, name: &str, address: SocketAddr) -> anyhow::Result<NodeHandle> {
+    handle_by(&dialler(credentials)?, name, address)
+}
+
+/// A socket to dial from.
+pub fn dialler(credentials: &Credentials) -> anyhow::Result<ClientEndpoint> {
     let local = Local::new(credentials.identity().mesh.clone());
-    let dial = ClientEndpoint::new(credentials, local, Handle::current())?;
-    Ok(Mesh::new(Only(address), dial).node(&name.parse()?))
+    Ok(ClientEndpoint::new(credentials, local, Handle::current())?)
+}
+
+/// The same as [`handle`], over a socket that others use too.
+pub fn handle_by(dialler: &ClientEndpoint, name: &str, address: SocketAddr) -> anyhow::Result<NodeHandle> {
+    Ok(Mesh::new(Only(address), dialler.clone()).node(&name.parse()?))
 }

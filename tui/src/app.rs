@@ -4,10 +4,12 @@
 //! waiting. What is drawn is a function of this state (`view`).
 
 pub mod answers;
+mod at;
 pub mod confirm;
 pub mod copies;
 mod copying;
 mod define;
+pub mod defining;
 mod edit;
 mod feeds;
 mod jumps;
@@ -21,10 +23,13 @@ pub mod probe;
 mod reading;
 mod requests;
 pub mod runs;
+pub mod saved;
 pub mod search;
 mod shell;
 mod shown;
 mod silence;
+pub mod tabs;
+mod themes;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -41,7 +46,7 @@ use crate::fleet::Fleet;
 use crate::keymap::Keymap;
 use crate::layout::{self, Areas, Extras};
 use crate::log::Log;
-use crate::theme::Theme;
+use crate::theme::{Theme, Themes};
 use crate::views::{Change, Scene, View, ViewId};
 use crate::widgets::field::Field;
 
@@ -51,6 +56,7 @@ use palette::History;
 use places::Places;
 use runs::Runs;
 use shown::Views;
+use tabs::Tabs;
 
 /// How long a message stands in the last line.
 const MESSAGE_LIFE: Millis = Millis(6_000);
@@ -62,6 +68,10 @@ const FROZEN_MAX: usize = 20_000;
 pub struct Options {
     /// Styles and characters.
     pub theme: Theme,
+    /// What can be chosen instead.
+    pub themes: Themes,
+    /// Filters that were saved.
+    pub saved: saved::Saved,
     /// Keys.
     pub keys: Keymap,
     /// Refuse everything that acts.
@@ -112,6 +122,12 @@ pub struct State {
     views: Views,
     current: ViewId,
     places: Places,
+    /// The tabs that are not shown.
+    tabs: Tabs,
+    /// The first line that is seen of the screen of the first run.
+    pub first_line: usize,
+    /// The theme that a preview took the place of.
+    previewed: Option<Theme>,
     /// What lies over the view, the topmost last.
     pub layers: Vec<Layer>,
     /// The filter line, while it is written.
@@ -150,14 +166,17 @@ pub struct State {
 impl State {
     /// A console that has seen nothing yet.
     pub fn new(options: Options) -> Self {
-        let message = (!options.notices.is_empty()).then(|| (options.notices.join("; "), MESSAGE_LIFE));
+        let (message, layers) = told(&options);
         Self {
             options,
             world: World { screen: Rect::new(0, 0, 80, 24), ..World::default() },
             views: Views::default(),
             current: ViewId::Fleet,
             places: Places::default(),
-            layers: Vec::new(),
+            tabs: Tabs::default(),
+            first_line: 0,
+            previewed: None,
+            layers,
             editing: None,
             search: None,
             pressed: Vec::new(),
@@ -260,7 +279,7 @@ impl State {
     /// Where everything stands on the screen now.
     pub fn areas(&self) -> Areas {
         let filter = self.editing.is_some() || self.view().filter().is_some() || self.search.is_some();
-        let extras = Extras { banners: self.banners().len() as u16, filter };
+        let extras = Extras { banners: self.banners().len() as u16, filter, tabs: self.tabs.count() > 1 };
         layout::areas(self.world.screen, extras)
     }
 
@@ -422,6 +441,10 @@ impl State {
         } else if inside(areas.body) {
             let requests = self.with_view(|view, scene| view.on_mouse(scene, mouse));
             self.fulfil(requests);
+        } else if inside(areas.bar) && mouse.kind == MouseKind::Press {
+            if let Some(tab) = crate::view::bar_at(self, mouse.column) {
+                self.go_to_tab(tab);
+            }
         } else if inside(areas.tabs)
             && mouse.kind == MouseKind::Press
             && let Some(view) = crate::view::tab_at(self, mouse.column)
@@ -439,6 +462,20 @@ impl State {
             }
         } else {
             self.scroll_probe(kind);
+        }
+    }
+}
+
+/// What is said at the start: a line, or a box where a line would not hold it.
+fn told(options: &Options) -> (Option<(String, Millis)>, Vec<Layer>) {
+    match options.notices.as_slice() {
+        [] => (None, Vec::new()),
+        [one] => (Some((one.clone(), MESSAGE_LIFE)), Vec::new()),
+        _ if options.first_run.is_some() => (None, Vec::new()),
+        many => {
+            let lines = many.iter().map(|notice| (String::new(), notice.clone())).collect();
+            let title = "mistakes in your files: the rest of them is used".to_owned();
+            (None, vec![Layer::Facts { title, lines, scroll: 0 }])
         }
     }
 }

@@ -369,6 +369,8 @@ pub enum Command {
     Past { node: NodeId, order: PastOrder },
     /// Ask for everything about something; answered by one `Described`.
     Describe { node: NodeId, subject: Subject },
+    /// Ask for the whole definition of a program; answered by one `Definition`.
+    Definition { node: NodeId, name: String },
     /// Ask for everything about one process; answered by one `Inspected`.
     Inspect { node: NodeId, target: ProcessRef },
     /// Give up what an action still waits for; its open targets end as cancelled.
@@ -381,6 +383,10 @@ pub enum Command {
     Redraw,
     /// Lend the terminal to the user's editor; answered by one `Edited`.
     Edit(Box<Draft>),
+    /// Write a file of the user's own, whole or not at all.
+    Keep { file: std::path::PathBuf, text: String },
+    /// Remove the private file of an edited text: it was taken.
+    Discard(std::path::PathBuf),
     /// Stop as ^Z does; the screen comes back on SIGCONT.
     Suspend,
     /// End the console.

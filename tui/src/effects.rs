@@ -156,6 +156,7 @@ impl Effects {
             Command::Unfollow(follow) => self.unfollow(&follow),
             Command::Past { node, order } => self.recall(node, order),
             Command::Describe { node, subject } => self.describe(node, subject),
+            Command::Definition { node, name } => self.definition(node, name),
             Command::Inspect { node, target } => self.inspect(node, target),
             Command::Cancel(run) => self.cancel(run),
             other => return Some(other),
@@ -271,6 +272,15 @@ impl Effects {
             let Some(result) = stop.run_until_cancelled(ask).await else { return };
             let result = result.map(Box::new);
             let _ = events.send(MeshEvent::Described { node, subject, result }).await;
+        });
+    }
+
+    fn definition(&self, node: NodeId, name: String) {
+        let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            let ask = async { way.node(node).await?.program().definition(name.clone()).await };
+            let Some(result) = stop.run_until_cancelled(ask).await else { return };
+            let _ = events.send(MeshEvent::Definition { node, name, result: result.map(Box::new) }).await;
         });
     }
 

@@ -13,7 +13,7 @@ use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::network::{PingReply, ScanFound, TraceStep};
 use p2p_shared::services::node::{FleetDelta, Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessInfo, ProcessRef};
-use p2p_shared::services::program::{LogChunk, ProgramInfo, ProgramLog, ProgramStatus};
+use p2p_shared::services::program::{LogChunk, ProgramDefinition, ProgramInfo, ProgramLog, ProgramStatus};
 use p2p_shared::services::shell::{ShellInfo, ShellItem};
 use p2p_shared::services::transfer::{TransferProgress, TransferSummary};
 use p2p_shared::services::unit::{UnitDelta, UnitStatus};
@@ -314,6 +314,12 @@ pub enum MeshEvent {
         node: NodeId,
         subject: Subject,
         result: Result<Box<Description>, RpcError>,
+    },
+    /// The whole definition of a program, with its environment.
+    Definition {
+        node: NodeId,
+        name: String,
+        result: Result<Box<ProgramDefinition>, RpcError>,
     },
     /// A subscription ended: denied, not supported, or the node went away. The effects try again by themselves
     /// where that can help.

@@ -81,6 +81,11 @@ impl Filter {
         &self.text
     }
 
+    /// Whether it asks for a span: that changes with the time alone.
+    pub fn is_of_time(&self) -> bool {
+        self.root.any_field(&|field| self.fields[field].kind == Kind::Span)
+    }
+
     /// Whether a row passes.
     pub fn matches(&self, record: &impl Record) -> bool {
         eval::matches(&self.root, self.fields, record)

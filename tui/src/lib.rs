@@ -13,6 +13,7 @@ pub mod effects;
 pub mod event;
 pub mod filter;
 pub mod fleet;
+pub mod form;
 pub mod format;
 pub mod keymap;
 pub mod layout;

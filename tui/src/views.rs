@@ -236,6 +236,10 @@ pub enum Request {
     Seek(Sought),
     /// Offer what is related to what is under the cursor.
     Related,
+    /// Define a program on these nodes.
+    Define(Vec<(NodeId, String)>),
+    /// Edit the program of this name, as the first of these nodes has it, on all of them.
+    EditProgram(String, Vec<(NodeId, String)>),
     /// Open a shell there.
     OpenShell(NodeId),
     /// Show facts that are here already: names and values.

@@ -41,6 +41,9 @@ const MEMBERS_SETTLE: Millis = Millis(30_000);
 /// Restarts of programs count for ten minutes: they are counted anew so often, also when nothing changes.
 const PROGRAMS_PERIOD: Millis = Millis(30_000);
 
+/// Samples that wait while the disk is slow: what was over a threshold for one second only is seen all the same.
+const SAMPLES_MAX: usize = 60;
+
 /// What the alerts are given.
 pub struct Wiring {
     /// Whose alerts they are.
@@ -105,9 +108,12 @@ pub(super) struct Driver {
     stopping: CancellationToken,
 }
 
+/// A sample of the host, and when it came.
+type Sample = (Moment, Arc<HostSample>);
+
 /// Where figures come from.
 struct Sources {
-    host: watch::Receiver<Arc<HostSample>>,
+    host: mpsc::Receiver<Sample>,
     mesh: Box<dyn Fn() -> MeshSample + Send>,
     programs: watch::Receiver<Programs>,
     members: watch::Receiver<Arc<[Member]>>,
@@ -142,7 +148,7 @@ impl Driver {
         alerts.restore(now, fired, silences);
         alerts.set_rules(now, book.rules());
         let sources = Sources {
-            host: wiring.sampler.host(),
+            host: samples(wiring.sampler.host(), &wiring.tasks),
             mesh: wiring.mesh,
             programs: wiring.programs.watch(),
             members: wiring.members.watch(),
@@ -177,9 +183,9 @@ impl Driver {
         loop {
             tokio::select! {
                 () = stopping.cancelled() => return,
-                changed = self.sources.host.changed() => match changed {
-                    Ok(()) => self.on_sample().await,
-                    Err(_) => return,
+                sample = self.sources.host.recv() => match sample {
+                    Some(sample) => self.on_sample(sample).await,
+                    None => return,
                 },
                 order = orders.recv() => match order {
                     Some(order) => self.on_order(order).await,
@@ -189,16 +195,15 @@ impl Driver {
         }
     }
 
-    async fn on_sample(&mut self) {
-        let moment = Moment::now();
-        self.look(moment);
-        self.alerts.handle(now(moment), self.looked.all());
+    async fn on_sample(&mut self, sample: Sample) {
+        self.look(sample);
+        // Orders came meanwhile, perhaps: the core's time never goes back to when a sample was taken.
+        self.alerts.handle(now(Moment::now()), self.looked.all());
         self.settle_and_log().await;
     }
 
-    fn look(&mut self, moment: Moment) {
+    fn look(&mut self, (moment, sample): Sample) {
         let wanted = Arc::clone(&self.wanted.borrow());
-        let sample = Arc::clone(&self.sources.host.borrow_and_update());
         let mesh = (self.sources.mesh)();
         self.looked.host = self.gatherer.host(moment, (&sample, mesh), &wanted);
         let is_due =
@@ -291,6 +296,22 @@ impl Driver {
     pub(super) fn view_now(&self) -> Arc<View> {
         Arc::clone(&self.view.borrow())
     }
+}
+
+/// Each sample of the host as it comes. What does not fit is left out.
+fn samples(mut host: watch::Receiver<Arc<HostSample>>, tasks: &TaskTracker) -> mpsc::Receiver<Sample> {
+    let (put, take) = mpsc::channel(SAMPLES_MAX);
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = put.closed() => return,
+                changed = host.changed() => if changed.is_err() { return },
+            }
+            // While it is full nobody looks.
+            let _ = put.try_send((Moment::now(), Arc::clone(&host.borrow_and_update())));
+        }
+    });
+    take
 }
 
 /// The book of the rules of all places; what is wrong with them goes to the log.

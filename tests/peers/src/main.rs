@@ -1,5 +1,5 @@
 //! P2 to P5: typed calls of ours beside tonic's with mutual TLS, and beside bare quinn: calls a second with 64 in
-//! flight, one after the other, processor time a call, and connections with a first call.
+//! flight, one after the other, processor time a call, and connections with a first call from one socket.
 //!
 //! Every server has a current-thread runtime of its own; tonic's is tried on two threads as well, and its better
 //! one counts. Rounds in turn, medians; prints one line a goal. Run by `scripts/bench.sh peers`.
@@ -26,8 +26,11 @@ use tokio::runtime::Builder;
 use tonic::transport::Channel;
 
 use ca::TestCa;
-use echo::{PAYLOAD_BYTES, Server, bare_call, bare_connection, contract, rate, serve_bare, serve_ours};
-use support::{at_least, at_most, handle, median};
+use echo::{
+    PAYLOAD_BYTES, SERVER_NAME, Server, bare_call, bare_connection, bare_dialler, contract, rate, serve_bare,
+    serve_ours,
+};
+use support::{at_least, at_most, dialler, handle, handle_by, median};
 use tonic_echo::{EchoClient, Text};
 
 const NAME: &str = "web-1";
@@ -156,19 +159,27 @@ async fn calls(servers: &Servers, (operator, files): (&Credentials, &PathBuf)) -
 
 async fn connections(servers: &Servers, (operator, files): (&Credentials, &PathBuf)) -> anyhow::Result<()> {
     let mut ratios = Vec::new();
+    // A node and a console dial from one socket, whoever they dial.
+    let (dialler, bare_dialler) = (dialler(operator)?, bare_dialler(operator)?);
     for _ in 0..ROUNDS {
         let began = Instant::now();
         for _ in 0..CONNECTIONS {
-            our_say(contract::Client::new(handle(operator, NAME, servers.ours.address)?)).await?;
+            our_say(contract::Client::new(handle_by(&dialler, NAME, servers.ours.address)?)).await?;
         }
         let ours = began.elapsed();
+        let began = Instant::now();
+        for _ in 0..CONNECTIONS {
+            bare_call(bare_dialler.connect(servers.bare.address, SERVER_NAME)?.await?).await?;
+        }
+        let bare = began.elapsed();
         let theirs = [servers.tonic.address, servers.tonic_two].map(|address| connect(files, address));
         let mut best = Duration::MAX;
         for theirs in theirs {
             best = best.min(theirs.await?);
         }
         ratios.push(best.as_secs_f64() / ours.as_secs_f64());
-        println!("# connections with a call, ms each: ours {:.2}, tonic {:.2}", each_ms(ours), each_ms(best));
+        let (ours, bare, best) = (each_ms(ours), each_ms(bare), each_ms(best));
+        println!("# connections with a call, ms each: ours {ours:.2}, bare quinn {bare:.2}, tonic {best:.2}");
     }
     at_least("P5 connections_vs_tonic", median(ratios), 1.0);
     Ok(())

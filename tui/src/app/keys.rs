@@ -19,12 +19,19 @@ use p2p_shared::time::Millis;
 
 /// Two interrupts within this time leave the console.
 const TWICE: Millis = Millis(2_000);
+/// No screen is so narrow that the text of the first run has more lines.
+const FIRST_LINE_MAX: usize = 40;
 
 impl State {
     pub(super) fn on_key(&mut self, key: Key) {
         if self.options.first_run.is_some() {
-            if matches!(key.code, Code::Char('q' | 'c') | Code::Esc | Code::Enter) {
-                self.out.push(Command::Quit);
+            match key.code {
+                Code::Char('q' | 'c' | 'й' | 'с') | Code::Esc | Code::Enter => self.out.push(Command::Quit),
+                Code::Down | Code::Char('j') => {
+                    self.first_line = self.first_line.saturating_add(1).min(FIRST_LINE_MAX)
+                }
+                Code::Up | Code::Char('k') => self.first_line = self.first_line.saturating_sub(1),
+                _ => {}
             }
             return;
         }
@@ -75,7 +82,7 @@ impl State {
             Action::Forward => self.go_forward(),
             Action::Close => self.close(),
             Action::Interrupt => self.interrupt(),
-            Action::Palette => self.layers.push(Layer::Palette(Palette::open(&self.world.fleet))),
+            Action::Palette => self.layers.push(Layer::Palette(self.open_palette())),
             Action::Help => self.layers.push(Layer::Help { scroll: 0 }),
             Action::Filter => self.edit(false),
             Action::Search => self.edit(true),
@@ -85,6 +92,12 @@ impl State {
             Action::Freeze if self.is_frozen() => self.thaw(),
             Action::Freeze => self.frozen = Some(Default::default()),
             Action::Refresh => self.refresh(),
+            Action::NewTab => {
+                self.new_tab();
+            }
+            Action::CloseTab => self.close_tab(),
+            Action::TabRight => self.turn_tab(true),
+            Action::TabLeft => self.turn_tab(false),
             Action::Outcomes => self.show_outcomes(),
             Action::Copies => self.show_copies(),
             Action::Related => self.show_related(),
@@ -131,7 +144,7 @@ impl State {
     }
 
     /// Another view over what is under the cursor or marked here.
-    fn show_from_here(&mut self, view: ViewId) {
+    pub(super) fn show_from_here(&mut self, view: ViewId) {
         if view == self.current {
             return;
         }
@@ -284,6 +297,7 @@ impl State {
                 palette.match_again(&self.world.fleet);
             }
             Some(Layer::Ask { field, .. }) => field.paste(text),
+            Some(Layer::Form(defining)) => defining.form.paste(text),
             Some(Layer::Confirm(confirm)) => {
                 if let Some(typed) = &mut confirm.typed {
                     typed.paste(text);
@@ -321,6 +335,7 @@ impl State {
             },
             Layer::Ask { question, field, .. } => self.on_ask_key(question, field, key),
             Layer::Details(details) => self.on_details_key(details, key),
+            Layer::Form(defining) => self.on_form_key(defining, key),
             Layer::Probe(probing) => self.on_probe_key(probing, key),
             Layer::Outcomes { run, scroll } => self.on_outcomes_key((run, scroll), key),
             Layer::Copies { at } => self.on_copies_key(at, key),
@@ -332,9 +347,10 @@ impl State {
 
     fn on_palette_key(&mut self, mut palette: Palette, key: Key) {
         match key.code {
-            Code::Esc => return,
-            Code::Char('c') if key.ctrl => return,
+            Code::Esc => return self.preview(None),
+            Code::Char('c') if key.ctrl => return self.preview(None),
             Code::Enter => {
+                self.preview(None);
                 match palette.chosen().map(|choice| choice.goal.clone()) {
                     Some(goal) => {
                         self.history.push(palette.field.text());
@@ -357,12 +373,19 @@ impl State {
                 }
             }
         }
+        self.preview(palette.chosen().map(|choice| &choice.goal));
         self.layers.push(Layer::Palette(palette));
     }
 
-    fn reach(&mut self, goal: Goal) {
+    pub(super) fn reach(&mut self, goal: Goal) {
         match goal {
             Goal::Act(action) => self.act(action),
+            Goal::At(text) => self.show_time(&text),
+            Goal::Tab(text) => self.on_tab_line(&text),
+            Goal::Filter(name) => self.use_filter(&name),
+            Goal::SaveFilter(name) => self.save_filter(&name),
+            Goal::DeleteFilter(name) => self.delete_filter(&name),
+            Goal::Theme(name) => self.choose_theme(&name),
             Goal::On(view, pattern) => self.show_matching(view, &pattern),
             Goal::Lines { pattern, unit } => {
                 let question = JournalQuestion { unit, ..JournalQuestion::default() };
@@ -419,16 +442,6 @@ impl State {
             Some(Scope::All)
         } else {
             Some(Scope::Nodes(nodes))
-        }
-    }
-
-    /// `:define web-2 backup /usr/bin/sleep 1000`.
-    fn define(&mut self, pattern: &str, text: &str) {
-        let Some(scope) = self.meant(pattern) else { return };
-        let fleet = &self.world.fleet;
-        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id)).map(|(id, _)| (id, fleet.name_of(id)));
-        if let Err(what) = self.answer(&super::menu::Question::Define(nodes.collect()), text) {
-            self.say(what);
         }
     }
 }

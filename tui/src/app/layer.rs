@@ -5,6 +5,7 @@ use p2p_shared::id::NodeId;
 use p2p_shared::services::process::{ProcessDetails, ProcessRef};
 
 use super::confirm::Confirm;
+use super::defining::Defining;
 use super::menu::{Menu, Question};
 use super::palette::Palette;
 use super::probe::Probing;
@@ -48,6 +49,8 @@ pub enum Layer {
     Details(Box<Details>),
     /// Everything about something else.
     Described(Box<Described>),
+    /// A program that is defined.
+    Form(Box<Defining>),
     /// A probe and what comes of it.
     Probe(Box<Probing>),
     /// Copies that go on, and the last ones.
@@ -125,6 +128,7 @@ impl Layer {
             | Self::Menu(_)
             | Self::Ask { .. }
             | Self::Confirm(_)
+            | Self::Form(_)
             | Self::Probe(_)
             | Self::Copies { .. }
             | Self::Search(_) => None,

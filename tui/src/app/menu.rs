@@ -31,8 +31,6 @@ pub enum Question {
     Nice(Vec<(p2p_shared::id::NodeId, String, p2p_shared::services::process::ProcessRef)>),
     /// Labels for these nodes: `k=v` sets, `k-` removes.
     Labels(Vec<(p2p_shared::id::NodeId, String)>),
-    /// A program for these nodes: `NAME [restart=..] [user=..] COMMAND ARG...`.
-    Define(Vec<(p2p_shared::id::NodeId, String)>),
     /// For how long and why these are silenced: (node, name, matchers).
     Silence(Vec<(p2p_shared::id::NodeId, String, String)>),
     /// A command for these nodes: a line for `/bin/sh -c`.

@@ -42,10 +42,12 @@ impl State {
             }
             MeshEvent::Described { node, subject, result } => self.on_described(node, &subject, &result),
             MeshEvent::Answer { errand, answer } => self.runs.answer(errand, *answer),
+            MeshEvent::Definition { node, name, result } => self.on_definition(node, &name, result),
             MeshEvent::Outcome { errand, result } => {
                 self.on_probe_end(errand, &result);
                 let next = self.runs.outcome(errand, result);
                 self.out.extend(next);
+                self.settle_form(errand.run);
                 self.dirty = true;
             }
             MeshEvent::Log { follow, said } => self.on_log(&follow, said),

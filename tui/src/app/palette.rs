@@ -58,6 +58,18 @@ pub enum Goal {
     Node(String),
     /// Labels for the nodes under the cursor or marked.
     Label(String),
+    /// The charts at this time.
+    At(String),
+    /// What is opened in a tab, or done with tabs.
+    Tab(String),
+    /// A saved filter of this view.
+    Filter(String),
+    /// Save the filter in force under this name.
+    SaveFilter(String),
+    /// Forget a saved filter of this view.
+    DeleteFilter(String),
+    /// Another theme.
+    Theme(String),
 }
 
 /// One line of the palette.
@@ -80,6 +92,8 @@ pub struct Palette {
     pub at: usize,
     /// The best choices, the best first.
     pub choices: Vec<Choice>,
+    /// What there is besides actions and nodes: saved filters, themes.
+    more: Vec<Choice>,
     back: usize,
 }
 
@@ -99,9 +113,9 @@ impl History {
 }
 
 impl Palette {
-    /// Opens it with every choice.
-    pub fn open(fleet: &Fleet) -> Self {
-        let mut palette = Self::default();
+    /// Opens it with every choice, among them `more`.
+    pub fn open(fleet: &Fleet, more: Vec<Choice>) -> Self {
+        let mut palette = Self { more, ..Self::default() };
         palette.match_again(fleet);
         palette
     }
@@ -109,9 +123,20 @@ impl Palette {
     /// The choices for what is written now.
     pub fn match_again(&mut self, fleet: &Fleet) {
         let text = self.field.text().trim();
+        // What goes on as what is written completes it.
+        let written = self.field.text().trim_start();
+        let begins = |choice: &&Choice| written.contains(' ') && choice.text.starts_with(written);
+        let mut completed: Vec<Choice> = self.more.iter().filter(begins).take(SHOWN_MAX).cloned().collect();
         self.choices = match spoken(text) {
-            Some(choice) => vec![choice],
-            None => ranked(text, all(fleet)),
+            Some(choice) => {
+                if !completed.iter().any(|known| known.goal == choice.goal) {
+                    completed.truncate(SHOWN_MAX - 1);
+                    completed.push(choice);
+                }
+                completed
+            }
+            None if !completed.is_empty() => completed,
+            None => ranked(text, all(fleet).into_iter().chain(self.more.iter().cloned()).collect()),
         };
         self.at = 0;
     }
@@ -129,6 +154,12 @@ impl Palette {
     pub fn chosen(&self) -> Option<&Choice> {
         self.choices.get(self.at)
     }
+}
+
+/// Where a line leads by itself.
+pub(super) fn goal_of(text: &str, fleet: &Fleet) -> Option<Goal> {
+    let choice = spoken(text).or_else(|| ranked(text, all(fleet)).into_iter().next());
+    choice.map(|choice| choice.goal)
 }
 
 /// Commands with an argument: `ps web-*`, `node web-1`, `label role=web`, `q`.
@@ -167,6 +198,14 @@ fn spoken(text: &str) -> Option<Choice> {
             }
             None => Goal::Define { pattern: rest.to_owned(), text: String::new() },
         },
+        ("at", rest) => Goal::At(rest.to_owned()),
+        ("tab", rest) => Goal::Tab(rest.to_owned()),
+        ("theme", rest) if !rest.is_empty() => Goal::Theme(rest.to_owned()),
+        ("filter", rest) if !rest.is_empty() => match rest.split_once(' ') {
+            Some(("save", name)) => Goal::SaveFilter(name.trim().to_owned()),
+            Some(("delete", name)) => Goal::DeleteFilter(name.trim().to_owned()),
+            _ => Goal::Filter(rest.to_owned()),
+        },
         ("node", rest) if !rest.is_empty() => Goal::Node(rest.to_owned()),
         ("label", rest) if !rest.is_empty() => Goal::Label(rest.to_owned()),
         _ => return None,
@@ -189,7 +228,13 @@ fn spoken(text: &str) -> Option<Choice> {
         }
         Goal::Probe { .. } => "NODE TARGET: sent from the node",
         Goal::Exec { .. } => "NODES LINE: run by /bin/sh -c on the nodes that match",
-        Goal::Define { .. } => "NODES NAME [restart=always] [user=U] COMMAND ARG...",
+        Goal::Define { .. } => "NODES: a program there, in a form; or NODES NAME COMMAND ARG...",
+        Goal::At(_) => "charts at: 02:30, yesterday 14:00, -3h, now, a date",
+        Goal::Tab(_) => "a tab with what follows; close, next, previous, 3",
+        Goal::Filter(_) => "a saved filter; save NAME keeps the one in force",
+        Goal::SaveFilter(_) => "keeps the filter in force under this name",
+        Goal::DeleteFilter(_) => "forgets the saved filter",
+        Goal::Theme(_) => "another theme",
         Goal::Node(_) => "resources of this node",
         Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",
     };
@@ -292,7 +337,7 @@ mod tests {
         history.push("ps all");
         history.push("freeze");
         let fleet = Fleet::default();
-        let mut palette = Palette::open(&fleet);
+        let mut palette = Palette::open(&fleet, Vec::new());
         palette.recall(&history, true, &fleet);
         assert_eq!(palette.field.text(), "freeze");
         palette.recall(&history, true, &fleet);

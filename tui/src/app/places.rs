@@ -90,6 +90,18 @@ impl State {
         self.views.files.go(spot, name);
     }
 
+    /// `:at yesterday 14:00`: the charts at that time.
+    pub(super) fn show_time(&mut self, text: &str) {
+        self.show_from_here(ViewId::Resources);
+        let body = self.areas().body;
+        let scene = super::scene(&self.world, body, self.options.readonly);
+        match self.views.resources.go_to(&scene, |now| super::at::moment(text, now)) {
+            Ok(()) => self.message = None,
+            Err(what) => self.say(what),
+        }
+        self.dirty = true;
+    }
+
     /// Back to the place before; at the first one the console ends.
     pub(super) fn go_back(&mut self) {
         match self.places.back.pop() {
@@ -98,6 +110,8 @@ impl State {
                 remember(&mut self.places.ahead, left);
                 self.enter_place(place);
             }
+            // The last way back of a tab leads out of it.
+            None if self.tabs().0 > 1 => self.close_tab(),
             None => self.leave(),
         }
     }

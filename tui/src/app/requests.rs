@@ -10,7 +10,7 @@ use super::confirm::{Confirm, Deed, Proposal, Target};
 use super::layer::{Described, Details, Layer};
 use super::menu::{Choice, Question};
 use super::runs::{Pace, Run};
-use crate::command::{Command, FilesOrder, RunId, Source, Spot, Subject};
+use crate::command::{Command, Defined, FilesOrder, RunId, Source, Spot, Subject};
 use crate::event::{Code, Key};
 use crate::views::{Request, Scope, ViewId};
 use crate::widgets::field::Field;
@@ -44,6 +44,8 @@ impl State {
                 Request::Files(node, FilesOrder::Edit(path)) => self.fetch_to_edit(node, path),
                 Request::Files(_, FilesOrder::Plan(plan)) => self.plan_copy(*plan),
                 Request::Files(node, order) => self.out.push(Command::Files { node, order }),
+                Request::Define(nodes) => self.open_form(nodes),
+                Request::EditProgram(name, nodes) => self.open_form_on(name, nodes),
                 Request::OpenShell(node) => self.open_shell(node),
                 Request::Read { title, lines } => self.layers.push(Layer::Facts { title, lines, scroll: 0 }),
             }
@@ -78,6 +80,7 @@ impl State {
         self.settle_conflict(&proposal);
         let (run, commands) = self.runs.begin(proposal, pace, self.world.wall);
         self.out.extend(commands);
+        self.send_form(&asked, run);
         let layer = Self::box_for(run, &asked);
         // A probe is of no mark.
         if !matches!(layer, Layer::Probe(_)) {
@@ -159,7 +162,6 @@ impl State {
         let proposal = match question {
             Question::Nice(targets) => renice(targets, text)?,
             Question::Labels(nodes) => relabel(nodes, text)?,
-            Question::Define(nodes) => define(nodes, text)?,
             Question::Exec(nodes) => exec(nodes, text)?,
             Question::Silence(targets) => super::silence::silence(targets, text)?,
             Question::CopyFile(node, path) => {
@@ -216,15 +218,15 @@ fn exec(nodes: &[(p2p_shared::id::NodeId, String)], text: &str) -> Result<Propos
     Ok(Proposal { verb: format!("Run {line} on"), targets: nodes.iter().map(target).collect() })
 }
 
-fn define(nodes: &[(p2p_shared::id::NodeId, String)], text: &str) -> Result<Proposal, String> {
-    let defined = super::define::definition(text)?;
+/// The same program on all of these nodes.
+pub(super) fn define(nodes: &[(p2p_shared::id::NodeId, String)], defined: Defined) -> Proposal {
     let target = |(node, name): &(p2p_shared::id::NodeId, String)| Target {
         node: *node,
         name: format!("{} on {name}", defined.definition.name),
         deed: Deed::Define(Box::new(defined.clone())),
     };
     let verb = format!("Define {} on", super::define::words(&defined));
-    Ok(Proposal { verb, targets: nodes.iter().map(target).collect() })
+    Proposal { verb, targets: nodes.iter().map(target).collect() }
 }
 
 /// `role=web site=a old-`: sets two labels and removes one.

@@ -5,12 +5,16 @@ mod alerts;
 mod audit;
 pub(crate) mod copies;
 pub(crate) mod files;
+mod fleet;
+mod form;
 mod jumps;
 mod looking;
 pub(crate) mod network;
 mod random;
 mod services;
 mod shell;
+mod tabs;
+mod themes;
 
 use p2p_shared::id::NodeId;
 use p2p_shared::services::node::MemberState;

@@ -28,6 +28,22 @@ pub(super) enum Expr {
     Compare(usize, Order, f64),
 }
 
+impl Expr {
+    /// Whether a field that is named in it passes a test.
+    pub(super) fn any_field(&self, test: &dyn Fn(usize) -> bool) -> bool {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(|part| part.any_field(test)),
+            Self::Not(inner) => inner.any_field(test),
+            Self::Word(_) | Self::Fuzzy(_) => false,
+            Self::Has(field, _)
+            | Self::Glob(field, _)
+            | Self::Is(field, _)
+            | Self::Regex(field, _)
+            | Self::Compare(field, ..) => test(*field),
+        }
+    }
+}
+
 /// How numbers are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -100,11 +116,7 @@ pub fn contains_folded(text: &str, needle: &str) -> bool {
     }
     let (text, needle) = (text.as_bytes(), needle.as_bytes());
     let Some((&first, rest)) = needle.split_first() else { return true };
-    if needle.len() > text.len() {
-        return false;
-    }
-    let last_start = text.len() - needle.len();
-    (0..=last_start).any(|at| {
-        text[at].to_ascii_lowercase() == first && text[at + 1..at + needle.len()].eq_ignore_ascii_case(rest)
-    })
+    let Some(last_start) = text.len().checked_sub(needle.len()) else { return false };
+    let starts = memchr::memchr2_iter(first, first.to_ascii_uppercase(), &text[..=last_start]);
+    starts.map(|at| &text[at + 1..at + needle.len()]).any(|behind| behind.eq_ignore_ascii_case(rest))
 }

@@ -59,6 +59,10 @@ struct Roll {
 #[derive(Debug, Default)]
 pub struct Processes {
     slots: Vec<Slot>,
+    /// For each slot the difference that touched it last, apart from it: views go over all of them.
+    touched: Vec<u64>,
+    /// How many differences were taken in.
+    looks: u64,
     free: Vec<u32>,
     rolls: BTreeMap<NodeId, Roll>,
     len: usize,
@@ -91,6 +95,24 @@ impl Processes {
         self.rolls.get(&node).map_or(0, |roll| roll.rows.len())
     }
 
+    /// How many differences were taken in so far.
+    pub const fn looks(&self) -> u64 {
+        self.looks
+    }
+
+    /// The rows that appeared or changed since [`Self::looks`] was `looks`.
+    pub fn touched_since(&self, looks: u64) -> impl Iterator<Item = RowId> {
+        let slots = self.touched.iter().zip(&self.slots).enumerate();
+        slots
+            .filter(move |(_, (touched, slot))| **touched > looks && slot.process.is_some())
+            .map(|(place, (_, slot))| RowId { slot: place as u32, generation: slot.generation })
+    }
+
+    /// Whether a row changed or went since then.
+    pub fn is_touched_since(&self, id: RowId, looks: u64) -> bool {
+        self.touched.get(id.slot as usize).is_none_or(|touched| *touched > looks)
+    }
+
     /// What a call names a process by.
     pub fn reference(&self, id: RowId) -> Option<(NodeId, ProcessRef)> {
         let process = self.get(id)?;
@@ -101,6 +123,7 @@ impl Processes {
 
     /// Takes in a difference; answers the rows that appeared, changed or went.
     pub fn apply(&mut self, node: NodeId, delta: ProcessDelta, now: Millis) -> Vec<RowId> {
+        self.looks += 1;
         let mut touched = Vec::with_capacity(delta.appeared.len() + delta.changed.len() + delta.gone.len());
         let mut roll = self.rolls.remove(&node).unwrap_or_default();
         if delta.full {
@@ -177,6 +200,7 @@ impl Processes {
             |roll: &Roll| roll.unconfirmed.as_ref().is_some_and(|(_, came, _)| now.since(*came).0 >= LIST_MS);
         let nodes: Vec<NodeId> =
             self.rolls.iter().filter(|(_, roll)| due(roll)).map(|(node, _)| *node).collect();
+        self.looks += u64::from(!nodes.is_empty());
         for node in nodes {
             if let Some(mut roll) = self.rolls.remove(&node) {
                 self.sweep_roll(&mut roll, &mut touched);
@@ -189,6 +213,7 @@ impl Processes {
     /// Forgets a node; answers its rows.
     pub fn forget(&mut self, node: NodeId) -> Vec<RowId> {
         let Some(roll) = self.rolls.remove(&node) else { return Vec::new() };
+        self.looks += 1;
         let rows: Vec<RowId> = roll.rows.into_values().collect();
         for &id in &rows {
             self.release(id);
@@ -196,17 +221,22 @@ impl Processes {
         rows
     }
 
+    /// A row that is about to change.
     fn get_mut(&mut self, id: RowId) -> Option<&mut Process> {
         let slot = self.slots.get_mut(id.slot as usize)?;
-        slot.process.as_mut().filter(|_| slot.generation == id.generation)
+        let process = slot.process.as_mut().filter(|_| slot.generation == id.generation)?;
+        self.touched[id.slot as usize] = self.looks;
+        Some(process)
     }
 
     fn take(&mut self, process: Process) -> RowId {
         self.len += 1;
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
+            self.touched.push(0);
             (self.slots.len() - 1) as u32
         });
+        self.touched[slot as usize] = self.looks;
         let place = &mut self.slots[slot as usize];
         place.process = Some(process);
         RowId { slot, generation: place.generation }
@@ -216,6 +246,7 @@ impl Processes {
         let Some(slot) = self.slots.get_mut(id.slot as usize) else { return };
         if slot.generation == id.generation && slot.process.take().is_some() {
             slot.generation = slot.generation.wrapping_add(1);
+            self.touched[id.slot as usize] = self.looks;
             self.free.push(id.slot);
             self.len -= 1;
         }

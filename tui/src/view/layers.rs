@@ -53,6 +53,7 @@ pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer
             let lines = described::lines(described, state.world.wall);
             reading(&title, &lines, described.scroll, areas, &mut painter);
         }
+        Layer::Form(defining) => super::form::draw(defining, areas, &mut painter),
         Layer::Probe(layer) => {
             probing::draw(layer, &state.world.fleet.name_of(layer.node), areas, &mut painter);
         }
@@ -89,6 +90,7 @@ pub(super) fn cursor(layer: &Layer, areas: &Areas) -> Option<(u16, u16)> {
             let place = confirm_place(confirm, areas);
             in_field(place, place.height.saturating_sub(2), count_label(confirm).len(), field)
         }
+        Layer::Form(defining) => super::form::cursor(defining, areas),
         _ => None,
     }
 }
@@ -161,7 +163,7 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
 }
 
 /// What the `:` line knows besides actions and nodes.
-const WORDS: [(&str, &str); 16] = [
+const WORDS: [(&str, &str); 20] = [
     ("ps web-*", "processes of the nodes that match; ps all for every node"),
     ("services web-*", "their programs and units"),
     ("logs web-* ssh.service", "their journals, of one unit if it is named"),
@@ -173,9 +175,13 @@ const WORDS: [(&str, &str); 16] = [
     ("shell web-1", "a shell there, left with ^]"),
     ("shells web-*", "shells that live there: attach again, or end them; shells for every node"),
     ("exec web-* LINE", "a command there; equal answers stand together"),
-    ("define web-1 NAME CMD ...", "a program there; restart=always, user=U may stand before CMD"),
+    ("define web-*", "a program there, in a form; NAME CMD ARG... behind it for one line"),
     ("node NAME", "charts of one node"),
     ("label k=v k-", "set and remove labels of the node, or of the marked nodes"),
+    ("at yesterday 14:00", "charts at that time: 02:30, -3h, 2026-11-25 14:00, now"),
+    ("tab ps web-*", "a tab with that in it; tab close, next, previous, 3"),
+    ("filter save NAME", "keep the filter in force; filter NAME, filter delete NAME"),
+    ("theme NAME", "another theme, of ours or of yours"),
     ("mouse", "give the mouse to the terminal, and take it back"),
     ("q", "leave"),
 ];
@@ -277,13 +283,6 @@ fn draw_ask(
                 many => plural(many.len(), "node"),
             };
             (format!("run on {whose}"), "a line for /bin/sh -c, such as: df -h /")
-        }
-        Question::Define(nodes) => {
-            let whose = match nodes.as_slice() {
-                [(_, name)] => name.clone(),
-                many => plural(many.len(), "node"),
-            };
-            (format!("new program on {whose}"), "NAME [restart=always] [user=U] COMMAND ARG...")
         }
         Question::Silence(targets) => (
             format!("silence {}", plural(targets.len(), "alert")),

@@ -45,7 +45,14 @@ fn fail(console: &mut Console, index: usize, topic: Topic) {
 
 #[test]
 fn fleet_with_data() {
-    at_sizes("fleet_data", &mut fleet());
+    let mut console = fleet();
+    at_sizes("fleet_data", &mut console);
+    console.press("jj ]");
+    at_sizes("fleet_other", &mut console);
+    console.press("]");
+    console.resize(200, 50);
+    console.press("<right> ");
+    at("fleet_cards", &mut console, (120, 40));
 }
 
 #[test]
@@ -131,9 +138,15 @@ fn services_with_data() {
     console.press("x");
     at("menu_services", &mut console, (80, 24));
     console.press("n");
-    at("ask_define", &mut console, (80, 24));
-    console.press("backup /usr/bin/rsync -a /srv /mnt<enter>");
+    at_sizes("form_empty", &mut console);
+    console.press("backup<down>rsync<down>-a '/srv/with blanks' /mnt<down><down>a:b<down><down><down>1.5G^s");
+    at_sizes("form_mistakes", &mut console);
+    console.press("^u1G<up><up>^s");
+    at("form_checked", &mut console, (80, 24));
+    console.press("^uwww^s");
     at("confirm_define", &mut console, (80, 24));
+    console.press("<esc><esc>");
+    at("form_leaving", &mut console, (80, 24));
 }
 
 #[test]
@@ -435,14 +448,6 @@ fn banners() {
     console.press("f");
     console.mesh(MeshEvent::Entry(Entry::Lost { reason: "web-1: it does not answer any more".into() }));
     at("banners", &mut console, (80, 24));
-}
-
-#[test]
-fn other_screens() {
-    at("too_small", &mut console(1, 1), (20, 5));
-    let text = crate::cli::first_run::TEXT.to_owned();
-    let mut console = Console::over(Simulated::new(1, 1), Options { first_run: Some(text), ..options() });
-    at("first_run", &mut console, (80, 24));
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Processes of one node, of marked nodes, or of all nodes in one table; as a list or as a tree.
 
 mod columns;
+mod ranking;
 mod tree;
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use p2p_shared::id::NodeId;
-use p2p_shared::services::process::{ProcessInfo, Signal};
+use p2p_shared::services::process::Signal;
+use p2p_shared::time::UnixMillis;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -26,6 +27,7 @@ use crate::theme::{Role, Theme};
 use crate::widgets::table::{self, Cell, Column, Look, Order, Table};
 
 use columns::{FIELDS, Row};
+use ranking::Ranking;
 use tree::Tree;
 
 /// Nodes whose processes are followed at the same time; beyond, the scope has to be narrowed.
@@ -40,6 +42,7 @@ pub struct ProcessesView {
     table: Table<RowId>,
     filter: Option<Filter>,
     tree: Option<Tree>,
+    ranking: Ranking,
     /// Rows came, changed or went since the table was built.
     stale: bool,
 }
@@ -60,6 +63,7 @@ impl ProcessesView {
             table: Table::new(order),
             filter: None,
             tree: None,
+            ranking: Ranking::default(),
             stale: false,
         }
     }
@@ -78,16 +82,40 @@ impl ProcessesView {
         columns::columns(self.is_single(), self.tree.is_some())
     }
 
+    /// Everything anew.
     fn rebuild(&mut self, scene: &Scene<'_>) {
+        let processes = &scene.fleet.processes;
+        let mut ranking = std::mem::take(&mut self.ranking);
+        let view: &Self = self;
+        let rows = view.in_scope(scene).flat_map(|(id, node)| {
+            let rows = processes.of(id).filter_map(|row| Some((row, processes.get(row)?)));
+            rows.filter(move |(_, process)| view.lets_in(process, node, scene.wall))
+        });
+        ranking.begin(scene, self.table.order, rows);
+        self.ranking = ranking;
+        self.show(scene);
+    }
+
+    /// What was touched since the last look.
+    fn go_on(&mut self, scene: &Scene<'_>) {
+        let mut ranking = std::mem::take(&mut self.ranking);
+        ranking.go_on(scene, self.table.order, |process| {
+            let node = scene.fleet.get(process.node).filter(|_| self.scope.has(process.node));
+            node.is_some_and(|node| self.lets_in(process, node, scene.wall))
+        });
+        self.ranking = ranking;
+        self.show(scene);
+    }
+
+    fn lets_in(&self, process: &Process, node: &Node, wall: UnixMillis) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.matches(&Row { process, node, wall }))
+    }
+
+    fn show(&mut self, scene: &Scene<'_>) {
         self.stale = false;
         let processes = &scene.fleet.processes;
-        let rows = self.in_scope(scene).flat_map(|(id, _)| processes.of(id));
         let total = self.in_scope(scene).map(|(id, _)| processes.count_of(id)).sum();
-        let passes = |id: &RowId| match &self.filter {
-            None => true,
-            Some(filter) => row(scene, *id).is_some_and(|row| filter.matches(&row)),
-        };
-        let mut rows = sorted(scene, self.table.order, rows.filter(passes));
+        let mut rows = self.ranking.ids();
         if let Some(tree) = &mut self.tree {
             rows = tree.arrange(rows, scene);
         }
@@ -218,61 +246,6 @@ fn row<'a>(scene: &Scene<'a>, id: RowId) -> Option<Row<'a>> {
     Some(Row { process, node, wall: scene.wall })
 }
 
-/// The rows in order. Figures are read once a row and sorted as numbers, which is what makes 150,000 rows
-/// bearable; names, users and nodes are compared in place.
-fn sorted(scene: &Scene<'_>, order: Order, rows: impl Iterator<Item = RowId>) -> Vec<RowId> {
-    let processes = &scene.fleet.processes;
-    if !is_figure(order.key) {
-        let mut rows: Vec<RowId> = rows.collect();
-        rows.sort_unstable_by(|a, b| compare(scene, order, *a, *b));
-        return rows;
-    }
-    let keyed = rows.filter_map(|row| {
-        let process = processes.get(row)?;
-        let figure = figure(order.key, &process.info);
-        Some((if order.descending { !figure } else { figure }, process.info.key, process.node, row))
-    });
-    let mut keyed: Vec<_> = keyed.collect();
-    keyed.sort_unstable();
-    keyed.into_iter().map(|(.., row)| row).collect()
-}
-
-const fn is_figure(key: SortKey) -> bool {
-    !matches!(key, SortKey::Name | SortKey::User | SortKey::Node)
-}
-
-/// A figure as a number that sorts like it.
-fn figure(key: SortKey, info: &ProcessInfo) -> u64 {
-    match key {
-        // Bits of floats that are not negative sort as the floats do.
-        SortKey::Cpu => u64::from(info.usage.cpu_ratio.max(0.0).to_bits()),
-        SortKey::Memory => info.usage.rss_bytes,
-        SortKey::Age => u64::MAX - info.started.0,
-        SortKey::State => info.usage.state as u64,
-        _ => u64::from(info.key.pid),
-    }
-}
-
-/// By a text, then by pid and node.
-fn compare(scene: &Scene<'_>, order: Order, a: RowId, b: RowId) -> Ordering {
-    let processes = &scene.fleet.processes;
-    let (Some(one), Some(other)) = (processes.get(a), processes.get(b)) else { return a.cmp(&b) };
-    let (x, y) = (&one.info, &other.info);
-    let by = match order.key {
-        SortKey::Name => x.name.cmp(&y.name),
-        SortKey::User => x.user.cmp(&y.user),
-        _ => node_order(scene, one, other),
-    };
-    order.direct(by).then_with(|| x.key.cmp(&y.key)).then_with(|| one.node.cmp(&other.node))
-}
-
-fn node_order(scene: &Scene<'_>, one: &Process, other: &Process) -> Ordering {
-    if one.node == other.node {
-        return Ordering::Equal;
-    }
-    scene.fleet.name_of(one.node).cmp(&scene.fleet.name_of(other.node))
-}
-
 impl View for ProcessesView {
     fn id(&self) -> ViewId {
         ViewId::Processes
@@ -341,8 +314,11 @@ impl View for ProcessesView {
     }
 
     fn settle(&mut self, scene: &Scene<'_>) {
-        if self.stale {
-            self.rebuild(scene);
+        match &self.filter {
+            _ if !self.stale => {}
+            // An age passes a threshold without being told.
+            Some(filter) if filter.is_of_time() => self.rebuild(scene),
+            Some(_) | None => self.go_on(scene),
         }
     }
 

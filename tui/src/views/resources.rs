@@ -98,6 +98,21 @@ impl ResourcesView {
         vec![Request::Say(said.into())]
     }
 
+    /// Shows the time that `moment` makes of the node's own clock; `None` is now.
+    ///
+    /// # Errors
+    /// If there is no node, or nothing is kept of that time.
+    pub fn go_to(
+        &mut self,
+        scene: &Scene<'_>,
+        moment: impl FnOnce(UnixMillis) -> Result<Option<UnixMillis>, String>,
+    ) -> Result<(), String> {
+        let node = self.observed.current(scene.fleet).and_then(|id| scene.fleet.get(id));
+        let node = node.ok_or("no node is known yet")?;
+        let now = past::clock_of(node, scene);
+        self.looking.go_to(moment(now)?, now)
+    }
+
     /// What is to be asked of the node for what is shown.
     pub fn wanted(&mut self, scene: &Scene<'_>) -> Option<(NodeId, PastOrder)> {
         let id = self.observed.current(scene.fleet)?;

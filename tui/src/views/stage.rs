@@ -28,7 +28,12 @@ pub(super) struct Stage {
 impl Stage {
     /// Nodes that sent nothing yet.
     pub(super) fn loading(nodes: usize) -> Self {
-        let world = Simulated::new(nodes, 3);
+        Self::crowded(nodes, 3)
+    }
+
+    /// The same, each with so many processes.
+    pub(super) fn crowded(nodes: usize, processes: usize) -> Self {
+        let world = Simulated::new(nodes, processes);
         let mut fleet = Fleet::default();
         fleet.apply(world.fleet());
         Self { world, fleet, log: Log::default(), now: Millis::from_secs(1), body: Rect::new(0, 0, 80, 24) }

@@ -201,6 +201,11 @@ impl<I: Copy + Ord> Table<I> {
         found.is_some()
     }
 
+    /// Moves the cursor by so many rows.
+    pub fn step(&mut self, by: isize) {
+        self.go(self.at.saturating_add_signed(by));
+    }
+
     fn go(&mut self, at: usize) {
         self.at = at.min(self.rows.len().saturating_sub(1));
         self.cursor = self.rows.get(self.at).copied();

@@ -8,7 +8,7 @@ use super::*;
 use crate::command::{Errand, FilesOrder, Follow, RunId, Sought, TerminalId};
 use crate::event::{CopySaid, Said, ShellSaid};
 use p2p_shared::services::file::{FileContent, FileHit, FileKind};
-use p2p_shared::services::program::{LogChunk, OutputStream};
+use p2p_shared::services::program::{LogChunk, OutputStream, ProgramDefinition};
 use p2p_shared::services::shell::{ShellExit, ShellItem};
 
 /// Steps of each seed, so that all of them take a few seconds, and with `scripts/check.sh --full`.
@@ -168,6 +168,21 @@ const KEYS: &[&str] = &[
     "web",
     " and ",
     "\u{202e}",
+    "^t",
+    "^w",
+    "{",
+    "}",
+    "define all<enter>",
+    "2xn",
+    "2e",
+    "^s",
+    "^o",
+    "at -3h<enter>",
+    ":tab services all<enter>",
+    "filter save a<enter>",
+    ":filter a<enter>",
+    ":theme l",
+    "0]",
 ];
 
 fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
@@ -282,6 +297,11 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 let index = console.simulated.index_of(node).unwrap();
                 let result = console.simulated.described(index, &subject).map(Box::new);
                 console.mesh(MeshEvent::Described { node, subject, result });
+            }
+            Command::Definition { node, name } => {
+                let definition = name.parse().map(|name| ProgramDefinition::new(name, "/bin/b"));
+                let result = definition.map(Box::new).map_err(|_| RpcError::forbidden("not for you"));
+                console.mesh(MeshEvent::Definition { node, name, result });
             }
             Command::Past { node, order } => {
                 let index = console.simulated.index_of(node).unwrap();
