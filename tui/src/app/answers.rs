@@ -122,6 +122,8 @@ mod tests {
 
     use super::super::confirm::{Deed, Proposal, Target};
     use super::super::runs::{Pace, Runs};
+    use p2p_shared::id::NodeId;
+
     use super::*;
     use crate::command::Errand;
 

@@ -284,6 +284,13 @@ fn list(console: &Console, rng: &mut Rng, index: usize) -> MeshEvent {
     }
 }
 
+/// The definition that a node has of a program.
+fn define(console: &mut Console, node: NodeId, name: String) {
+    let definition = name.parse().map(|name| ProgramDefinition::new(name, "/bin/b"));
+    let result = definition.map(Box::new).map_err(|_| RpcError::forbidden("not for you"));
+    console.mesh(MeshEvent::Definition { node, name, result });
+}
+
 /// What the nodes would answer to what was ordered.
 fn answer(console: &mut Console, commands: Vec<Command>) {
     for command in commands {
@@ -298,11 +305,7 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 let result = console.simulated.described(index, &subject).map(Box::new);
                 console.mesh(MeshEvent::Described { node, subject, result });
             }
-            Command::Definition { node, name } => {
-                let definition = name.parse().map(|name| ProgramDefinition::new(name, "/bin/b"));
-                let result = definition.map(Box::new).map_err(|_| RpcError::forbidden("not for you"));
-                console.mesh(MeshEvent::Definition { node, name, result });
-            }
+            Command::Definition { node, name } => define(console, node, name),
             Command::Past { node, order } => {
                 let index = console.simulated.index_of(node).unwrap();
                 let result = Ok(Box::new(console.simulated.past(index, order)));
