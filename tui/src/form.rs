@@ -155,11 +155,11 @@ impl Form {
                 return Some(format!("only one of {} can be", self.rivals_of(length, index)));
             }
             let is_first = (0..index).all(|other| !shares(&other, length));
-            let needed = self.is_needed(spec, &written);
+            let needed = self.is_needed(spec, written);
             return (needed && first.is_none() && is_first)
                 .then(|| format!("one of {} is needed", self.rivals_of(length, index)));
         }
-        (!self.is_written(index) && self.is_needed(spec, &written)).then(|| match spec.need {
+        (!self.is_written(index) && self.is_needed(spec, written)).then(|| match spec.need {
             Need::Within(length) => format!("needed with the rest of {}", spec.path[..length].join(" ")),
             _ => "required".to_owned(),
         })

@@ -210,7 +210,12 @@ fn spoken(text: &str) -> Option<Choice> {
         ("label", rest) if !rest.is_empty() => Goal::Label(rest.to_owned()),
         _ => return None,
     };
-    let hint = match goal {
+    Some(Choice { text: text.to_owned(), hint: hint(&goal).to_owned(), goal })
+}
+
+/// What stands beside a line that is understood.
+const fn hint(goal: &Goal) -> &'static str {
+    match goal {
         Goal::Act(_) => "leave",
         Goal::On(ViewId::Services, _) => "services of the nodes that match",
         Goal::On(ViewId::Shell, _) => "shells that live on the nodes that match",
@@ -237,8 +242,7 @@ fn spoken(text: &str) -> Option<Choice> {
         Goal::Theme(_) => "another theme",
         Goal::Node(_) => "resources of this node",
         Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",
-    };
-    Some(Choice { text: text.to_owned(), hint: hint.to_owned(), goal })
+    }
 }
 
 fn probe(kind: ProbeKind, rest: &str) -> Goal {

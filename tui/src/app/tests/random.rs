@@ -308,37 +308,6 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 let result = Ok(Box::new(console.simulated.past(index, order)));
                 console.mesh(MeshEvent::Past { node, order, result });
             }
-            Command::Files { node, order } => files(console, node, order),
-            Command::BeginCopy { copy, .. } => {
-                let said = [
-                    copies::total(9),
-                    copies::going(copy.0 % 12, "\u{202e}a"),
-                    CopySaid::Ended(Err(RpcError::unavailable("gone\u{1b}[2J"))),
-                    CopySaid::Ended(Ok(Box::default())),
-                ];
-                for said in said.into_iter().take(copy.0 as usize % 5) {
-                    copies::hear(console, copy.0, said);
-                }
-            }
-            Command::Seek(sought) => {
-                let result = match *sought {
-                    Sought::Living { node, .. } => {
-                        Ok(jumps::some_process(console, node).map(|info| (node, Box::new(info))))
-                    }
-                    Sought::Holder { .. } => Err(RpcError::unavailable("gone\u{1b}[2J")),
-                };
-                console.mesh(MeshEvent::Sought { sought, result });
-            }
-            Command::Search { search, order } => {
-                let hit = FileHit {
-                    path: order.path,
-                    kind: FileKind::File,
-                    line: None,
-                    text: FileContent(Vec::new()),
-                };
-                let found = copies::found(vec![hit; 90], None);
-                console.mesh(MeshEvent::Found { search, found: Ok(found) });
-            }
             Command::Exec { errand, .. } => {
                 let text = ["a\n\u{1b}[2J\u{202e}b\n", "", "日本\tx"][errand.target as usize % 3].to_owned();
                 let answer = Box::new(crate::event::Answer { text, is_cut: errand.target == 1 });
@@ -356,8 +325,42 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 let result = console.simulated.signal(index, &target, signal);
                 console.mesh(MeshEvent::Outcome { errand, result });
             }
-            _ => {}
+            other => found(console, other),
         }
+    }
+}
+
+/// What comes of files, copies, searches, and processes that are asked for.
+fn found(console: &mut Console, command: Command) {
+    match command {
+        Command::Files { node, order } => files(console, node, order),
+        Command::BeginCopy { copy, .. } => {
+            let said = [
+                copies::total(9),
+                copies::going(copy.0 % 12, "\u{202e}a"),
+                CopySaid::Ended(Err(RpcError::unavailable("gone\u{1b}[2J"))),
+                CopySaid::Ended(Ok(Box::default())),
+            ];
+            for said in said.into_iter().take(copy.0 as usize % 5) {
+                copies::hear(console, copy.0, said);
+            }
+        }
+        Command::Seek(sought) => {
+            let result = match *sought {
+                Sought::Living { node, .. } => {
+                    Ok(jumps::some_process(console, node).map(|info| (node, Box::new(info))))
+                }
+                Sought::Holder { .. } => Err(RpcError::unavailable("gone\u{1b}[2J")),
+            };
+            console.mesh(MeshEvent::Sought { sought, result });
+        }
+        Command::Search { search, order } => {
+            let hit =
+                FileHit { path: order.path, kind: FileKind::File, line: None, text: FileContent(Vec::new()) };
+            let found = copies::found(vec![hit; 90], None);
+            console.mesh(MeshEvent::Found { search, found: Ok(found) });
+        }
+        _ => {}
     }
 }
 
