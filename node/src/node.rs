@@ -10,6 +10,7 @@ mod face;
 mod handlers;
 mod jobs;
 mod keeping;
+mod local;
 mod measuring;
 mod network;
 mod settings;
@@ -212,6 +213,7 @@ impl Node {
             dht: inbound_dht,
             membership: inbound_membership,
         });
+        parts.local(data, &registry);
         let findings = Findings { found, told, own };
         let own = (Arc::clone(credentials), store.clone(), data.clone());
         let kept = (naming, membership.clone(), guards.audit.clone());
