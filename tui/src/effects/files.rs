@@ -125,7 +125,7 @@ async fn copy(means: &Means, from: There, to: There) -> Result<(), RpcError> {
     let what = Move { from: End::There(from), to, tree: true, bytes_per_second_max: None };
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-    let operator = Operator { credentials: &means.credentials, now };
+    let operator = Operator { credentials: means.credentials.as_deref(), now };
     let (told, progress) = watch::channel(TransferProgress::default());
     let moving = transfer::run(what, operator, &told);
     tokio::pin!(moving);
