@@ -207,13 +207,12 @@ impl Node {
             exec,
             shell,
         };
-        let registry = Arc::new(handlers.mount(registry, (&sampler, systemd)));
+        let registry = parts.local(data, handlers.mount(registry, (&sampler, systemd)));
         transport.serve(Routes {
             registry: Arc::clone(&registry),
             dht: inbound_dht,
             membership: inbound_membership,
         });
-        parts.local(data, &registry);
         let findings = Findings { found, told, own };
         let own = (Arc::clone(credentials), store.clone(), data.clone());
         let kept = (naming, membership.clone(), guards.audit.clone());

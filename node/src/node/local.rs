@@ -11,13 +11,14 @@ use crate::host::run::own_user;
 use crate::transport::socket::{Account, Socket};
 
 impl Parts {
-    /// Serves the socket in the data directory until the node stops.
-    pub(super) fn local(&self, data: &Path, registry: &Arc<Registry>) {
+    /// Serves what is mounted at the socket in the data directory, until the node stops.
+    pub(super) fn local(&self, data: &Path, registry: Registry) -> Arc<Registry> {
+        let registry = Arc::new(registry);
         let own = Account { uid: rustix::process::geteuid().as_raw(), name: own_user() };
         let _entered = self.handle.enter();
         match Socket::bind(data, own) {
             Ok(socket) => {
-                let serving = socket.serve(Arc::clone(registry), self.tasks.clone(), self.stopping.clone());
+                let serving = socket.serve(Arc::clone(&registry), self.tasks.clone(), self.stopping.clone());
                 self.tasks.spawn_on(serving, &self.handle);
             }
             Err(error) => {
@@ -25,5 +26,6 @@ impl Parts {
                 tracing::warn!(path = %path.display(), %error, "no Unix socket: `p2p-tui --local` will not get in");
             }
         }
+        registry
     }
 }
