@@ -10,6 +10,7 @@ mod face;
 mod handlers;
 mod jobs;
 mod keeping;
+mod local;
 mod measuring;
 mod network;
 mod settings;
@@ -206,7 +207,7 @@ impl Node {
             exec,
             shell,
         };
-        let registry = Arc::new(handlers.mount(registry, (&sampler, systemd)));
+        let registry = parts.local(data, handlers.mount(registry, (&sampler, systemd)));
         transport.serve(Routes {
             registry: Arc::clone(&registry),
             dht: inbound_dht,

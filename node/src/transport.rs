@@ -2,12 +2,14 @@
 //!
 //! Connections and streams of peers enter; calls go to the registry, messages of DHT and membership to the
 //! bounded queues of their drivers, and what happens to connections to whoever watches [`LinkEvent`]s.
+//! Calls of this machine's root come by a Unix socket ([`socket`]).
 //! Everything of it runs on the runtime that it was bound with. It decides who is connected, never who may
 //! do what: that is the registry's.
 
 mod accept;
 mod refused;
 mod rpc;
+pub mod socket;
 mod streams;
 mod table;
 

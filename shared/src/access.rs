@@ -237,16 +237,20 @@ pub enum Caller {
     Unix {
         /// Effective user id that the kernel reports for the peer.
         uid: u32,
+        /// For the record: `local:` and the user's name.
+        name: String,
+        /// What the node makes of that user; `None` for whom it does not let in.
+        role: Option<Role>,
     },
 }
 
 impl Caller {
-    /// The role, if this caller has authority at all. Of Unix callers only root has.
+    /// The role, if this caller has authority at all.
     pub fn role(&self) -> Option<Role> {
         match self {
             Self::Node { .. } => None,
             Self::Operator { role, .. } | Self::User { role, .. } => Some(*role),
-            Self::Unix { uid } => (*uid == 0).then_some(Role::Admin),
+            Self::Unix { role, .. } => *role,
         }
     }
 
@@ -262,7 +266,7 @@ impl fmt::Display for Caller {
             Self::Node { name, id } => write!(f, "node {name} ({})", id.short()),
             Self::Operator { name, role, .. } => write!(f, "operator {name} ({role})"),
             Self::User { name, role } => write!(f, "user {name:?} ({role})"),
-            Self::Unix { uid } => write!(f, "uid {uid}"),
+            Self::Unix { name, .. } => f.write_str(name),
         }
     }
 }
@@ -304,7 +308,8 @@ mod tests {
 
     #[test]
     fn of_the_machines_own_users_only_root_may() {
-        assert!(Caller::Unix { uid: 0 }.may(Permission::NodeLabel));
-        assert!(!Caller::Unix { uid: 1_000 }.may(Permission::NodeRead));
+        let local = |role| Caller::Unix { uid: 0, name: "local:root".into(), role };
+        assert!(local(Some(Role::Admin)).may(Permission::NodeLabel));
+        assert!(!local(None).may(Permission::NodeRead));
     }
 }

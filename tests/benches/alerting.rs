@@ -22,8 +22,9 @@ use p2p_shared::services::Services;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Sender, channel};
 use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
 
 use ca::TestCa;
 use support::{Program, at_most, handle};
@@ -44,6 +45,8 @@ const TOLD_MAX: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_secs(3);
 /// Rounds begin at any moment of a second.
 const SHIFT: Duration = Duration::from_millis(370);
+/// Messages that wait to be looked at.
+const QUEUE: usize = 256;
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 fn main() -> anyhow::Result<()> {
@@ -70,8 +73,8 @@ async fn inside() -> anyhow::Result<()> {
         "[[alerts.receivers]]\nname = \"bench\"\nallow_private = true\nmatchers = [\"of=bench\"]\n";
     fs::write(&config, format!("{receiver}url = \"http://{address}/\"\n"))?;
     let config = config.to_str().context("a path that is no text")?;
-    let (told, mut tellings) = unbounded_channel();
-    tokio::spawn(receive(listener, told));
+    let (told, mut tellings) = channel(QUEUE);
+    TaskTracker::new().spawn(receive(listener, told));
 
     let ca = TestCa::new("home");
     let program = Program::start(&ca.node_files("web-1"), &["--config", config])?;
@@ -125,12 +128,12 @@ async fn flood(round: usize) -> anyhow::Result<()> {
 }
 
 /// A receiver of webhooks: takes what comes, says yes, and passes the bodies on.
-async fn receive(listener: TcpListener, told: UnboundedSender<String>) {
+async fn receive(listener: TcpListener, told: Sender<String>) {
     while let Ok((stream, _)) = listener.accept().await {
         let told = told.clone();
-        tokio::spawn(async move {
+        TaskTracker::new().spawn(async move {
             if let Ok(body) = take(stream).await {
-                let _ = told.send(body);
+                let _ = told.try_send(body);
             }
         });
     }

@@ -23,8 +23,9 @@ use pty_process::{Pty, Size};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
 
 use ca::TestCa;
 use support::{Program, at_most, cpu_s, figure, median, status_kib};
@@ -43,6 +44,8 @@ const LOOK: Duration = Duration::from_millis(1);
 const SHOWN_MAX: Duration = Duration::from_secs(10);
 /// A name that only the rows of processes hold.
 const ROW: &str = "sleep";
+/// Keys that wait to be typed.
+const QUEUE: usize = 64;
 const ROWS: u16 = 50;
 const COLUMNS: u16 = 200;
 /// What a terminal answers to the questions that programs ask it.
@@ -221,7 +224,7 @@ struct Screen {
     // Ended when it is dropped.
     _child: Child,
     pid: u32,
-    keys: UnboundedSender<Vec<u8>>,
+    keys: Sender<Vec<u8>>,
     shown: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -234,14 +237,14 @@ impl Screen {
         let command = command.env("TERM", "xterm-256color").env("HOME", home).env_remove("NO_COLOR");
         let child = command.spawn(terminal).with_context(|| format!("{program} does not start"))?;
         let pid = child.id().context("it ended")?;
-        let (keys, typed) = unbounded_channel();
+        let (keys, typed) = channel(QUEUE);
         let shown = Arc::new(Mutex::new(Vec::new()));
-        tokio::spawn(serve(pty, typed, Arc::clone(&shown)));
+        TaskTracker::new().spawn(serve(pty, typed, Arc::clone(&shown)));
         Ok(Self { _child: child, pid, keys, shown })
     }
 
     fn press(&self, key: &str) -> anyhow::Result<()> {
-        Ok(self.keys.send(key.into())?)
+        Ok(self.keys.try_send(key.into())?)
     }
 
     fn written(&self) -> usize {
@@ -283,7 +286,7 @@ impl Screen {
 }
 
 /// The terminal's side: keeps what is written, answers what is asked, passes on what is typed.
-async fn serve(mut pty: Pty, mut typed: UnboundedReceiver<Vec<u8>>, shown: Arc<Mutex<Vec<u8>>>) {
+async fn serve(mut pty: Pty, mut typed: Receiver<Vec<u8>>, shown: Arc<Mutex<Vec<u8>>>) {
     let mut part = vec![0; 64 << 10];
     loop {
         let mut reply = Vec::new();

@@ -124,11 +124,11 @@ pub async fn serve_bare(
     address.send(endpoint.local_addr()?)?;
     let tasks = TaskTracker::new();
     while let Some(incoming) = endpoint.accept().await {
-        let tasks = tasks.clone();
-        tokio::spawn(async move {
+        let calls = tasks.clone();
+        tasks.spawn(async move {
             let connection = incoming.await?;
             while let Ok((mut send, mut receive)) = connection.accept_bi().await {
-                tasks.spawn(async move {
+                calls.spawn(async move {
                     let bytes = receive.read_to_end(64 << 10).await?;
                     send.write_chunk(bytes.into()).await?;
                     send.finish()?;

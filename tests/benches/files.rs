@@ -115,7 +115,7 @@ impl Ground {
             bytes_per_second_max: None,
         };
         let now = SystemTime::UNIX_EPOCH.elapsed()?.as_millis();
-        let operator = Operator { credentials: &self.operator, now: UnixMillis(u64::try_from(now)?) };
+        let operator = Operator { credentials: Some(&self.operator), now: UnixMillis(u64::try_from(now)?) };
         let (told, _watched) = watch::channel(TransferProgress::default());
         let began = Instant::now();
         let summary = transfer::run(what, operator, &told).await?;
@@ -126,7 +126,7 @@ impl Ground {
     /// A measurement of what lies between the two nodes, as long as one may take.
     async fn throughput(&self) -> anyhow::Result<()> {
         let now = SystemTime::UNIX_EPOCH.elapsed()?.as_millis();
-        let operator = Operator { credentials: &self.operator, now: UnixMillis(u64::try_from(now)?) };
+        let operator = Operator { credentials: Some(&self.operator), now: UnixMillis(u64::try_from(now)?) };
         let members = self.from.1.node().members().await?;
         let to = members.iter().find(|member| member.id == self.to.0).context("the other is there")?;
         let order = throughput::order(operator, self.from.0, to, THROUGHPUT_TIME_MS_MAX)?;

@@ -21,6 +21,7 @@ use p2p_shared::access::Role;
 use p2p_shared::services::Services;
 use tempfile::TempDir;
 use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
 
 use ca::TestCa;
 use support::{Program, at_most, cpu_s, figure, handle, median, status_kib};
@@ -63,7 +64,7 @@ async fn inside(count: usize) -> anyhow::Result<()> {
         let reader = handle(&reader, "web-1", node.quic)?;
         let mut processes = reader.process().watch(EACH_MS).await?;
         let mut figures = reader.monitor().watch(EACH_MS).await?;
-        let reading = tokio::spawn(async move {
+        let reading = TaskTracker::new().spawn(async move {
             loop {
                 let more = tokio::select! {
                     next = processes.next() => next.is_ok_and(|next| next.is_some()),

@@ -24,6 +24,7 @@ mod http;
 mod import;
 mod jobs;
 mod layers;
+mod local;
 mod mesh;
 mod permissions;
 mod probes;

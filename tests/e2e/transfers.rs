@@ -62,7 +62,7 @@ impl Ground {
 
     async fn run(&self, from: End, to: End) -> Result<TransferSummary, RpcError> {
         let what = Move { from, to, tree: true, bytes_per_second_max: None };
-        let operator = Operator { credentials: &self.operator, now: now() };
+        let operator = Operator { credentials: Some(&self.operator), now: now() };
         let (told, _watched) = watch::channel(TransferProgress::default());
         soon("a transfer", transfer::run(what, operator, &told)).await
     }

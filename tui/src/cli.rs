@@ -44,6 +44,7 @@ use p2p_shared::error::Exit;
 use self::failure::CliError;
 use self::output::{Format, Streams};
 use self::session::Session;
+use crate::effects::local;
 use crate::effects::settings::Surroundings;
 use crate::selector::Selector;
 
@@ -82,6 +83,24 @@ pub struct Entrance {
     /// one under ./certs/operators/]
     #[arg(long, value_name = "DIR", global = true)]
     pub certs: Option<PathBuf>,
+    /// Only this machine, by its node's Unix socket: without a network and without a certificate, as root or the
+    /// node's own user [default socket: /var/lib/p2p-admin/node.sock, or the only one under
+    /// ~/.local/state/p2p-admin]
+    #[arg(long, value_name = "SOCKET", global = true, num_args = 0..=1, require_equals = true)]
+    pub local: Option<Option<PathBuf>>,
+}
+
+impl Entrance {
+    /// The socket to enter by, if that is how; the other ways in do not go with it.
+    fn socket(&self, surroundings: &Surroundings) -> Result<Option<PathBuf>, CliError> {
+        let Some(asked) = &self.local else { return Ok(None) };
+        if !self.node.is_empty() || self.certs.is_some() {
+            return Err(CliError::usage(
+                "--local is this machine alone: --node and --certs do not go with it",
+            ));
+        }
+        Ok(Some(local::socket(asked.as_deref(), surroundings)?))
+    }
 }
 
 /// What `p2p-tui` does without its screen.

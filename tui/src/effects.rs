@@ -14,6 +14,7 @@ pub mod errand;
 pub mod exec;
 pub mod feed;
 mod files;
+pub mod local;
 mod past;
 mod probe;
 mod record;
@@ -28,6 +29,7 @@ pub mod way;
 
 use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +47,7 @@ use self::address::NodeAddress;
 use self::entry::Entry;
 use self::errand::{Deed, Means};
 use self::feed::Feed;
+use self::local::Local;
 use self::shell::{Line, Wish};
 use self::tail::Tail;
 use self::way::Way;
@@ -60,6 +63,10 @@ const ERRANDS_MAX: usize = 64;
 const DESCRIBED_LINES: u32 = 20;
 /// How long tasks get to notice that the console ends.
 const STOP_TIMEOUT: Duration = Duration::from_millis(100);
+
+fn permits() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(ERRANDS_MAX))
+}
 
 /// Everything that runs on behalf of a console.
 #[derive(Debug)]
@@ -93,14 +100,28 @@ impl Effects {
         let task = Entry { way: way.clone(), given, events: events.clone(), current };
         let stopped = stop.clone();
         tasks.spawn(async move { stopped.run_until_cancelled(task.run()).await });
-        let means = Means {
-            way,
-            entry,
-            permits: Arc::new(Semaphore::new(ERRANDS_MAX)),
-            credentials: Arc::clone(credentials),
-            events: events.clone(),
-        };
-        Ok(Self {
+        let credentials = Some(Arc::clone(credentials));
+        let means = Means { way, entry, permits: permits(), credentials, events: events.clone() };
+        Ok(Self::of((means, events), (tasks, stop)))
+    }
+
+    /// The same for the node of this machine alone, by its socket.
+    pub fn local(socket: PathBuf, events: mpsc::Sender<MeshEvent>) -> Self {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let way = Way::local(socket.clone());
+        let (current, entry) = watch::channel(None);
+        let task = Local { way: way.clone(), socket, events: events.clone(), current };
+        let stopped = stop.clone();
+        tasks.spawn(async move { stopped.run_until_cancelled(task.run()).await });
+        let means = Means { way, entry, permits: permits(), credentials: None, events: events.clone() };
+        Self::of((means, events), (tasks, stop))
+    }
+
+    fn of(
+        (means, events): (Means, mpsc::Sender<MeshEvent>),
+        (tasks, stop): (TaskTracker, CancellationToken),
+    ) -> Self {
+        Self {
             means,
             events,
             tasks,
@@ -111,7 +132,7 @@ impl Effects {
             copies: HashMap::new(),
             searches: HashMap::new(),
             runs: HashMap::new(),
-        })
+        }
     }
 
     /// Begins what a command asks for. Answers the command itself if it is not the network's business.

@@ -102,7 +102,7 @@ impl Asked {
             Caller::Node { id, name } => ("node", name.to_string(), Some(id.to_string())),
             Caller::Operator { id, name, .. } => ("operator", name.to_string(), Some(id.to_string())),
             Caller::User { name, .. } => ("user", cut(name), None),
-            Caller::Unix { uid } => ("unix", uid.to_string(), None),
+            Caller::Unix { name, .. } => ("unix", name.clone(), None),
         };
         let face = match context.face {
             Face::Quic => "quic",

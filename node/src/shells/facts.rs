@@ -33,7 +33,7 @@ impl Opener {
             Caller::Node { .. } => None,
             Caller::Operator { id, name, .. } => Some(Self::Operator { id: *id, name: name.to_string() }),
             Caller::User { name, .. } => Some(Self::User(name.clone())),
-            Caller::Unix { uid } => Some(Self::Unix(*uid)),
+            Caller::Unix { uid, .. } => Some(Self::Unix(*uid)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! One call over one stream: frames in, the registry, frames out.
+//! One call over one stream, or over one connection to the socket: frames in, the registry, frames out.
 //!
 //! A caller that gives up resets the stream, and the handler is dropped where it stands. A caller that reads
 //! slowly stops the handler at its next item. Errors of the request are answered; the connection stays.
@@ -9,13 +9,13 @@ use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use p2p_shared::access::Caller;
 use p2p_shared::error::RpcError;
+use p2p_shared::mesh::ends::Sending;
 use p2p_shared::mesh::stream::{FrameReader, StreamError, write_frame};
 use p2p_shared::rpc::codec::{self, Encoding};
 use p2p_shared::rpc::frame::{BULK_BYTES_MAX, FrameKind, RequestHead, put_frame};
 use p2p_shared::rpc::registry::{CallContext, Face, Registry, Request};
 use p2p_shared::rpc::service::{Io, MethodSpec, Payload, Verb};
 use p2p_shared::time::UnixMillis;
-use quinn::SendStream;
 use tokio::sync::mpsc;
 
 use super::streams::{Served, within_request_time};
@@ -23,11 +23,23 @@ use super::streams::{Served, within_request_time};
 /// Items that wait in one direction of one call.
 const ITEMS_QUEUE: usize = 16;
 
+/// Where a call comes from.
+pub(super) struct Origin {
+    /// Who calls.
+    pub(super) caller: Caller,
+    /// When that authority ends by itself.
+    pub(super) until: Option<UnixMillis>,
+    /// By which door.
+    pub(super) face: Face,
+    /// From where, if that door knows addresses.
+    pub(super) address: Option<SocketAddr>,
+}
+
 /// Serves one call.
 pub(super) async fn serve(
     registry: &Registry,
-    from: (Caller, UnixMillis, SocketAddr),
-    mut send: SendStream,
+    from: Origin,
+    mut send: Sending,
     mut reader: FrameReader,
 ) -> Served {
     let read = within_request_time(read_request(registry, from, &mut reader)).await;
@@ -71,7 +83,7 @@ impl From<StreamError> for RequestError {
 
 async fn read_request(
     registry: &Registry,
-    (caller, until, address): (Caller, UnixMillis, SocketAddr),
+    origin: Origin,
     reader: &mut FrameReader,
 ) -> Result<(Request, Option<&'static MethodSpec>), RequestError> {
     let bad = |text: String| RequestError::Bad(RpcError::bad_request(text));
@@ -83,10 +95,10 @@ async fn read_request(
         return Err(bad("a frame behind the arguments of a call that takes none".into()));
     }
     let context = CallContext {
-        caller,
-        caller_until: Some(until),
-        face: Face::Quic,
-        address: Some(address),
+        caller: origin.caller,
+        caller_until: origin.until,
+        face: origin.face,
+        address: origin.address,
         request_id: head.request_id,
         trace_id: head.trace_id,
         deadline: CallContext::deadline(method, head.deadline),
@@ -95,7 +107,7 @@ async fn read_request(
     Ok((Request { method: head.method, context, proof: head.proof, payload }, method))
 }
 
-async fn unary(registry: &Registry, request: Request, send: &mut SendStream) -> Result<(), StreamError> {
+async fn unary(registry: &Registry, request: Request, send: &mut Sending) -> Result<(), StreamError> {
     let mut call = std::pin::pin!(registry.call(request));
     // To watch for a caller that gives up takes the connection's lock twice: only for calls that wait.
     let result = match call.as_mut().now_or_never() {
@@ -108,9 +120,8 @@ async fn unary(registry: &Registry, request: Request, send: &mut SendStream) -> 
     };
     match result {
         Ok(result) => {
-            send.write_chunk(result_frames(&result)?).await?;
-            // Already stopped: then nobody reads it.
-            let _ = send.finish();
+            send.write(&mut [result_frames(&result)?]).await?;
+            send.finish();
         }
         Err(error) => answer_error(send, &error).await,
     }
@@ -130,10 +141,11 @@ fn result_frames(result: &[u8]) -> Result<Bytes, StreamError> {
     Ok(wire.freeze())
 }
 
-async fn answer_error(send: &mut SendStream, error: &RpcError) {
+/// Says why there is no answer.
+pub(super) async fn answer_error(send: &mut Sending, error: &RpcError) {
     let Ok(text) = codec::encode(error, Encoding::Json) else { return };
     if write_frame(send, FrameKind::Error, text).await.is_ok() {
-        let _ = send.finish();
+        send.finish();
     }
 }
 
@@ -141,7 +153,7 @@ async fn stream(
     registry: &Registry,
     mut request: Request,
     method: Option<&'static MethodSpec>,
-    send: &mut SendStream,
+    send: &mut Sending,
     reader: FrameReader,
 ) -> Result<(), StreamError> {
     let (output, mut items) = mpsc::channel(ITEMS_QUEUE);
@@ -172,7 +184,7 @@ async fn stream(
     match result {
         Ok(_) => {
             write_frame(send, FrameKind::End, Bytes::new()).await?;
-            let _ = send.finish();
+            send.finish();
         }
         Err(error) => answer_error(send, &error).await,
     }
@@ -180,7 +192,7 @@ async fn stream(
 }
 
 /// Sends one item. One that is more than fits ends the call, and the caller is told so: `false`.
-async fn put_item(send: &mut SendStream, item: Bytes) -> Result<bool, StreamError> {
+async fn put_item(send: &mut Sending, item: Bytes) -> Result<bool, StreamError> {
     let length = item.len();
     match write_frame(send, FrameKind::Item, item).await {
         Ok(()) => Ok(true),

@@ -8,16 +8,19 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use p2p_shared::access::Caller;
+use p2p_shared::mesh::ends::Sending;
 use p2p_shared::mesh::failure::{CloseCode, LinkError};
 use p2p_shared::mesh::link::Link;
 use p2p_shared::mesh::stream::{FrameReader, write_frame};
 use p2p_shared::rpc::frame::{FrameKind, StreamKind};
+use p2p_shared::rpc::registry::Face;
 use p2p_shared::tls::{PeerIdentity, PeerKind};
 use quinn::{RecvStream, SendStream, VarInt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
+use super::rpc::Origin;
 use super::{Inbound, Inner, rpc};
 
 /// How long a peer may take to send its request, and a driver to answer a message.
@@ -77,7 +80,7 @@ async fn serve(
 ) {
     let mut reader = FrameReader::new(receive);
     let Ok(Ok(kind)) = within_request_time(reader.read_kind()).await else { return };
-    let served = route(&inner, &link, StreamKind::from_wire(kind), send, reader).await;
+    let served = route(&inner, &link, StreamKind::from_wire(kind), send.into(), reader).await;
     if served == Served::Nonsense {
         // A full queue of strikes is being counted already.
         let _ = strikes.try_send(());
@@ -97,20 +100,24 @@ async fn route(
     inner: &Inner,
     link: &Link,
     kind: Option<StreamKind>,
-    mut send: SendStream,
+    mut send: Sending,
     reader: FrameReader,
 ) -> Served {
     let Some(routes) = inner.routes.get().and_then(Weak::upgrade) else { return Served::Well };
     if inner.is_out(link.peer()) {
         // Its connection is about to be closed, with the reason.
-        let _ = send.reset(UNSUPPORTED);
+        send.reset(UNSUPPORTED);
         return Served::Well;
     }
     let is_node = link.peer().kind == PeerKind::Node;
     match kind {
         Some(StreamKind::Rpc) => {
-            let until = link.peer().not_after;
-            let from = (caller(link.peer()), until, link.address());
+            let from = Origin {
+                caller: caller(link.peer()),
+                until: Some(link.peer().not_after),
+                face: Face::Quic,
+                address: Some(link.address()),
+            };
             rpc::serve(&routes.registry, from, send, reader).await
         }
         Some(StreamKind::Dht) if is_node => message((inner, link), &routes.dht, send, reader).await,
@@ -118,7 +125,7 @@ async fn route(
             message((inner, link), &routes.membership, send, reader).await
         }
         Some(StreamKind::Dht | StreamKind::Membership | StreamKind::Relay | StreamKind::Hello) | None => {
-            let _ = send.reset(UNSUPPORTED);
+            send.reset(UNSUPPORTED);
             Served::Nonsense
         }
     }
@@ -137,30 +144,30 @@ fn caller(peer: &PeerIdentity) -> Caller {
 async fn message(
     (inner, link): (&Inner, &Link),
     queue: &mpsc::Sender<Inbound>,
-    mut send: SendStream,
+    mut send: Sending,
     mut reader: FrameReader,
 ) -> Served {
     let Ok(Ok(message)) = timeout(REQUEST_TIMEOUT, reader.expect_frame(FrameKind::Message)).await else {
-        let _ = send.reset(UNSUPPORTED);
+        send.reset(UNSUPPORTED);
         return Served::Nonsense;
     };
     let (answer, answered) = oneshot::channel();
     let inbound = Inbound { from: link.peer().clone(), address: link.address(), message, answer };
     if queue.try_send(inbound).is_err() {
         inner.dropped.increment();
-        let _ = send.reset(UNSUPPORTED);
+        send.reset(UNSUPPORTED);
         return Served::Well;
     }
     match timeout(REQUEST_TIMEOUT, answered).await {
         Ok(Ok(answer)) => {
             if write_frame(&mut send, FrameKind::Message, answer.into()).await.is_ok() {
-                let _ = send.finish();
+                send.finish();
             }
             Served::Well
         }
         // The driver gave the message up: it is of a kind that it does not know.
         _ => {
-            let _ = send.reset(UNSUPPORTED);
+            send.reset(UNSUPPORTED);
             Served::Nonsense
         }
     }

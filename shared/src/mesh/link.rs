@@ -14,6 +14,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::time::{Instant, timeout};
 
 use super::endpoint::dialling;
+use super::ends::Sending;
 use super::failure::{CloseCode, LinkError};
 use super::hello::{Agreement, Hello, MAJOR, MINOR};
 use super::pool::Target;
@@ -294,7 +295,8 @@ async fn greet(connection: Connection, peer: PeerIdentity, local: &Local) -> Res
 async fn answer(connection: Connection, peer: PeerIdentity, local: &Local) -> Result<Link, LinkError> {
     let ours = local.hello(canonical(connection.remote_address()));
     let gone = |error| from_stream(&connection, error);
-    let (mut send, mut receive) = connection.accept_bi().await?;
+    let (send, mut receive) = connection.accept_bi().await?;
+    let mut send = Sending::from(send);
     let mut kind = [0];
     let read = receive.read_exact(&mut kind).await;
     if read.is_err() || StreamKind::from_wire(kind[0]) != Some(StreamKind::Hello) {
@@ -306,7 +308,7 @@ async fn answer(connection: Connection, peer: PeerIdentity, local: &Local) -> Re
     // The dialler may have taken its time.
     let ours = Hello { clock: Some(wall()), ..ours };
     write_frame(&mut send, FrameKind::Message, ours.to_bytes().into()).await.map_err(gone)?;
-    let _ = send.finish();
+    send.finish();
     Ok(link(connection, peer, Side::Listener, (&ours, theirs)))
 }
 

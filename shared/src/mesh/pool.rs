@@ -7,18 +7,20 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
-use quinn::SendStream;
 use tokio::time::{Instant, timeout};
 
 use super::backoff::Backoff;
+use super::ends::{Receiving, Sending};
 use super::failure::DialError;
 use super::link::Link;
+use super::socket;
 use super::stream::{FrameReader, write_frame};
 use crate::access::Proof;
 use crate::error::{Code, RpcError};
@@ -71,6 +73,8 @@ pub trait Dial: Send + Sync + 'static {
 pub struct Mesh(Arc<Pool>);
 
 struct Pool {
+    /// The socket of the one node that there is, in place of connections.
+    socket: Option<PathBuf>,
     connect: Box<dyn Fn(NodeName) -> BoxFuture<'static, Result<Link, RpcError>> + Send + Sync>,
     // Short look-ups from any thread, never held across an await.
     slots: Mutex<HashMap<NodeName, Arc<Slot>>>,
@@ -108,7 +112,18 @@ impl Mesh {
                 Ok(both.1.dial(target).await?)
             })
         };
-        Self(Arc::new(Pool { connect: Box::new(connect), slots: Mutex::default() }))
+        Self(Arc::new(Pool { socket: None, connect: Box::new(connect), slots: Mutex::default() }))
+    }
+
+    /// A mesh of one node, which answers at a Unix socket of this machine, whatever it is called. Each call is a
+    /// connection of its own; there is no link, and nobody is dialled.
+    pub fn of_socket(socket: PathBuf) -> Self {
+        let connect = |name: NodeName| -> BoxFuture<'static, Result<Link, RpcError>> {
+            let text = format!("{name} is reached by its socket on this machine, not over the mesh");
+            Box::pin(async move { Err(RpcError::unsupported(text)) })
+        };
+        let (socket, slots) = (Some(socket), Mutex::default());
+        Self(Arc::new(Pool { socket, connect: Box::new(connect), slots }))
     }
 
     /// The node of a name. Nothing is dialled yet, and the name need not exist.
@@ -212,8 +227,16 @@ impl NodeHandle {
 
     /// Opens a call: the head and the arguments are on their way when it returns.
     async fn begin(&self, method: MethodRef<'_>, args: &dyn EncodeArgs) -> Result<Begun, RpcError> {
-        let link = self.link().await?;
-        let encoding = method.encoding.unwrap_or_else(|| link.agreement().encoding(method.name));
+        let (link, agreed) = match &self.pool.socket {
+            // Written so that versions may differ: no hello says what both sides know.
+            Some(_) => (None, Encoding::Json),
+            None => {
+                let link = self.link().await?;
+                let agreed = link.agreement().encoding(method.name);
+                (Some(link), agreed)
+            }
+        };
+        let encoding = method.encoding.unwrap_or(agreed);
         let args = args.encode_args(encoding)?;
         let head = RequestHead {
             method: method.name.to_owned(),
@@ -225,8 +248,16 @@ impl NodeHandle {
         };
         let head = head.to_bytes();
         let frames = [(FrameKind::Head, head.as_slice()), (FrameKind::Args, args.as_ref())];
-        let (send, receive) = link.open(StreamKind::Rpc, &frames).await?;
-        Ok(Begun { send, source: Source { reader: FrameReader::new(receive), link }, encoding })
+        let (send, receive): (Sending, Receiving) = match (&link, &self.pool.socket) {
+            (Some(link), _) => {
+                let (send, receive) = link.open(StreamKind::Rpc, &frames).await?;
+                (send.into(), receive.into())
+            }
+            (None, Some(socket)) => socket::open(socket, &frames).await?,
+            (None, None) => return Err(RpcError::internal("a call without a way")),
+        };
+        let source = Source { reader: FrameReader::new(receive), name: self.name.clone(), _link: link };
+        Ok(Begun { send, source, encoding })
     }
 
     fn wait(&self) -> Duration {
@@ -235,7 +266,7 @@ impl NodeHandle {
 }
 
 struct Begun {
-    send: SendStream,
+    send: Sending,
     source: Source,
     encoding: Encoding,
 }
@@ -266,7 +297,7 @@ impl Call for NodeHandle {
     async fn exchange(&self, method: MethodRef<'_>, args: &dyn EncodeArgs) -> Result<Answer, RpcError> {
         let whole = async {
             let mut begun = self.begin(method, args).await?;
-            let _ = begun.send.finish();
+            begun.send.finish();
             let result = begun.source.result().await;
             begun.source.reader.take_end();
             let bytes = result?;
@@ -283,7 +314,7 @@ impl Call for NodeHandle {
     async fn open(&self, method: MethodRef<'_>, args: &dyn EncodeArgs) -> Result<Opened<Self>, RpcError> {
         let mut begun = self.begin(method, args).await?;
         if method.verb != Verb::Duplex {
-            let _ = begun.send.finish();
+            begun.send.finish();
         }
         Ok(Opened { source: begun.source, sink: Sink(begun.send), encoding: begun.encoding })
     }
@@ -293,12 +324,19 @@ impl Call for NodeHandle {
 #[derive(Debug)]
 pub struct Source {
     reader: FrameReader,
-    link: Link,
+    name: NodeName,
+    _link: Option<Link>,
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.reader.hang_up();
+    }
 }
 
 impl Source {
-    fn name(&self) -> &NodeName {
-        &self.link.peer().name
+    const fn name(&self) -> &NodeName {
+        &self.name
     }
 
     /// The one result, which may come in parts.
@@ -351,7 +389,7 @@ impl ItemSource for Source {
 
 /// Where the items of a duplex call go.
 #[derive(Debug)]
-pub struct Sink(SendStream);
+pub struct Sink(Sending);
 
 impl ItemSink for Sink {
     async fn send_item(&mut self, item: Bytes) -> Result<(), RpcError> {
@@ -360,7 +398,7 @@ impl ItemSink for Sink {
 
     async fn finish(&mut self) -> Result<(), RpcError> {
         write_frame(&mut self.0, FrameKind::End, Bytes::new()).await?;
-        let _ = self.0.finish();
+        self.0.finish();
         Ok(())
     }
 }

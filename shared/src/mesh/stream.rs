@@ -1,18 +1,17 @@
-//! Frames over a QUIC stream.
+//! Frames over a QUIC stream, or over a connection to a node's Unix socket.
 //!
 //! Bytes of a peer enter, whole frames leave; a frame over its limit ends the stream before anything of it
 //! is kept. Reading may be given up and taken up again at any point without losing bytes.
 
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
-use quinn::{ReadError, RecvStream, SendStream, WriteError};
+use quinn::{ReadError, WriteError};
 
+use super::ends::{Receiving, Sending};
 use super::failure::LinkError;
 use crate::error::RpcError;
 use crate::rpc::frame::{Frame, FrameDecoder, FrameError, FrameKind, put_frame, put_header};
 
-/// Most bytes taken from quinn at once.
-const CHUNK_BYTES_MAX: usize = 64 << 10;
 /// From here a payload is not copied behind its header; below, a copy costs less than a piece more.
 const APART_BYTES_MIN: usize = 4 << 10;
 
@@ -67,14 +66,14 @@ impl From<StreamError> for RpcError {
 /// The receiving half of a stream, cut into frames.
 #[derive(Debug)]
 pub struct FrameReader {
-    stream: RecvStream,
+    stream: Receiving,
     decoder: FrameDecoder,
 }
 
 impl FrameReader {
     /// Reads `stream` from where it stands.
-    pub fn new(stream: RecvStream) -> Self {
-        Self { stream, decoder: FrameDecoder::default() }
+    pub fn new(stream: impl Into<Receiving>) -> Self {
+        Self { stream: stream.into(), decoder: FrameDecoder::default() }
     }
 
     /// The byte that a stream begins with. Read together with what follows: one look at the connection less.
@@ -86,8 +85,8 @@ impl FrameReader {
             if let Some(kind) = self.decoder.take_byte() {
                 return Ok(kind);
             }
-            match self.stream.read_chunk(CHUNK_BYTES_MAX, true).await? {
-                Some(chunk) => self.decoder.push(&chunk.bytes),
+            match self.read().await? {
+                Some(()) => {}
                 None => return Err(FrameError::Truncated.into()),
             }
         }
@@ -102,8 +101,8 @@ impl FrameReader {
             if let Some(frame) = self.decoder.next_frame()? {
                 return Ok(Some(frame));
             }
-            match self.stream.read_chunk(CHUNK_BYTES_MAX, true).await? {
-                Some(chunk) => self.decoder.push(&chunk.bytes),
+            match self.read().await? {
+                Some(()) => {}
                 None if self.decoder.is_empty() => return Ok(None),
                 None => return Err(FrameError::Truncated.into()),
             }
@@ -113,7 +112,17 @@ impl FrameReader {
     /// Reads the end of the stream if it has come already. A stream that is dropped before its end costs a
     /// message to the other side.
     pub fn take_end(&mut self) {
-        let _ = self.stream.read_chunk(CHUNK_BYTES_MAX, true).now_or_never();
+        let _ = self.read().now_or_never();
+    }
+
+    /// Ends the call where being dropped does not: on a socket, whose other half may be held elsewhere.
+    pub(super) fn hang_up(&self) {
+        self.stream.hang_up();
+    }
+
+    async fn read(&mut self) -> Result<Option<()>, StreamError> {
+        let decoder = &mut self.decoder;
+        self.stream.read(|bytes| decoder.push(bytes)).await
     }
 
     /// The next frame, which must be of `kind`.
@@ -133,18 +142,14 @@ impl FrameReader {
 ///
 /// # Errors
 /// As [`StreamError`] says.
-pub async fn write_frame(
-    stream: &mut SendStream,
-    kind: FrameKind,
-    payload: Bytes,
-) -> Result<(), StreamError> {
+pub async fn write_frame(stream: &mut Sending, kind: FrameKind, payload: Bytes) -> Result<(), StreamError> {
     let mut wire = BytesMut::new();
     if payload.len() < APART_BYTES_MIN {
         put_frame(&mut wire, kind, &payload)?;
-        stream.write_chunk(wire.freeze()).await?;
+        stream.write(&mut [wire.freeze()]).await?;
     } else {
         put_header(&mut wire, kind, payload.len())?;
-        stream.write_all_chunks(&mut [wire.freeze(), payload]).await?;
+        stream.write(&mut [wire.freeze(), payload]).await?;
     }
     Ok(())
 }

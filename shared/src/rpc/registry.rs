@@ -391,6 +391,9 @@ pub fn permitted(method: &MethodSpec, caller: &Caller) -> Result<(), RpcError> {
 fn refusal(method: &MethodSpec, caller: &Caller) -> RpcError {
     let permission = method.permission;
     let why = match caller.role() {
+        None if let Caller::Unix { uid, .. } = caller => {
+            format!("user id {uid} is neither root nor the user as whom this node runs; try sudo")
+        }
         None => format!("{caller} has no authority of its own"),
         Some(role) => format!("{permission} needs role {}, {caller} has {role}", permission.role()),
     };

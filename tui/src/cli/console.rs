@@ -5,7 +5,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use p2p_shared::error::Exit;
 use p2p_shared::tls::Credentials;
@@ -21,14 +21,27 @@ use crate::effects::settings::{SettingsError, Surroundings};
 const LOG_FILE: &str = "console.log";
 /// A log file larger than this is put aside at the next start; the one put aside before is lost.
 const LOG_BYTES_MAX: u64 = 4 << 20;
+/// What stands at the top of a console that came by a socket.
+const LOCAL: &str = "local: only this machine";
 /// What is logged unless `LOG_LEVEL` says otherwise.
 const LOG_LEVEL_DEFAULT: &str = "info";
+
+/// In whose name a console is opened.
+#[derive(Debug)]
+pub enum Admission {
+    /// An operator's.
+    Operator(Arc<Credentials>),
+    /// That of whoever may enter by this socket.
+    Local(PathBuf),
+    /// Nobody's, and why: the screen of the first run.
+    Nobody(SettingsError),
+}
 
 /// A console that can be opened.
 #[derive(Debug)]
 pub struct Console {
-    /// Who the operator is; `Err` holds why there is none, for the screen of the first run.
-    pub credentials: Result<std::sync::Arc<Credentials>, SettingsError>,
+    /// In whose name.
+    pub admission: Admission,
     /// Where to enter.
     pub given: Vec<NodeAddress>,
     /// Name of the theme; `None` leaves it to the console.
@@ -47,18 +60,28 @@ impl Console {
         let file = surroundings.console_file()?;
         let certs = options.entrance.certs.as_deref();
         let given = surroundings.entrances(&options.entrance.node, &file, certs)?;
-        let credentials = match surroundings.credentials(certs, now()) {
-            // Not knowing what to do is no reason to leave; everything else can be mended and said in a line.
-            Err(missing @ SettingsError::NoCertificates(_)) => Err(missing),
-            found => Ok(std::sync::Arc::new(found?)),
+        let admission = match options.entrance.socket(surroundings)? {
+            Some(socket) => Admission::Local(socket),
+            None => match surroundings.credentials(certs, now()) {
+                // Not knowing what to do is no reason to leave; everything else can be mended and said in a line.
+                Err(missing @ SettingsError::NoCertificates(_)) => Admission::Nobody(missing),
+                found => Admission::Operator(Arc::new(found?)),
+            },
+        };
+        let banner = match &admission {
+            Admission::Local(_) => {
+                let more = options.banner.iter().map(|text| format!("; {text}")).collect::<String>();
+                Some(format!("{LOCAL}{more}"))
+            }
+            _ => options.banner.clone(),
         };
         Ok(Self {
-            credentials,
+            admission,
             given,
             theme: options.theme.clone().or(file.theme),
             ascii: options.ascii || file.ascii,
             readonly: options.readonly || file.readonly,
-            banner: options.banner.clone(),
+            banner,
         })
     }
 }
@@ -124,7 +147,7 @@ mod tests {
             Console::prepare(&options, &surroundings).unwrap()
         };
         let console = prepared(&["p2p-tui"]);
-        assert!(matches!(console.credentials, Err(SettingsError::NoCertificates(_))));
+        assert!(matches!(console.admission, Admission::Nobody(SettingsError::NoCertificates(_))));
         assert_eq!((console.theme.as_deref(), console.ascii, console.readonly), (Some("light"), true, false));
         assert_eq!(console.given[0].to_string(), "a:1");
         let console = prepared(&["p2p-tui", "--theme", "mono", "--readonly", "--node", "b:2"]);

@@ -9,7 +9,7 @@ use p2p_shared::error::Exit;
 use tokio::sync::mpsc;
 
 use super::Options;
-use super::console::{self, Console};
+use super::console::{self, Admission, Console};
 use super::failure::CliError;
 use super::first_run;
 use crate::app::saved::{self, Saved};
@@ -61,14 +61,23 @@ pub async fn open(options: &Options, surroundings: &Surroundings) -> Result<Exit
         keys: keys(surroundings, &mut notices),
         readonly: console.readonly,
         banner: console.banner.clone(),
-        first_run: console.credentials.as_ref().err().map(first_run::screen),
+        first_run: match &console.admission {
+            Admission::Nobody(error) => Some(first_run::screen(error)),
+            Admission::Operator(_) | Admission::Local(_) => None,
+        },
         notices,
     };
     console::log_to_file(surroundings, std::env::var("LOG_LEVEL").ok().as_deref())?;
     let state = State::new(app_options);
     let (events_tx, events) = mpsc::channel::<MeshEvent>(EVENTS_QUEUE);
-    let ended = match &console.credentials {
-        Ok(credentials) => {
+    let ended = match &console.admission {
+        Admission::Local(socket) => {
+            let mut effects = Effects::local(socket.clone(), events_tx);
+            let ended = runtime::run(state, &mut effects, events, terminal).await;
+            effects.close().await;
+            ended
+        }
+        Admission::Operator(credentials) => {
             let effects = Effects::start(credentials, console.given.clone(), events_tx);
             let mut effects =
                 effects.map_err(|error| CliError::new(Exit::Unavailable, format!("no socket: {error}")))?;
@@ -76,7 +85,7 @@ pub async fn open(options: &Options, surroundings: &Surroundings) -> Result<Exit
             effects.close().await;
             ended
         }
-        Err(_) => runtime::run(state, Nobody, events, terminal).await,
+        Admission::Nobody(_) => runtime::run(state, Nobody, events, terminal).await,
     };
     ended.map(|()| Exit::Ok).map_err(|error| CliError::new(error.exit(), error.to_string()))
 }

@@ -2,6 +2,7 @@
 //!
 //! Every target that was selected ends in exactly one answer; what the text named and nobody bears is told.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,6 +22,7 @@ use super::failure::{CliError, words};
 use super::output::Streams;
 use crate::effects::address::NodeAddress;
 use crate::effects::directory::preference;
+use crate::effects::local;
 use crate::effects::settings::Surroundings;
 use crate::effects::way::Way;
 use crate::selector::Selector;
@@ -38,8 +40,8 @@ pub fn now() -> UnixMillis {
 #[derive(Debug)]
 pub struct Session {
     way: Way,
-    credentials: Arc<Credentials>,
-    trust: Arc<Trust>,
+    /// `None` for who came by the socket of this machine.
+    credentials: Option<Arc<Credentials>>,
     entry: NodeName,
     members: Vec<Member>,
 }
@@ -56,6 +58,9 @@ pub struct Targets {
 impl Session {
     /// Finds the credentials, connects, and learns who is in the mesh.
     pub async fn open(entrance: &Entrance, surroundings: &Surroundings) -> Result<Self, CliError> {
+        if let Some(socket) = entrance.socket(surroundings)? {
+            return Self::local(socket).await;
+        }
         let given = surroundings.entrances(
             &entrance.node,
             &surroundings.console_file()?,
@@ -66,6 +71,14 @@ impl Session {
             CliError::new(Exit::Unavailable, format!("cannot open a UDP socket: {error}"))
         })?;
         Self::enter(way, Arc::new(credentials), &given).await
+    }
+
+    /// By the socket of this machine: its node is the only member there is.
+    async fn local(socket: PathBuf) -> Result<Self, CliError> {
+        let way = Way::local(socket);
+        let info = local::enter(&way).await?;
+        let members = way.directory.members();
+        Ok(Self { way, credentials: None, entry: info.name, members })
     }
 
     async fn enter(way: Way, credentials: Arc<Credentials>, given: &[NodeAddress]) -> Result<Self, CliError> {
@@ -90,8 +103,7 @@ impl Session {
             changed: members.clone(),
             forgotten: Vec::new(),
         });
-        let trust = credentials.trust();
-        Ok(Self { way, credentials, trust, entry, members })
+        Ok(Self { way, credentials: Some(credentials), entry, members })
     }
 
     /// Every member, by name, of one name the likeliest to answer first.
@@ -100,13 +112,16 @@ impl Session {
     }
 
     /// Whom this operator believes.
-    pub fn trust(&self) -> &Trust {
-        &self.trust
+    pub fn trust(&self) -> Result<&Trust, CliError> {
+        self.way.trust.as_deref().ok_or_else(|| {
+            let text = "that takes the CA's certificate, to see whose signatures are good: with --local there is none";
+            CliError::new(Exit::Permission, text)
+        })
     }
 
-    /// With what this operator signs.
-    pub fn credentials(&self) -> &Credentials {
-        &self.credentials
+    /// With what this operator signs; `None` with `--local`.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_deref()
     }
 
     /// The node by which this came in.

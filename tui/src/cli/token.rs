@@ -34,6 +34,10 @@ pub fn run(
     if args.ttl > TOKEN_LIFE_MAX {
         return Err(CliError::new(Exit::Usage, "--ttl is at most 15m: such a token opens every node"));
     }
+    if entrance.local.is_some() {
+        let text = "--local has no operator's key, which signs tokens: leave it out, or name a directory with --certs";
+        return Err(CliError::new(Exit::Usage, text));
+    }
     let credentials = surroundings.credentials(entrance.certs.as_deref(), now())?;
     let token = mint_token(&credentials, now(), args.ttl)
         .map_err(|error| CliError::new(Exit::Config, format!("no token: {error}")))?;

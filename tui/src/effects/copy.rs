@@ -108,7 +108,7 @@ async fn transfer(means: &Means, copy: CopyId, order: &CopyOrder) -> Result<Tran
     let what = Move { from: End::There(from), to: End::There(to), tree: true, bytes_per_second_max: None };
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-    let operator = Operator { credentials: &means.credentials, now };
+    let operator = Operator { credentials: means.credentials.as_deref(), now };
     let (told, progress) = watch::channel(TransferProgress::default());
     let mut moving = pin!(transfer::run(what, operator, &told));
     let mut counting = pin!(count(&source, path));

@@ -82,6 +82,11 @@ impl Directory {
         known.into_iter().map(|member| member.name.clone()).filter(|name| seen.insert(name.clone())).collect()
     }
 
+    /// All members.
+    pub fn members(&self) -> Vec<Member> {
+        self.0.borrow().members.values().map(|known| known.member.clone()).collect()
+    }
+
     /// How often a member became worth trying again; `None` for one that is not known.
     pub fn epoch(&self, id: NodeId) -> Option<u64> {
         self.0.borrow().members.get(&id).map(|known| known.epoch)

@@ -54,7 +54,7 @@ impl Entry {
                     let error = self.follow(&link).await;
                     self.current.send_replace(None);
                     // What fell silent would only be found again.
-                    self.way.door.hang_up(link.peer().id);
+                    self.way.hang_up(link.peer().id);
                     format!("{}: {}", link.peer().name, error.message)
                 }
                 Err(reason) => reason,

@@ -131,8 +131,8 @@ pub struct Means {
     pub entry: watch::Receiver<Option<NodeName>>,
     /// Errands under way at a time.
     pub permits: Arc<Semaphore>,
-    /// With what this operator signs.
-    pub credentials: Arc<Credentials>,
+    /// With what this operator signs; `None` for who came without a key.
+    pub credentials: Option<Arc<Credentials>>,
     /// Who hears how far an errand is.
     pub events: mpsc::Sender<MeshEvent>,
 }

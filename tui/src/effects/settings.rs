@@ -66,6 +66,18 @@ pub enum SettingsError {
     /// They are there and do not hold together.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// No node's socket where nodes of this machine keep theirs.
+    #[error(
+        "no node of this machine has a socket: looked for {}; `systemctl status p2p-node` says whether it runs, \
+         --local=SOCKET names another place", list(.0)
+    )]
+    NoSocket(Vec<PathBuf>),
+    /// The place may not be looked at.
+    #[error("{}: this user may not look there: only root and the node's own user enter by it; try sudo", .0.display())]
+    HiddenSocket(PathBuf),
+    /// Several, and no way to choose.
+    #[error("several nodes run on this machine, choose one with --local=SOCKET: {}", list(.0))]
+    SeveralSockets(Vec<PathBuf>),
     /// A node that is none.
     #[error("{origin}: {text:?} is no address of a node: {error}")]
     Address {
@@ -106,6 +118,9 @@ impl SettingsError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Credentials(error) => error.exit(),
+            Self::NoSocket(_) => Exit::Unavailable,
+            Self::HiddenSocket(_) => Exit::Permission,
+            Self::SeveralSockets(_) => Exit::Usage,
             Self::Address { origin, .. } | Self::TooManyNodes(origin) if origin == NODE_FLAG => Exit::Usage,
             _ => Exit::Config,
         }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,12 +38,12 @@ const ENTER_TIMEOUT: Duration = CONNECT_TIMEOUT.saturating_add(Duration::from_mi
 pub struct Way {
     /// Where nodes are.
     pub directory: Directory,
-    /// The connections.
-    pub door: Door,
+    /// The connections; `None` where the one node is reached by its socket.
+    pub door: Option<Door>,
     /// Nodes by name.
     pub mesh: Mesh,
-    /// Whose signatures are believed.
-    pub trust: Arc<Trust>,
+    /// Whose signatures are believed; `None` without a certificate, which names the CA.
+    pub trust: Option<Arc<Trust>>,
 }
 
 impl Way {
@@ -57,7 +58,12 @@ impl Way {
         let door = Door::new(endpoint, reports, tasks);
         let directory = Directory::default();
         let mesh = Mesh::new(directory.clone(), door.clone());
-        Ok(Self { directory, door, mesh, trust: credentials.trust() })
+        Ok(Self { directory, door: Some(door), mesh, trust: Some(credentials.trust()) })
+    }
+
+    /// A way to the node of this machine alone, by its socket: with nobody's key, and without a network.
+    pub fn local(socket: PathBuf) -> Self {
+        Self { directory: Directory::default(), door: None, mesh: Mesh::of_socket(socket), trust: None }
     }
 
     /// Connects to the first of the given nodes that answers. The node is known by name from then on.
@@ -89,6 +95,9 @@ impl Way {
         let unknown = || RpcError::not_found(format!("node {} is no member any more", id.short()));
         let name = self.directory.name(id).ok_or_else(unknown)?;
         let handle = self.mesh.node(&name);
+        if self.door.is_none() {
+            return Ok(handle);
+        }
         let found = handle.link().await?.peer().id;
         if found != id {
             let text = format!("{name} has another key now ({} and not {})", found.short(), id.short());
@@ -100,21 +109,31 @@ impl Way {
     /// Draws the consequences of what the directory says about a node: connections that are of no use end
     /// now, instead of when their silence is noticed.
     pub fn turned(&self, (id, name, turn): (NodeId, NodeName, Turn)) {
-        self.door.hang_up(id);
+        self.hang_up(id);
         if turn == Turn::Renewed {
             self.mesh.forget(&name);
         }
     }
 
+    /// Ends the connection to a node, if there is one.
+    pub fn hang_up(&self, id: NodeId) {
+        if let Some(door) = &self.door {
+            door.hang_up(id);
+        }
+    }
+
     /// Ends all connections, within a second.
     pub async fn close(&self) {
-        let _ = timeout(CLOSE_TIMEOUT, self.door.close()).await;
+        if let Some(door) = &self.door {
+            let _ = timeout(CLOSE_TIMEOUT, door.close()).await;
+        }
     }
 
     async fn try_one(&self, given: &NodeAddress) -> Result<Link, Attempt> {
         let whole = async {
             let addresses = given.resolve().await.map_err(Reason::Unresolved)?;
-            self.door.enter(addresses).await.map_err(|error| Reason::Failed(error.failures))
+            let door = self.door.as_ref().ok_or_else(|| Reason::Failed(Vec::new()))?;
+            door.enter(addresses).await.map_err(|error| Reason::Failed(error.failures))
         };
         let tried = timeout(ENTER_TIMEOUT, whole).await.unwrap_or(Err(Reason::TimedOut));
         tried.map_err(|reason| Attempt { given: given.clone(), reason })

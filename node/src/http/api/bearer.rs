@@ -86,7 +86,7 @@ fn name_of(caller: &Caller) -> Arc<str> {
         Caller::Node { id, .. } => format!("node {id}"),
         Caller::Operator { id, role, .. } => format!("operator {id} {role}"),
         Caller::User { name, role } => format!("user {name} {role}"),
-        Caller::Unix { uid } => format!("uid {uid}"),
+        Caller::Unix { uid, .. } => format!("uid {uid}"),
     }
     .into()
 }

@@ -81,6 +81,6 @@ fn caller(owner: &JobOwner) -> Caller {
         (Some(id), Ok(name), Some(role)) => Caller::Operator { id, name, role },
         (Some(id), Ok(name), None) => Caller::Node { id, name },
         (_, _, Some(role)) => Caller::User { name: owner.name.clone(), role },
-        (_, _, None) => Caller::Unix { uid: u32::MAX },
+        (_, _, None) => Caller::Unix { uid: u32::MAX, name: owner.name.clone(), role: None },
     }
 }

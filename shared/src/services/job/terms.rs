@@ -160,7 +160,7 @@ impl JobRequest {
 /// Who asked for a job: in this name it runs, whenever that is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobOwner {
-    /// Of an operator or a user the name, of somebody over the Unix socket the user id.
+    /// Of an operator or a user the name, of somebody over the Unix socket `local:` and the user's name.
     pub name: String,
     /// Identity of an operator's key; `None` for whoever has none.
     pub id: Option<NodeId>,
@@ -174,7 +174,7 @@ impl JobOwner {
         let (name, id) = match caller {
             Caller::Node { id, name } | Caller::Operator { id, name, .. } => (name.to_string(), Some(*id)),
             Caller::User { name, .. } => (name.clone(), None),
-            Caller::Unix { uid } => (format!("uid {uid}"), None),
+            Caller::Unix { name, .. } => (name.clone(), None),
         };
         Self { name, id, role: caller.role() }
     }

@@ -189,7 +189,7 @@ async fn held(
             Ok(records) => {
                 for record in records {
                     let Some(member) = of.iter().find(|member| member.id == record.id) else { continue };
-                    let rows = proven(session.trust(), by, &record);
+                    let rows = proven(session.trust()?, by, &record);
                     held.entry(member.name.clone()).or_default().extend(rows);
                 }
             }
