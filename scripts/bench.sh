@@ -6,9 +6,9 @@
 #
 # Goals are ratios against a floor or a peer in the same run; a line ends in PASS or FAIL, and the exit code
 # is 1 if one failed. Peers from the system are `ps`, `parallel-ssh` with `sshd` for fanout, `nmap` for scan,
-# `prometheus-node-exporter` for metrics, `netdata` for sampling, `htop` and `btm` for consoles (the latter from the
-# Rust registry), and `scp`, `rsync`, `rg` and `fd` for files; as root on Debian they are installed if they are
-# missing.
+# `prometheus-node-exporter` for metrics, `wrk` for http, `netdata` for sampling, `htop` and `btm` for consoles (the
+# latter from the Rust registry), and `scp`, `rsync`, `rg` and `fd` for files; as root on Debian they are installed
+# if they are missing.
 set -euo pipefail
 # Data directories of nodes are refused when others may look into them.
 umask 077
@@ -46,6 +46,9 @@ if printf '%s\n' "${wanted[@]}" | grep -qx scan; then
 fi
 if printf '%s\n' "${wanted[@]}" | grep -qx metrics; then
     command -v prometheus-node-exporter >/dev/null || packages+=(prometheus-node-exporter)
+fi
+if printf '%s\n' "${wanted[@]}" | grep -qx http; then
+    command -v wrk >/dev/null || packages+=(wrk)
 fi
 if printf '%s\n' "${wanted[@]}" | grep -qx sampling; then
     command -v netdata >/dev/null || packages+=(netdata-core)

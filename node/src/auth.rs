@@ -10,8 +10,8 @@ pub mod password;
 pub mod secret;
 pub mod sessions;
 pub mod users;
+pub mod verified;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use p2p_shared::access::{Caller, Role};
 use p2p_shared::error::{Code, RpcError};
 use p2p_shared::time::{Millis, UnixMillis};
-use p2p_shared::tls::{Credentials, PeerIdentity, PeerKind, TokenHolder, Trust, verify_token};
+use p2p_shared::tls::{Credentials, PeerIdentity, PeerKind, TokenHolder, Trust};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -28,7 +28,8 @@ use self::attempts::Attempts;
 use self::password::Passwords;
 use self::secret::Digest;
 use self::sessions::{Change, Session, Sessions, Unusable};
-use self::users::{User, UserFile};
+use self::users::{User, UserFile, Users};
+use self::verified::{Holders, Verified};
 use crate::clock;
 use crate::store::{Store, StoreError};
 
@@ -36,8 +37,6 @@ use crate::store::{Store, StoreError};
 pub const LONG_PREFIX: &str = "p2pt_";
 /// Under which name a secret that was made here is kept.
 const SECRET_KEY: &str = "auth-secret";
-/// Verified tokens that are remembered: a signature costs about as much as a request.
-const VERIFIED_MAX: usize = 4_096;
 
 /// Why nobody can be let in at all.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +60,21 @@ pub struct Grant {
     pub refresh_token: String,
 }
 
+/// Why somebody is given no tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// In words.
+    pub error: RpcError,
+    /// After how long another attempt is taken, if that is why.
+    pub wait: Option<Millis>,
+}
+
+impl From<RpcError> for Denied {
+    fn from(error: RpcError) -> Self {
+        Self { error, wait: None }
+    }
+}
+
 /// Who asks, and until when that is so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identified {
@@ -79,22 +93,17 @@ struct Inner {
     users: UserFile,
     passwords: Passwords,
     key: AccessKey,
+    /// Tokens of sessions. Their key is this node's own and stays.
+    verified: Verified<Claims>,
+    holders: Holders,
     trust: Arc<Trust>,
     store: Store,
     zero: Instant,
     // Each is held for one look-up or change in memory, never across a wait.
     sessions: Mutex<Sessions>,
     attempts: Mutex<Attempts>,
-    verified: Mutex<HashMap<Digest, Verified>>,
     // Held while a change is on its way to the disk, so that changes come one after the other.
     keeping: tokio::sync::Mutex<()>,
-}
-
-/// A token whose signature is right.
-#[derive(Clone, Debug)]
-enum Verified {
-    Session(Claims),
-    Operator(TokenHolder),
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -126,12 +135,13 @@ impl Auth {
             users: UserFile::new(data),
             passwords: Passwords::default(),
             key: AccessKey::new(&own, &issuer, life)?,
+            verified: Verified::default(),
+            holders: Holders::new(credentials.trust()),
             trust: credentials.trust(),
             sessions: Mutex::new(Sessions::new(kept(store)?)),
             store: store.clone(),
             zero: Instant::now(),
             attempts: Mutex::default(),
-            verified: Mutex::default(),
             keeping: tokio::sync::Mutex::default(),
         })))
     }
@@ -146,10 +156,10 @@ impl Auth {
         name: &str,
         password: Zeroizing<String>,
         from: IpAddr,
-    ) -> Result<Grant, RpcError> {
+    ) -> Result<Grant, Denied> {
         let wrong = || RpcError::unauthenticated("the user or the password is wrong");
         if name.len() > users::NAME_BYTES_MAX || password.len() > password::PASSWORD_BYTES_MAX {
-            return Err(wrong());
+            return Err(wrong().into());
         }
         let by_user = format!("user {name}");
         self.attempt(&[format!("address {from}"), by_user.clone()])?;
@@ -158,7 +168,7 @@ impl Auth {
         let right = self.0.passwords.is_right(password, phc).await?;
         let Some(user) = user.filter(|_| right) else {
             tracing::warn!(user = %p2p_shared::tls::clean_text(name.as_bytes()), %from, "a login was refused");
-            return Err(wrong());
+            return Err(wrong().into());
         };
         lock(&self.0.attempts).forgive(&by_user);
         let now = clock::wall();
@@ -174,7 +184,7 @@ impl Auth {
     ///
     /// # Errors
     /// `unauthenticated` if the token is not good; if it was used before, its session has ended.
-    pub async fn refresh(&self, token: &str, from: IpAddr) -> Result<Grant, RpcError> {
+    pub async fn refresh(&self, token: &str, from: IpAddr) -> Result<Grant, Denied> {
         let now = clock::wall();
         let keeping = self.0.keeping.lock().await;
         let refreshed = lock(&self.0.sessions).refresh(token, now);
@@ -182,12 +192,12 @@ impl Auth {
             Ok(refreshed) => refreshed,
             Err(Unusable::Unknown) => {
                 self.attempt(&[format!("address {from}")])?;
-                return Err(refused());
+                return Err(refused().into());
             }
             Err(Unusable::Reused(change)) => {
                 tracing::warn!(%from, "a refresh token was used twice: its session has ended");
                 self.keep(vec![*change]).await?;
-                return Err(refused());
+                return Err(refused().into());
             }
         };
         let user = self.0.users.now().get(&refreshed.user).cloned();
@@ -195,7 +205,7 @@ impl Auth {
         let Some(user) = user.filter(|user| begun.is_some_and(|begun| begun >= user.changed)) else {
             let ended = lock(&self.0.sessions).end(&refreshed.id);
             self.keep(ended.into_iter().collect()).await?;
-            return Err(refused());
+            return Err(refused().into());
         };
         self.keep(vec![refreshed.change]).await?;
         drop(keeping);
@@ -221,43 +231,33 @@ impl Auth {
     /// # Errors
     /// `unauthenticated`, and nothing more, if it is not good.
     pub fn identify(&self, token: &str) -> Result<Identified, RpcError> {
-        let now = clock::wall();
+        self.identify_at(token, clock::wall())
+    }
+
+    fn identify_at(&self, token: &str, now: UnixMillis) -> Result<Identified, RpcError> {
         if token.starts_with(LONG_PREFIX) {
             return self.scraper(token, now);
         }
-        match self.verified(token, now)? {
-            Verified::Session(claims) => self.session(&claims, now),
-            Verified::Operator(holder) => self.operator(&holder, now),
+        if self.0.key.is_for(token) {
+            let read = || {
+                let claims = self.0.key.read(token, now).ok_or_else(refused)?;
+                let until = claims.until();
+                Ok::<_, RpcError>((claims, until))
+            };
+            let claims = self.0.verified.or_judge(token, (0, now), read)?;
+            return self.session(&claims, now);
         }
-    }
-
-    fn verified(&self, token: &str, now: UnixMillis) -> Result<Verified, RpcError> {
-        if token.len() > p2p_shared::tls::TOKEN_BYTES_MAX {
-            return Err(refused());
-        }
-        let digest = Digest::of(token);
-        if let Some(verified) = lock(&self.0.verified).get(&digest) {
-            return Ok(verified.clone());
-        }
-        let verified = match self.0.key.read(token, now) {
-            Some(claims) => Verified::Session(claims),
-            None => Verified::Operator(verify_token(&self.0.trust, token, now).map_err(|error| {
-                tracing::debug!(%error, "a token was refused");
-                refused()
-            })?),
-        };
-        let mut remembered = lock(&self.0.verified);
-        if remembered.len() >= VERIFIED_MAX {
-            remembered.clear();
-        }
-        remembered.insert(digest, verified.clone());
-        Ok(verified)
+        let holder = self.0.holders.verify(token, now).map_err(|error| {
+            tracing::debug!(%error, "a token was refused");
+            refused()
+        })?;
+        self.operator(&holder, now)
     }
 
     /// Asked anew at each request: the user, the role and the session may have changed since.
     fn session(&self, claims: &Claims, now: UnixMillis) -> Result<Identified, RpcError> {
         let until = claims.until();
-        let users = self.0.users.now();
+        let users = self.0.users.lately();
         let user = users.get(&claims.sub).ok_or_else(refused)?;
         let sessions = lock(&self.0.sessions);
         let session = sessions.get(&claims.sid, now).ok_or_else(refused)?;
@@ -299,26 +299,27 @@ impl Auth {
 
     fn scraper(&self, token: &str, now: UnixMillis) -> Result<Identified, RpcError> {
         let digest = Digest::of(token);
-        let users = self.0.users.now();
-        let mut tokens =
-            users.users.iter().flat_map(|user| user.tokens.iter().map(move |token| (user, token)));
-        let found = tokens.find(|(_, long)| long.hash == digest && now < long.ends);
-        let (user, long) = found.ok_or_else(refused)?;
-        Ok(Identified {
-            caller: Caller::User { name: user.name.clone(), role: Role::Viewer },
-            until: long.ends,
-        })
+        let holder = |users: &Users| {
+            let mut tokens =
+                users.users.iter().flat_map(|user| user.tokens.iter().map(move |token| (user, token)));
+            let (user, long) = tokens.find(|(_, long)| long.hash == digest && now < long.ends)?;
+            let caller = Caller::User { name: user.name.clone(), role: Role::Viewer };
+            Some(Identified { caller, until: long.ends })
+        };
+        // One that was made just now is good at once.
+        holder(&self.0.users.lately()).or_else(|| holder(&self.0.users.now())).ok_or_else(refused)
     }
 
-    fn attempt(&self, names: &[String]) -> Result<(), RpcError> {
+    fn attempt(&self, names: &[String]) -> Result<(), Denied> {
         let now = Millis::from(self.0.zero.elapsed());
         lock(&self.0.attempts).take(names, now).map_err(|wait| {
             let seconds = wait.0.div_ceil(1_000);
-            RpcError::new(Code::RateLimited, format!("too many attempts: try again in {seconds} s"))
+            let why = format!("too many attempts: try again in {seconds} s");
+            Denied { error: RpcError::new(Code::RateLimited, why), wait: Some(wait) }
         })
     }
 
-    fn grant(&self, user: &User, session: &str, refresh: String, now: UnixMillis) -> Result<Grant, RpcError> {
+    fn grant(&self, user: &User, session: &str, refresh: String, now: UnixMillis) -> Result<Grant, Denied> {
         let minted = self.0.key.mint(&user.name, session, now);
         let access_token = minted.map_err(|error| RpcError::internal(error.to_string()))?;
         Ok(Grant { access_token, life: self.0.key.life(), refresh_token: refresh })

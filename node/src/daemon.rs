@@ -62,7 +62,7 @@ impl Start for Daemon {
         let _ = portrait.http.set(listener.address());
         let secret = config.auth_secret.as_ref().map(Secret::expose);
         let rules = rules(&node, &config);
-        let parts = node.http_parts(secret, config.token_lifetime, config.callers)?;
+        let parts = node.http_parts(secret, config.token_lifetime, config.callers, &runtimes.mesh)?;
         let measured =
             config.metrics_enabled.then(|| Measured { sources: node.measured(), door: listener.door() });
         let parts = Parts { origins: rules.origins.clone(), measured, ..parts };

@@ -12,10 +12,11 @@ use p2p_shared::grant;
 use p2p_shared::id::NodeId;
 use p2p_shared::rpc::registry::{Arguments, CallContext, Decision, Gate, Outcome, Proven, Ticket};
 use p2p_shared::rpc::service::MethodSpec;
-use p2p_shared::tls::{PeerIdentity, PeerKind, Trust, clean_text, verify_token};
+use p2p_shared::tls::{PeerIdentity, PeerKind, Trust, clean_text};
 
 use crate::audit::Audit;
 use crate::audit::record::{Asked, Ended};
+use crate::auth::verified::Holders;
 use crate::clock;
 use crate::membership::revoked::Revocations;
 use crate::policy::Fuse;
@@ -34,11 +35,12 @@ pub struct NodeGate {
     proofs: Option<Proofs>,
 }
 
-/// By what grants are judged.
+/// By what grants and tokens are judged.
 #[derive(Clone, Debug)]
 struct Proofs {
     trust: Arc<Trust>,
     own: NodeId,
+    holders: Arc<Holders>,
 }
 
 impl NodeGate {
@@ -50,7 +52,8 @@ impl NodeGate {
     /// The same, which believes grants of operators whom `trust` believes, if they are good at `own`.
     #[must_use]
     pub fn with_proofs(self, trust: Arc<Trust>, own: NodeId) -> Self {
-        Self { proofs: Some(Proofs { trust, own }), ..self }
+        let holders = Arc::new(Holders::new(Arc::clone(&trust)));
+        Self { proofs: Some(Proofs { trust, own, holders }), ..self }
     }
 }
 
@@ -88,12 +91,12 @@ impl Proofs {
     fn token(&self, method: &'static MethodSpec, token: &[u8]) -> Result<Proven, RpcError> {
         let refused = |why: String| RpcError::unauthenticated(format!("{}: {why}", method.name));
         let token = str::from_utf8(token).map_err(|error| refused(error.to_string()))?;
-        let holder =
-            verify_token(&self.trust, token, clock::wall()).map_err(|error| refused(error.to_string()))?;
-        let PeerIdentity { id, name, kind: PeerKind::Operator(role), .. } = holder.operator else {
+        let holder = self.holders.verify(token, clock::wall()).map_err(|error| refused(error.to_string()))?;
+        let PeerIdentity { id, name, kind: PeerKind::Operator(role), .. } = &holder.operator else {
             return Err(refused("no operator signed it".into()));
         };
-        Ok(Proven { caller: Caller::Operator { id, name, role }, until: holder.until })
+        let caller = Caller::Operator { id: *id, name: name.clone(), role: *role };
+        Ok(Proven { caller, until: holder.until })
     }
 }
 

@@ -34,6 +34,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::program::StartError;
 use api::Api;
+use requests::Requests;
 use tether::Tether;
 
 pub use admission::{Admission, Limits};
@@ -82,7 +83,9 @@ pub struct Face {
 pub fn router(status: Arc<dyn Status>, rules: Rules, parts: Parts) -> Router {
     let api = Api::new(parts);
     let of_itself = status::routes(status).layer(Extension(api.clone()));
-    guard::around(of_itself.merge(api::routes(api)).merge(docs::routes()), rules)
+    let requests = Requests::default();
+    let routes = of_itself.merge(api::routes(api, requests.clone())).merge(docs::routes());
+    guard::around(routes, rules, requests)
 }
 
 /// Binds `address`; on any but a loopback address it speaks TLS with these certificates.

@@ -3,7 +3,7 @@
 //! Adding one: its file, and its line in `services!` below. Every surface (RPC, HTTP, OpenAPI, `p2p-tui call`)
 //! follows from [`ALL`]; every [`Call`] gets its accessor from [`Services`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use crate::rpc::client::Call;
@@ -56,7 +56,9 @@ pub fn methods() -> impl Iterator<Item = &'static MethodSpec> {
 
 /// The method of a name.
 pub fn method(name: &str) -> Option<&'static MethodSpec> {
-    methods().find(|method| method.name == name)
+    static METHODS: LazyLock<HashMap<&'static str, &'static MethodSpec>> =
+        LazyLock::new(|| methods().map(|method| (method.name, method)).collect());
+    METHODS.get(name).copied()
 }
 
 /// The schema hash of every method, by name: what a hello carries.

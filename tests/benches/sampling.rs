@@ -54,12 +54,13 @@ async fn inside(count: usize) -> anyhow::Result<()> {
     let mut sleepers = Command::new("sh").args(["-c", &line]).stdin(Stdio::null()).spawn()?;
     sleep(SETTLE).await;
     let ca = TestCa::new("home");
+    let (certs, reader) = (ca.node_files("web-1"), ca.operator("reader", Role::Viewer));
     let (mut ours, mut alone, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     let mut resident = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
-        let node = Program::start(&ca.node_files("web-1"), &[])?;
+        let node = Program::start(&certs, &[])?;
         alone.push(share_of(|| node.cpu_s()).await?);
-        let reader = handle(&ca.operator("reader", Role::Viewer), "web-1", node.quic)?;
+        let reader = handle(&reader, "web-1", node.quic)?;
         let mut processes = reader.process().watch(EACH_MS).await?;
         let mut figures = reader.monitor().watch(EACH_MS).await?;
         let reading = tokio::spawn(async move {

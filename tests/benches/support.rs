@@ -137,6 +137,11 @@ impl Program {
         Ok(started)
     }
 
+    /// Where it keeps its data.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Its process id.
     pub const fn pid(&self) -> u32 {
         self.pid

@@ -92,6 +92,26 @@ impl Client {
         stream
     }
 
+    /// Sends a body as it is, of the kind that it is said to be.
+    fn send(&self, path: &str, headers: &str, body: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        let token = self.token.as_deref().unwrap_or_default();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n{headers}\
+             Content-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Reply { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    }
+
     pub fn get(&self, path: &str) -> Reply {
         self.ask("GET", path, None)
     }
@@ -225,6 +245,57 @@ async fn an_operators_token_steers_every_node_as_far_as_the_role_goes() {
     admin.get("/api/v1/nodes/self/process/list?filtre=x").refused(400, "bad_request");
     admin.post("/api/v1/nodes/self/program/start", &json!({"nome": "x"})).refused(400, "bad_request");
     admin.post("/api/v1/nodes/self/program/start", &json!([])).refused(400, "bad_request");
+    pair.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_exactly_what_it_says_changes_nothing() {
+    let pair = Pair::new().await;
+    let admin = pair.operator("olga", Role::Admin);
+    let json = "Content-Type: application/json\r\n";
+    let (define, execute) = ("/api/v1/nodes/self/program/define", "/api/v1/execute");
+    let good = r#"{"definition": {"name": "a", "command": "/bin/true"}, "replace": false}"#;
+    for path in [define, execute, "/rpc", "/api/v1/fleet/node/info", "/api/v1/auth/token", "/p2p/message"] {
+        for kind in ["", "Content-Type: text/plain\r\n", "Content-Type: application/json; charset=utf-16\r\n"]
+        {
+            admin.send(path, kind, good).refused(415, "bad_request");
+        }
+        admin.send(path, &format!("{json}Content-Encoding: gzip\r\n"), good).refused(415, "bad_request");
+        let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+        for body in [&good[..good.len() - 1], "\u{feff}{}", "{\"a\": \"\\ud800\"}", &deep, "7"] {
+            assert_eq!(admin.send(path, json, body).status, 400, "{path} {body:.40}");
+        }
+    }
+    for twice in [
+        r#"{"definition": {"name": "a", "name": "b", "command": "/bin/true"}, "replace": false}"#,
+        r#"{"definition": {"name": "a", "command": "/bin/true"}, "replace": false, "replace": true}"#,
+    ] {
+        let problem = admin.send(define, json, twice).refused(400, "bad_request");
+        assert!(problem["detail"].as_str().unwrap().contains("is there twice"), "{problem}");
+    }
+    let twice = r#"{"selector": "all", "arguments": {"name": "a", "name": "b"}}"#;
+    admin.send("/api/v1/fleet/program/start", json, twice).refused(400, "bad_request");
+    let twice =
+        r#"{"jsonrpc": "2.0", "id": 1, "method": "program.start", "params": {"name": "a", "name": "b"}}"#;
+    assert_eq!(admin.send("/rpc", json, twice).status, 400);
+    assert_eq!(admin.get("/api/v1/nodes/self/program/list").good(), json!([]));
+    admin.header("Expect", "a-miracle").get("/health").refused(417, "bad_request");
+    pair.stop().await;
+}
+
+#[tokio::test]
+async fn who_tries_too_often_is_told_how_long_to_wait() {
+    let pair = Pair::new().await;
+    let login = json!({"username": "ann", "password": "wrong"});
+    for _ in 0..5 {
+        pair.client.post("/api/v1/auth/token", &login).refused(401, "unauthenticated");
+    }
+    let limited = pair.client.post("/api/v1/auth/token", &login);
+    let problem = limited.refused(429, "rate_limited");
+    let (_, rest) = limited.head.split_once("retry-after: ").unwrap();
+    let wait: u64 = rest.lines().next().unwrap().parse().unwrap();
+    assert!((1..=12).contains(&wait), "{wait}");
+    assert_eq!(problem["detail"], format!("too many attempts: try again in {wait} s"));
     pair.stop().await;
 }
 

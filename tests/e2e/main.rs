@@ -10,6 +10,7 @@ mod audit;
 mod binary;
 mod ca;
 mod cluster;
+mod console_files;
 mod dashboards;
 mod doctor;
 mod echo;

@@ -253,7 +253,7 @@ async fn one_viewers_certificate_scrapes_the_fleet_and_counts_at_each_node_alone
     // From elsewhere, as through a proxy, a certificate is as good as a token.
     let proxied = |client: &Tls| client.ask("GET /api/info", "X-Forwarded-For: 192.0.2.1\r\n").unwrap();
     assert_eq!(json_of(&proxied(&client))["name"], "web-1");
-    assert_eq!(client.ask("POST /api/v1/execute", "Content-Length: 0\r\n").unwrap().0, 415);
+    assert_eq!(client.ask("POST /api/v1/execute", "Content-Length: 0\r\n").unwrap().0, 400);
     let order = "Content-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"command\":\"id\"}";
     let refused = json_of(&client.ask("POST /api/v1/execute", order).unwrap());
     assert!(refused["detail"].as_str().unwrap().starts_with("denied: role"), "{refused}");

@@ -14,6 +14,8 @@ use crate::packages::Packages;
 /// The version that the settings beside this file are for.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 const URL: &str = "http://127.0.0.1:8000";
+/// How long random calls, and chains of them, are tried for each caller, in seconds.
+const RANDOM_S: &str = "90";
 const PASSWORD: &str = "correct horse battery";
 
 pub fn agrees_with_its_description() -> Result<()> {
@@ -64,11 +66,15 @@ fn attempt(lab: &Lab, program: &str, token: Option<&str>) -> Result<()> {
     let settings = settings.to_str().context("a path that is no text")?;
     let (description, header) =
         (format!("{URL}/openapi.json"), format!("Authorization: Bearer {}", token.unwrap_or_default()));
-    let mut line = vec!["one", "timeout", "600", program, "--config-file", settings, "run", &description];
-    line.extend(["--phases", "examples,coverage", "--continue-on-failure", "--no-color"]);
-    line.extend(["--exclude-by=/x-verb == \"watch\"", "--request-timeout", "15"]);
-    if token.is_some() {
-        line.extend(["-H", &header]);
+    for phases in [["examples,coverage", "600"], ["fuzzing,stateful", RANDOM_S]] {
+        let mut line = vec!["one", "timeout", "700", program, "--config-file", settings, "run", &description];
+        line.extend(["--phases", phases[0], "--max-time", phases[1], "--continue-on-failure", "--no-color"]);
+        line.extend(["--exclude-by=/x-verb == \"watch\"", "--request-timeout", "15"]);
+        if token.is_some() {
+            // With its own session gone, everything after would be refused.
+            line.extend(["-H", &header, "--exclude-path", "/api/v1/auth/logout"]);
+        }
+        lab.verb("near", &line)?;
     }
-    lab.verb("near", &line).map(drop)
+    Ok(())
 }

@@ -283,6 +283,15 @@ fn proxied(scene: &mut Scene) -> Result<()> {
     let asked = |base: &str| scene.shell(&format!("{curl} {status} {upgrade} {base}/ws || true"));
     let (direct, through) = (asked(near)?, asked(&far)?);
     ensure!(direct == through, "an upgrade is answered by {direct}, and through nginx by {through}");
+    let follow = top().join("tests/lab/api/follow.py");
+    let follow = format!("python3 {} {BEHIND} ca/ca.crt {} 3", follow.display(), token.trim());
+    let told = scene.shell(&follow)?;
+    let expected = ["welcome", "subscribed", "item", "item", "item"];
+    let mut words = told.lines().skip(1).filter_map(|line| line.split(' ').next());
+    ensure!(
+        told.starts_with("HTTP/1.1 101") && expected.iter().all(|kind| words.any(|word| word == *kind)),
+        "a WebSocket: {told}"
+    );
     let local = scene.shell(&format!("{curl} {status} {near}/api/info; {curl} {status} {far}/api/info"))?;
     ensure!(local == "200401", "what is told on the own machine alone: {local}");
     Ok(())

@@ -3,10 +3,16 @@
 //! [`Event`]s enter by [`State::update`], [`Command`]s leave, and nothing else happens: no clock, no network, no
 //! waiting. What is drawn is a function of this state (`view`).
 
+pub mod answers;
+mod at;
 pub mod confirm;
+pub mod copies;
+mod copying;
 mod define;
+pub mod defining;
 mod edit;
 mod feeds;
+mod jumps;
 mod keys;
 pub mod layer;
 pub mod menu;
@@ -14,11 +20,16 @@ mod mesh;
 pub mod palette;
 mod places;
 pub mod probe;
+mod reading;
 mod requests;
 pub mod runs;
+pub mod saved;
+pub mod search;
 mod shell;
 mod shown;
 mod silence;
+pub mod tabs;
+mod themes;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -28,22 +39,25 @@ use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::layout::Rect;
 
 use crate::action::Action;
-use crate::command::{Command, Follow, Subscription, Topic};
-use crate::event::{Entry, Event, Key, MeshEvent, Mouse, MouseKind};
+use crate::command::{Command, CopyPlan, Follow, Sought, Subscription, Topic};
+use crate::event::{Code, Entry, Event, Key, MeshEvent, Mouse, MouseKind};
 use crate::filter::{Filter, Mistake};
 use crate::fleet::Fleet;
 use crate::keymap::Keymap;
 use crate::layout::{self, Areas, Extras};
 use crate::log::Log;
-use crate::theme::Theme;
+use crate::theme::{Theme, Themes};
 use crate::views::{Change, Scene, View, ViewId};
 use crate::widgets::field::Field;
 
+use copies::Copies;
+use defining::Stage;
 use layer::Layer;
 use palette::History;
 use places::Places;
 use runs::Runs;
 use shown::Views;
+use tabs::Tabs;
 
 /// How long a message stands in the last line.
 const MESSAGE_LIFE: Millis = Millis(6_000);
@@ -55,6 +69,10 @@ const FROZEN_MAX: usize = 20_000;
 pub struct Options {
     /// Styles and characters.
     pub theme: Theme,
+    /// What can be chosen instead.
+    pub themes: Themes,
+    /// Filters that were saved.
+    pub saved: saved::Saved,
     /// Keys.
     pub keys: Keymap,
     /// Refuse everything that acts.
@@ -105,6 +123,12 @@ pub struct State {
     views: Views,
     current: ViewId,
     places: Places,
+    /// The tabs that are not shown.
+    tabs: Tabs,
+    /// The first line that is seen of the screen of the first run.
+    pub first_line: usize,
+    /// The theme that a preview took the place of.
+    previewed: Option<Theme>,
     /// What lies over the view, the topmost last.
     pub layers: Vec<Layer>,
     /// The filter line, while it is written.
@@ -116,6 +140,14 @@ pub struct State {
     following: BTreeSet<Follow>,
     /// The file that is read to be edited.
     to_edit: Option<(NodeId, FilePath)>,
+    /// What is looked at before it is copied.
+    to_copy: Option<CopyPlan>,
+    /// Copies that go on, and the last ones.
+    pub copies: Copies,
+    /// The process that is asked for.
+    sought: Option<Sought>,
+    /// Searches that there were.
+    searches: u64,
     /// Terminals that there were.
     terminals: u64,
     /// What became of every action.
@@ -135,20 +167,27 @@ pub struct State {
 impl State {
     /// A console that has seen nothing yet.
     pub fn new(options: Options) -> Self {
-        let message = (!options.notices.is_empty()).then(|| (options.notices.join("; "), MESSAGE_LIFE));
+        let (message, layers) = told(&options);
         Self {
             options,
             world: World { screen: Rect::new(0, 0, 80, 24), ..World::default() },
             views: Views::default(),
             current: ViewId::Fleet,
             places: Places::default(),
-            layers: Vec::new(),
+            tabs: Tabs::default(),
+            first_line: 0,
+            previewed: None,
+            layers,
             editing: None,
             search: None,
             pressed: Vec::new(),
             subscribed: BTreeSet::new(),
             following: BTreeSet::new(),
             to_edit: None,
+            to_copy: None,
+            copies: Copies::default(),
+            sought: None,
+            searches: 0,
             terminals: 0,
             runs: Runs::default(),
             history: History::default(),
@@ -241,7 +280,7 @@ impl State {
     /// Where everything stands on the screen now.
     pub fn areas(&self) -> Areas {
         let filter = self.editing.is_some() || self.view().filter().is_some() || self.search.is_some();
-        let extras = Extras { banners: self.banners().len() as u16, filter };
+        let extras = Extras { banners: self.banners().len() as u16, filter, tabs: self.tabs.count() > 1 };
         layout::areas(self.world.screen, extras)
     }
 
@@ -256,6 +295,7 @@ impl State {
             };
             banners.push(format!("cut off from the mesh: {reason}{trying}"));
         }
+        banners.extend(self.copies_banner());
         if self.is_frozen() {
             let key = self.options.keys.key_of(Action::Freeze);
             banners.push(format!("frozen: the screen stands still, {key} lets it go on"));
@@ -305,6 +345,9 @@ impl State {
             self.dirty |= !swept.is_empty();
         }
         if next_second {
+            self.go_on_copying();
+            // How long until it is tried again is counted down.
+            self.dirty |= self.copies.open().any(|(_, copying)| copying.cut().is_some());
             self.sweep(now);
         }
         if next_minute || (next_second && self.shows_ages()) {
@@ -399,6 +442,10 @@ impl State {
         } else if inside(areas.body) {
             let requests = self.with_view(|view, scene| view.on_mouse(scene, mouse));
             self.fulfil(requests);
+        } else if inside(areas.bar) && mouse.kind == MouseKind::Press {
+            if let Some(tab) = crate::view::bar_at(self, mouse.column) {
+                self.go_to_tab(tab);
+            }
         } else if inside(areas.tabs)
             && mouse.kind == MouseKind::Press
             && let Some(view) = crate::view::tab_at(self, mouse.column)
@@ -408,6 +455,13 @@ impl State {
     }
 
     fn scroll_layer(&mut self, kind: MouseKind) {
+        if let Some(Layer::Form(defining)) = self.layers.last_mut() {
+            let code = if kind == MouseKind::WheelDown { Code::Down } else { Code::Up };
+            if kind != MouseKind::Press && matches!(defining.stage, Stage::Writing | Stage::Sent(_)) {
+                defining.form.on_key(Key::plain(code));
+            }
+            return;
+        }
         if let Some(scroll) = self.layers.last_mut().and_then(Layer::scroll_mut) {
             match kind {
                 MouseKind::WheelDown => *scroll = scroll.saturating_add(3),
@@ -416,6 +470,20 @@ impl State {
             }
         } else {
             self.scroll_probe(kind);
+        }
+    }
+}
+
+/// What is said at the start: a line, or a box where a line would not hold it.
+fn told(options: &Options) -> (Option<(String, Millis)>, Vec<Layer>) {
+    match options.notices.as_slice() {
+        [] => (None, Vec::new()),
+        [one] => (Some((one.clone(), MESSAGE_LIFE)), Vec::new()),
+        _ if options.first_run.is_some() => (None, Vec::new()),
+        many => {
+            let lines = many.iter().map(|notice| (String::new(), notice.clone())).collect();
+            let title = "mistakes in your files: the rest of them is used".to_owned();
+            (None, vec![Layer::Facts { title, lines, scroll: 0 }])
         }
     }
 }

@@ -3,11 +3,18 @@
 //! A command never holds a handle or a closure, so that a test compares lists of them. Every target of an
 //! action is a command of its own and ends in exactly one `Outcome` event.
 
+mod copy;
 mod probe;
+mod search;
+mod seek;
 
+pub use copy::{After, Below, CopyId, CopyOrder, CopyPlan, CopyStep, Spot};
 pub use probe::{Probe, ProbeKind};
+pub use search::{SearchFor, SearchId, SearchOrder};
+pub use seek::Sought;
 
-use p2p_shared::id::{NodeId, NodeName};
+use p2p_shared::id::NodeId;
+use p2p_shared::services::exec::ExecRequest;
 use p2p_shared::services::file::FilePath;
 use p2p_shared::services::job::JobId;
 use p2p_shared::services::node::Label;
@@ -218,6 +225,8 @@ pub enum FilesOrder {
     Follow(FilePath),
     /// The whole of a file, to be edited here.
     Edit(FilePath),
+    /// What stands where something is to be copied to. The node is the receiving one.
+    Plan(Box<CopyPlan>),
 }
 
 /// What is done with a file.
@@ -229,22 +238,6 @@ pub enum FileDeed {
     Undo(FilePath),
     /// Make a text the whole of it, unless somebody else changed it.
     Write(Box<Edited>),
-    /// Copy it, with all that is in it, straight to another node.
-    Copy {
-        /// Which.
-        path: FilePath,
-        /// To which node.
-        to: NodeName,
-        /// Under which name there.
-        to_path: FilePath,
-    },
-}
-
-impl FileDeed {
-    /// The directory's listing is another one afterwards.
-    pub const fn is_seen(&self) -> bool {
-        matches!(self, Self::Remove(_) | Self::Undo(_) | Self::Write(_))
-    }
 }
 
 /// A terminal on the screen.
@@ -348,8 +341,20 @@ pub enum Command {
     Alert { errand: Errand, node: NodeId, verb: AlertVerb },
     /// Look at files; answered by one `Files`.
     Files { node: NodeId, order: FilesOrder },
+    /// Begin a copy; how far it is comes as `Copy`.
+    BeginCopy { copy: CopyId, order: Box<CopyOrder> },
+    /// Stop it; what is there stays.
+    EndCopy(CopyId),
+    /// Search files; what is found comes as `Found`.
+    Search { search: SearchId, order: Box<SearchOrder> },
+    /// Stop to search.
+    EndSearch(SearchId),
+    /// Ask for the process that something leads to; answered by one `Sought`.
+    Seek(Box<Sought>),
     /// Do something with a file; answered by one `Outcome`.
     File { errand: Errand, node: NodeId, deed: FileDeed },
+    /// Run a command; what it wrote comes as `Answer`, and then one `Outcome`.
+    Exec { errand: Errand, node: NodeId, request: Box<ExecRequest> },
     /// Send a probe; its answers come as `Probe`, and then one `Outcome`.
     Probe { errand: Errand, node: NodeId, probe: Probe },
     /// End a shell and all that runs in it; answered by one `Outcome`.
@@ -364,6 +369,8 @@ pub enum Command {
     Past { node: NodeId, order: PastOrder },
     /// Ask for everything about something; answered by one `Described`.
     Describe { node: NodeId, subject: Subject },
+    /// Ask for the whole definition of a program; answered by one `Definition`.
+    Definition { node: NodeId, name: String },
     /// Ask for everything about one process; answered by one `Inspected`.
     Inspect { node: NodeId, target: ProcessRef },
     /// Give up what an action still waits for; its open targets end as cancelled.
@@ -376,6 +383,10 @@ pub enum Command {
     Redraw,
     /// Lend the terminal to the user's editor; answered by one `Edited`.
     Edit(Box<Draft>),
+    /// Write a file of the user's own, whole or not at all.
+    Keep { file: std::path::PathBuf, text: String },
+    /// Remove the private file of an edited text: it was taken.
+    Discard(std::path::PathBuf),
     /// Stop as ^Z does; the screen comes back on SIGCONT.
     Suspend,
     /// End the console.

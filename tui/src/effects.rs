@@ -6,16 +6,20 @@
 
 pub mod address;
 mod control;
+mod copy;
 pub mod directory;
 pub mod door;
 pub mod entry;
 pub mod errand;
+pub mod exec;
 pub mod feed;
 mod files;
 pub mod local;
 mod past;
 mod probe;
 mod record;
+mod search;
+mod seek;
 pub mod settings;
 mod shell;
 pub mod tail;
@@ -48,10 +52,10 @@ use self::shell::{Line, Wish};
 use self::tail::Tail;
 use self::way::Way;
 use crate::command::{
-    Command, Errand, FilesOrder, Follow, PastOrder, RunId, ServiceKey, ServiceKind, ShellOrder, Subject,
-    Subscription, TerminalId,
+    Command, CopyId, CopyOrder, Errand, FilesOrder, Follow, PastOrder, RunId, SearchId, SearchOrder,
+    ServiceKey, ServiceKind, ShellOrder, Sought, Subject, Subscription, TerminalId,
 };
-use crate::event::{Description, MeshEvent};
+use crate::event::{CopySaid, Description, MeshEvent};
 
 /// Calls of actions under way at a time.
 const ERRANDS_MAX: usize = 64;
@@ -74,6 +78,8 @@ pub struct Effects {
     feeds: HashMap<Subscription, CancellationToken>,
     tails: HashMap<Follow, CancellationToken>,
     lines: HashMap<TerminalId, Line>,
+    copies: HashMap<CopyId, CancellationToken>,
+    searches: HashMap<SearchId, CancellationToken>,
     /// A run that no task holds any more is over.
     runs: HashMap<RunId, Arc<CancellationToken>>,
 }
@@ -123,6 +129,8 @@ impl Effects {
             feeds: HashMap::new(),
             tails: HashMap::new(),
             lines: HashMap::new(),
+            copies: HashMap::new(),
+            searches: HashMap::new(),
             runs: HashMap::new(),
         }
     }
@@ -151,7 +159,15 @@ impl Effects {
             Command::Alert { errand, node, verb } => self.send(errand, Deed::Alert { node, verb }),
             Command::Job { errand, node, id, verb } => self.send(errand, Deed::Job { node, id, verb }),
             Command::Files { node, order } => self.files(node, order),
+            Command::BeginCopy { copy, order } => self.begin_copy(copy, *order),
+            Command::EndCopy(copy) => end(&mut self.copies, &copy),
+            Command::Search { search, order } => self.search(search, *order),
+            Command::Seek(sought) => self.seek(*sought),
+            Command::EndSearch(search) => end(&mut self.searches, &search),
             Command::File { errand, node, deed } => self.send(errand, Deed::File { node, deed }),
+            Command::Exec { errand, node, request } => {
+                self.send(errand, Deed::Exec { errand, node, request });
+            }
             Command::Probe { errand, node, probe } => {
                 self.send(errand, Deed::Probe { run: errand.run, node, probe });
             }
@@ -161,6 +177,7 @@ impl Effects {
             Command::Unfollow(follow) => self.unfollow(&follow),
             Command::Past { node, order } => self.recall(node, order),
             Command::Describe { node, subject } => self.describe(node, subject),
+            Command::Definition { node, name } => self.definition(node, name),
             Command::Inspect { node, target } => self.inspect(node, target),
             Command::Cancel(run) => self.cancel(run),
             other => return Some(other),
@@ -185,9 +202,7 @@ impl Effects {
     }
 
     fn unsubscribe(&mut self, subscription: Subscription) {
-        if let Some(stop) = self.feeds.remove(&subscription) {
-            stop.cancel();
-        }
+        end(&mut self.feeds, &subscription);
     }
 
     fn follow(&mut self, follow: Follow) {
@@ -199,9 +214,7 @@ impl Effects {
     }
 
     fn unfollow(&mut self, follow: &Follow) {
-        if let Some(stop) = self.tails.remove(follow) {
-            stop.cancel();
-        }
+        end(&mut self.tails, follow);
     }
 
     fn shell(&mut self, terminal: TerminalId, order: ShellOrder) {
@@ -232,6 +245,38 @@ impl Effects {
         });
     }
 
+    fn begin_copy(&mut self, copy: CopyId, order: CopyOrder) {
+        let stop = self.stop.child_token();
+        self.copies.insert(copy, stop.clone());
+        let (means, events) = (self.means.clone(), self.events.clone());
+        self.tasks.spawn(async move {
+            let Some(ended) = stop.run_until_cancelled(copy::run(&means, copy, order)).await else { return };
+            let _ = events.send(MeshEvent::Copy { copy, said: CopySaid::Ended(ended.map(Box::new)) }).await;
+        });
+    }
+
+    fn search(&mut self, search: SearchId, order: SearchOrder) {
+        let stop = self.stop.child_token();
+        self.searches.insert(search, stop.clone());
+        let (way, events) = (self.means.way.clone(), self.events.clone());
+        self.tasks.spawn(async move {
+            let told = stop.run_until_cancelled(search::run(&way, (search, order), &events)).await;
+            if let Some(Err(error)) = told {
+                let _ = events.send(MeshEvent::Found { search, found: Err(error) }).await;
+            }
+        });
+    }
+
+    fn seek(&self, sought: Sought) {
+        let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            let ask = seek::seek(&way, sought.clone());
+            let Some(result) = stop.run_until_cancelled(ask).await else { return };
+            let result = result.map(|found| found.map(|(node, info)| (node, Box::new(info))));
+            let _ = events.send(MeshEvent::Sought { sought: Box::new(sought), result }).await;
+        });
+    }
+
     fn recall(&self, node: NodeId, order: PastOrder) {
         let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
         self.tasks.spawn(async move {
@@ -248,6 +293,15 @@ impl Effects {
             let Some(result) = stop.run_until_cancelled(ask).await else { return };
             let result = result.map(Box::new);
             let _ = events.send(MeshEvent::Described { node, subject, result }).await;
+        });
+    }
+
+    fn definition(&self, node: NodeId, name: String) {
+        let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            let ask = async { way.node(node).await?.program().definition(name.clone()).await };
+            let Some(result) = stop.run_until_cancelled(ask).await else { return };
+            let _ = events.send(MeshEvent::Definition { node, name, result: result.map(Box::new) }).await;
         });
     }
 
@@ -278,6 +332,13 @@ impl Effects {
             let result = result.map(Box::new);
             let _ = events.send(MeshEvent::Inspected { node, target, result }).await;
         });
+    }
+}
+
+/// Ends what was begun under a name, if it has not ended by itself.
+fn end<K: Eq + std::hash::Hash>(begun: &mut HashMap<K, CancellationToken>, name: &K) {
+    if let Some(stop) = begun.remove(name) {
+        stop.cancel();
     }
 }
 

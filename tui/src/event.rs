@@ -6,19 +6,23 @@
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{MeshName, NodeId, NodeName};
 use p2p_shared::services::alert::{AlertDelta, AlertRules};
-use p2p_shared::services::file::{FileChunk, FilePage, FilePath};
+use p2p_shared::services::file::{FileChunk, FileFound, FilePage, FilePath};
 use p2p_shared::services::job::{JobDelta, JobStatus};
 use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::network::{PingReply, ScanFound, TraceStep};
 use p2p_shared::services::node::{FleetDelta, Peer, RefusedHandshake, RoutingBucket};
-use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessRef};
-use p2p_shared::services::program::{LogChunk, ProgramInfo, ProgramLog, ProgramStatus};
+use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessInfo, ProcessRef};
+use p2p_shared::services::program::{LogChunk, ProgramDefinition, ProgramInfo, ProgramLog, ProgramStatus};
 use p2p_shared::services::shell::{ShellInfo, ShellItem};
+use p2p_shared::services::transfer::{TransferProgress, TransferSummary};
 use p2p_shared::services::unit::{UnitDelta, UnitStatus};
 use p2p_shared::time::{Millis, UnixMillis};
 
-use crate::command::{Errand, Follow, PastOrder, RunId, Subject, Subscription, TerminalId};
+use crate::command::{
+    CopyId, CopyPlan, CopyStep, Errand, Follow, PastOrder, RunId, SearchId, Sought, Subject, Subscription,
+    TerminalId,
+};
 use crate::edit::{Conflict, Draft, Ended};
 use crate::fleet::{AuditNews, NetTables, PastAnswer};
 
@@ -153,8 +157,39 @@ pub enum FilesSaid {
     Conflict(Box<Conflict>),
     /// A link leads to this directory.
     Leads(FilePath),
+    /// What a plan comes to.
+    Planned(Box<CopyPlan>, Result<Vec<CopyStep>, RpcError>),
     /// Something was done there: what is shown may differ now.
     Changed,
+}
+
+/// What there is to copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyTotal {
+    /// Names, itself included.
+    pub entries: u64,
+    /// Lengths of its files.
+    pub size_bytes: u64,
+}
+
+/// What is said of a copy.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CopySaid {
+    /// The sending node has counted it.
+    Total(CopyTotal),
+    /// How far it is.
+    Progress(TransferProgress),
+    /// It ended. Comes exactly once, unless it was stopped.
+    Ended(Result<Box<TransferSummary>, RpcError>),
+}
+
+/// What a command wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its output, as far as it travels.
+    pub text: String,
+    /// It wrote more.
+    pub is_cut: bool,
 }
 
 /// What a node says of a probe that it sends.
@@ -253,6 +288,19 @@ pub enum MeshEvent {
         node: NodeId,
         said: FilesSaid,
     },
+    Copy {
+        copy: CopyId,
+        said: CopySaid,
+    },
+    /// Hits of a search; after an error, or once its end is told, nothing more comes.
+    Found {
+        search: SearchId,
+        found: Result<FileFound, RpcError>,
+    },
+    Sought {
+        sought: Box<Sought>,
+        result: Result<Option<(NodeId, Box<ProcessInfo>)>, RpcError>,
+    },
     Probe {
         run: RunId,
         said: ProbeSaid,
@@ -267,6 +315,12 @@ pub enum MeshEvent {
         subject: Subject,
         result: Result<Box<Description>, RpcError>,
     },
+    /// The whole definition of a program, with its environment.
+    Definition {
+        node: NodeId,
+        name: String,
+        result: Result<Box<ProgramDefinition>, RpcError>,
+    },
     /// A subscription ended: denied, not supported, or the node went away. The effects try again by themselves
     /// where that can help.
     Failed {
@@ -277,6 +331,11 @@ pub enum MeshEvent {
         node: NodeId,
         target: ProcessRef,
         result: Result<Box<ProcessDetails>, RpcError>,
+    },
+    /// What the command of one target wrote; its outcome follows.
+    Answer {
+        errand: Errand,
+        answer: Box<Answer>,
     },
     /// How one target of an action ended. Comes exactly once for each.
     Outcome {

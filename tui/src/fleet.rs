@@ -31,7 +31,7 @@ pub use audit::{AuditNews, Seal, Verified};
 pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
 pub use items::{Item, ItemId, Items};
-pub use network::{NetItem, NetKey, NetTable, NetTables};
+pub use network::{NetItem, NetKey, NetTable, NetTables, bears};
 pub use past::{Past, PastAnswer, Told};
 pub use processes::{Census, Process, Processes, RowId};
 pub use services::Service;

@@ -188,14 +188,15 @@ pub const fn process_state(state: ProcessState) -> &'static str {
     }
 }
 
-/// `1 node`, `3 nodes`.
+/// `1 node`, `3 nodes`, `2 copies`.
 pub fn plural(number: usize, noun: &str) -> String {
-    let ending = match (number, noun) {
-        (1, _) => "",
-        (_, noun) if noun.ends_with('s') || noun.ends_with("sh") => "es",
-        _ => "s",
+    let (stem, ending) = match (number, noun) {
+        (1, _) => (noun, ""),
+        (_, noun) if noun.ends_with('s') || noun.ends_with("sh") => (noun, "es"),
+        (_, noun) if noun.ends_with("py") || noun.ends_with("ry") => (&noun[..noun.len() - 1], "ies"),
+        _ => (noun, "s"),
     };
-    format!("{} {noun}{ending}", count(number))
+    format!("{} {stem}{ending}", count(number))
 }
 
 #[cfg(test)]

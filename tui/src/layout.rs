@@ -12,6 +12,8 @@ pub const HEIGHT_MIN: u16 = 10;
 pub struct Areas {
     /// Mesh, counts, clock.
     pub header: Rect,
+    /// The tabs; no rows if there is but one.
+    pub bar: Rect,
     /// The views, and the title of the present one.
     pub tabs: Rect,
     /// What must be seen: read-only, frozen, cut off; no rows if there is nothing.
@@ -31,6 +33,8 @@ pub struct Extras {
     pub banners: u16,
     /// The filter line.
     pub filter: bool,
+    /// The bar of tabs.
+    pub tabs: bool,
 }
 
 /// Whether a screen of this size can hold the console.
@@ -49,15 +53,17 @@ pub fn areas(screen: Rect, extras: Extras) -> Areas {
         area
     };
     let header = take(1);
+    let bar = take(u16::from(extras.tabs));
     let tabs = take(1);
     let banner = take(extras.banners.min(3));
     let filter_rows = u16::from(extras.filter);
-    let body_rows =
-        screen.height.saturating_sub(header.height + tabs.height + banner.height + filter_rows + 1);
+    let body_rows = screen
+        .height
+        .saturating_sub(header.height + bar.height + tabs.height + banner.height + filter_rows + 1);
     let body = take(body_rows);
     let filter = take(filter_rows);
     let footer = take(1);
-    Areas { header, tabs, banner, body, filter, footer }
+    Areas { header, bar, tabs, banner, body, filter, footer }
 }
 
 /// A box of at most this size in the middle of an area.
@@ -74,10 +80,10 @@ mod tests {
     #[test]
     fn the_parts_fill_the_screen_without_overlap() {
         for height in HEIGHT_MIN..80 {
-            for extras in [Extras::default(), Extras { banners: 2, filter: true }] {
+            for extras in [Extras::default(), Extras { banners: 2, filter: true, tabs: true }] {
                 let screen = Rect::new(0, 0, 80, height);
-                let Areas { header, tabs, banner, body, filter, footer } = areas(screen, extras);
-                let parts = [header, tabs, banner, body, filter, footer];
+                let Areas { header, bar, tabs, banner, body, filter, footer } = areas(screen, extras);
+                let parts = [header, bar, tabs, banner, body, filter, footer];
                 assert_eq!(parts.iter().map(|part| part.height).sum::<u16>(), height);
                 for pair in parts.windows(2) {
                     assert_eq!(pair[0].bottom(), pair[1].y);

@@ -5,6 +5,7 @@
 //! and while nothing happens it wakes once a second and writes nothing.
 
 mod editor;
+mod keep;
 mod keyboard;
 mod pacing;
 mod rest;
@@ -232,6 +233,13 @@ impl<E: Effects> Console<E> {
             Command::Quit => self.over = true,
             Command::Suspend => self.stop = true,
             Command::Edit(draft) => self.draft = Some(draft),
+            Command::Keep { file, text } => {
+                if let Err(error) = keep::write(&file, &text) {
+                    let what = format!("{}: it cannot be written: {error}", file.display());
+                    self.update(Event::Mesh(MeshEvent::Notice(what)))?;
+                }
+            }
+            Command::Discard(kept) => crate::edit::scratch::discard(&kept),
             Command::Mouse(on) => self.terminal.capture_mouse(on)?,
             Command::Redraw => self.redraw(),
             Command::Copy(text) => match self.terminal.copy(&text) {

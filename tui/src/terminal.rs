@@ -3,6 +3,7 @@
 //! Frames enter as a closure that paints a buffer; only the cells that changed leave, in one write. It is given back
 //! on drop, by a hook on a panic of any thread, and before a stop. Nothing else writes to the terminal meanwhile.
 
+mod background;
 mod sheet;
 
 use std::io::{self, IsTerminal, Write};
@@ -25,6 +26,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
+pub use background::Background;
 use sheet::Sheet;
 
 /// More columns and rows than this are not used, whatever a terminal claims to have.
@@ -132,6 +134,11 @@ impl Terminal {
         self.capture_mouse(self.mouse)?;
         self.redraw();
         Ok(())
+    }
+
+    /// How bright its background is, if it tells. To be asked before the keyboard is read.
+    pub fn background(&self) -> Option<Background> {
+        background::ask()
     }
 
     /// Gives it back as it was.

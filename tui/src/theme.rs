@@ -1,11 +1,17 @@
-//! Roles to styles, and the characters that a terminal can draw. The only file that names a colour.
+//! Roles to styles, and the characters that a terminal can draw. Nothing else names a colour.
 //!
-//! A theme is one of five that are built in, or a file of the user's: lines `role = "bright-red bold"`. A view asks
-//! for a [`Role`] and always pairs it with a word or a mark, so that every theme may be `mono`.
+//! A theme is one of five that are built in, or a file of the user's (`own`), shown in as many colours as the
+//! terminal has (`depth`). A view asks for a [`Role`] and always pairs it with a word or a mark, so that every theme
+//! may be `mono`.
 
-use std::fmt;
+mod depth;
+mod own;
 
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::Style;
+
+pub use depth::Depth;
+use own::parse_style;
+pub use own::{ThemeMistake, Themes};
 
 /// What a piece of text is, for the eye.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,23 +157,6 @@ pub struct Theme {
     pub glyphs: Glyphs,
 }
 
-/// A mistake in a theme.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ThemeMistake {
-    /// The line, from 1; 0 if there is none.
-    pub line: usize,
-    /// What is wrong.
-    pub what: String,
-}
-
-impl fmt::Display for ThemeMistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "theme, line {}: {}", self.line, self.what)
-    }
-}
-
-impl std::error::Error for ThemeMistake {}
-
 /// The built-in themes, the default first.
 pub const NAMES: [&str; 5] = ["dark", "light", "high-contrast", "mono", "colorblind"];
 
@@ -208,26 +197,6 @@ impl Theme {
             theme.set(role, words).ok()?;
         }
         Some(theme)
-    }
-
-    /// A theme of the user's, as TOML: `role = "bright-red on black bold"`. It starts from the dark one.
-    pub fn parse(name: &str, text: &str) -> Result<Self, ThemeMistake> {
-        let table: toml::Table = toml::from_str(text).map_err(|error| ThemeMistake {
-            line: error.span().map_or(0, |span| text[..span.start].lines().count().max(1)),
-            what: error.message().to_owned(),
-        })?;
-        let mut theme = Self { name: name.to_owned(), ..Self::default() };
-        for (role, value) in &table {
-            let line =
-                text.lines().position(|line| line.trim_start().starts_with(role.as_str())).unwrap_or(0) + 1;
-            let words = value.as_str().ok_or(ThemeMistake {
-                line,
-                what: format!("{role} wants a text such as \"bright-red on black bold\""),
-            })?;
-            let words = words.replace(" on ", "/").replace(' ', ":");
-            theme.set(role, &words).map_err(|what| ThemeMistake { line, what })?;
-        }
-        Ok(theme)
     }
 
     fn empty(name: &str) -> Self {
@@ -279,64 +248,6 @@ impl Default for Theme {
     }
 }
 
-/// Reads `colour/background:modifier,modifier`; each part may be missing.
-fn parse_style(words: &str) -> Result<Style, String> {
-    let mut style = Style::new();
-    for word in words.split([':', ',']).filter(|word| !word.is_empty()) {
-        if let Some(modifier) = parse_modifier(word) {
-            style = style.add_modifier(modifier);
-            continue;
-        }
-        let (front, back) = word.split_once('/').unwrap_or((word, ""));
-        if !front.is_empty() {
-            style = style.fg(parse_colour(front)?);
-        }
-        if !back.is_empty() {
-            style = style.bg(parse_colour(back)?);
-        }
-    }
-    Ok(style)
-}
-
-fn parse_modifier(word: &str) -> Option<Modifier> {
-    match word {
-        "bold" => Some(Modifier::BOLD),
-        "dim" => Some(Modifier::DIM),
-        "italic" => Some(Modifier::ITALIC),
-        "underlined" => Some(Modifier::UNDERLINED),
-        "reversed" => Some(Modifier::REVERSED),
-        _ => None,
-    }
-}
-
-fn parse_colour(word: &str) -> Result<Color, String> {
-    Ok(match word {
-        "black" => Color::Black,
-        "red" => Color::Red,
-        "green" => Color::Green,
-        "yellow" => Color::Yellow,
-        "blue" => Color::Blue,
-        "magenta" => Color::Magenta,
-        "cyan" => Color::Cyan,
-        "gray" => Color::Gray,
-        "dark-gray" | "bright-black" => Color::DarkGray,
-        "bright-red" => Color::LightRed,
-        "bright-green" => Color::LightGreen,
-        "bright-yellow" => Color::LightYellow,
-        "bright-blue" => Color::LightBlue,
-        "bright-magenta" => Color::LightMagenta,
-        "bright-cyan" => Color::LightCyan,
-        "white" | "bright-white" => Color::White,
-        "default" => Color::Reset,
-        hex if hex.starts_with('#') => {
-            hex.parse().map_err(|_| format!("{hex} is no colour: it wants #rrggbb"))?
-        }
-        other => {
-            return Err(format!("{other} is neither a colour nor bold, dim, italic, underlined, reversed"));
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,14 +269,5 @@ mod tests {
             let style = theme.style(role);
             assert!(style.fg.is_none() && style.bg.is_none(), "{role:?}");
         }
-    }
-
-    #[test]
-    fn a_theme_of_the_users_names_its_mistakes() {
-        let theme = Theme::parse("mine", "bad = \"#ff0000 on black bold\"\n").unwrap();
-        assert_eq!(theme.style(Role::Bad).fg, Some(Color::Rgb(255, 0, 0)));
-        let mistake = Theme::parse("mine", "good = \"green\"\nbad = \"pinkish\"\n").unwrap_err();
-        assert_eq!(mistake.line, 2);
-        assert!(Theme::parse("mine", "nope = \"red\"").is_err());
     }
 }

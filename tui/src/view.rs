@@ -3,12 +3,19 @@
 //! Takes `&State` and draws; decides nothing.
 
 mod conflict;
+mod copies;
 mod described;
+mod form;
 mod layers;
 mod outcomes;
 mod probing;
+mod searching;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod snapshots_files;
+#[cfg(test)]
+mod snapshots_own;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -16,7 +23,7 @@ use ratatui::layout::Rect;
 use crate::action::Action;
 use crate::app::{Editing, State};
 use crate::event::Entry;
-use crate::format::{clock, width};
+use crate::format::{clean, clock, head, width};
 use crate::layout::{self, Areas};
 use crate::theme::Role;
 use crate::views::ViewId;
@@ -37,6 +44,7 @@ pub fn draw(state: &State, area: Rect, buf: &mut Buffer) {
     let areas = state.areas();
     let mut painter = Painter { buf, theme };
     header(state, areas.header, &mut painter);
+    bar(state, areas.bar, &mut painter);
     tabs(state, areas.tabs, &mut painter);
     banners(state, areas.banner, &mut painter);
     state.view().draw(&state.scene(), theme, areas.body, buf);
@@ -77,18 +85,29 @@ fn too_small(state: &State, area: Rect, buf: &mut Buffer) {
 
 fn first_run(state: &State, text: &str, area: Rect, buf: &mut Buffer) {
     let mut painter = Painter { buf, theme: &state.options.theme };
-    let lines: Vec<&str> = text.lines().collect();
-    let widest = lines.iter().map(|line| width(line)).max().unwrap_or(0) as u16;
+    let columns = usize::from(area.width.saturating_sub(4));
+    let whole = |line: &str| {
+        let role = if line.starts_with("  ") { Role::Accent } else { Role::Text };
+        layers::fold(&vec![(line.to_owned(), role)], columns)
+    };
+    let lines: Vec<layers::Line> = text.lines().flat_map(whole).collect();
+    let columns = |line: &layers::Line| line.iter().map(|(text, _)| width(text)).sum::<usize>();
+    let widest = lines.iter().map(columns).max().unwrap_or(0) as u16;
     let place = layout::centred(area, widest + 4, lines.len() as u16 + 4);
     let inside = painter.frame(place, "P2P Admin");
-    for (index, line) in lines.iter().enumerate() {
-        let role = if line.starts_with("  ") { Role::Accent } else { Role::Text };
-        let y = inside.y + 1 + index as u16;
+    let skip = state.first_line.min(lines.len().saturating_sub(usize::from(inside.height)));
+    for (index, line) in lines.iter().skip(skip).enumerate() {
+        // The blank line at the top goes where there is no room for it.
+        let gap = u16::from(usize::from(inside.height) > lines.len());
+        let y = inside.y + gap + index as u16;
         if y < inside.bottom() {
-            painter.text((inside.x + 1, y), inside.width.saturating_sub(2), line, role);
+            let pieces: Vec<(&str, Role)> = line.iter().map(|(text, role)| (text.as_str(), *role)).collect();
+            painter.line((inside.x + 1, y), inside.width.saturating_sub(2), &pieces);
         }
     }
-    painter.text((area.x + 1, area.bottom() - 1), area.width - 1, "q leaves", Role::Dim);
+    let scrolls = lines.len() > usize::from(inside.height);
+    let keys = if scrolls { " j k scroll, q leaves " } else { " q leaves " };
+    painter.text((area.x + 1, area.bottom() - 1), area.width - 1, keys, Role::Dim);
 }
 
 fn header(state: &State, area: Rect, painter: &mut Painter<'_>) {
@@ -124,6 +143,46 @@ fn header(state: &State, area: Rect, painter: &mut Painter<'_>) {
     let pieces: Vec<(&str, Role)> = pieces.iter().map(|(text, role)| (text.as_str(), *role)).collect();
     painter.line((area.x, area.y), room, &pieces);
     painter.right((area.x, area.y), area.width, &time, Role::Dim);
+}
+
+/// The tabs with their left edge and text; where there is little room only the one that is shown is told whole.
+fn bar_slots(state: &State, columns: u16) -> Vec<(u16, String)> {
+    const NUMBER: usize = 3;
+    let (count, at) = state.tabs();
+    let labels = state.tab_labels();
+    let numbered = |(index, label): (usize, &String)| format!(" {} {} ", index + 1, clean(label));
+    let whole: Vec<String> = labels.iter().enumerate().map(numbered).collect();
+    let room = usize::from(columns).saturating_sub(NUMBER * (count - 1));
+    let short = |index: usize| match index == at {
+        true => head(&whole[index], room).to_owned(),
+        false => format!(" {} ", index + 1),
+    };
+    let fits = whole.iter().map(|text| width(text)).sum::<usize>() <= usize::from(columns);
+    let texts = if fits { whole.clone() } else { (0..whole.len()).map(short).collect() };
+    let mut x = 0;
+    let place = |text: String| {
+        let slot = (x, text);
+        x += width(&slot.1) as u16;
+        slot
+    };
+    texts.into_iter().map(place).collect()
+}
+
+/// The tab that stands in the bar at a column, from 0.
+pub fn bar_at(state: &State, column: u16) -> Option<usize> {
+    let slots = bar_slots(state, state.world.screen.width);
+    slots.iter().position(|(x, text)| (*x..*x + width(text) as u16).contains(&column))
+}
+
+fn bar(state: &State, area: Rect, painter: &mut Painter<'_>) {
+    if area.height == 0 {
+        return;
+    }
+    let (_, at) = state.tabs();
+    for (index, (x, text)) in bar_slots(state, area.width).into_iter().enumerate() {
+        let role = if index == at { Role::Cursor } else { Role::Dim };
+        painter.text((area.x + x, area.y), area.width.saturating_sub(x), &text, role);
+    }
 }
 
 /// Each tab with its left edge and text: whole names where they leave room for what is said of the view, then
@@ -288,7 +347,7 @@ const HINT_GAP: u16 = 2;
 
 /// Columns that a hint takes, with the gap behind it.
 fn hint_width(state: &State, action: Action) -> u16 {
-    (width(&state.options.keys.key_of(action)) + 1 + width(hint(action))) as u16 + HINT_GAP
+    (width(&state.options.keys.key_of(action)) + 1 + width(hint(state.current(), action))) as u16 + HINT_GAP
 }
 
 /// A key and its word; answers where the next one begins.
@@ -299,14 +358,18 @@ fn draw_hint(state: &State, action: Action, (x, y): (u16, u16), painter: &mut Pa
     painter.line(
         (x, y),
         hint_width(state, action),
-        &[(&key, key_role), (" ", Role::Text), (hint(action), word_role)],
+        &[(&key, key_role), (" ", Role::Text), (hint(state.current(), action), word_role)],
     );
     x + hint_width(state, action)
 }
 
 /// One word for the last line.
-fn hint(action: Action) -> &'static str {
+fn hint(view: ViewId, action: Action) -> &'static str {
     match action {
+        Action::PaneNext if view == ViewId::Files => "other pane",
+        Action::TabNext if view == ViewId::Files => "next node",
+        Action::CopyOver => "copy over",
+        Action::MoveOver => "move over",
         Action::Open => "open",
         Action::Menu => "actions",
         Action::Kill => "kill",
@@ -321,6 +384,7 @@ fn hint(action: Action) -> &'static str {
         Action::TabNext => "next tab",
         Action::ZoomIn => "closer",
         Action::ZoomOut => "wider",
+        Action::Related => "jump",
         Action::Freeze => "freeze",
         Action::Logs => "logs",
         Action::Follow => "follow",

@@ -6,14 +6,15 @@
 use std::collections::BTreeSet;
 
 use p2p_shared::id::NodeId;
+use p2p_shared::services::file::FilePath;
 use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::action::Action;
+use crate::action::{Action, SortKey};
 use crate::app::confirm::Proposal;
 use crate::app::menu::Menu;
-use crate::command::{Command, FilesOrder, Follow, Source, Subject, Subscription};
+use crate::command::{Command, FilesOrder, Follow, Sought, Source, Spot, Subject, Subscription};
 use crate::event::Mouse;
 use crate::filter::{Field, Filter};
 use crate::fleet::Fleet;
@@ -31,11 +32,14 @@ pub mod network;
 mod observed;
 pub mod peers;
 pub mod processes;
+pub mod related;
 pub mod resources;
 pub mod services;
 pub mod shell;
 #[cfg(test)]
 mod stage;
+
+use related::Thing;
 
 /// The views, in the order of their number keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -220,6 +224,22 @@ pub enum Request {
     },
     /// Look at files of a node.
     Files(NodeId, FilesOrder),
+    /// Show the sockets of a node that match a filter.
+    Sockets(NodeId, String),
+    /// Show the processes of a node in an order.
+    Sorted(NodeId, SortKey),
+    /// Show the charts of a node at a time.
+    Moment(NodeId, UnixMillis),
+    /// Show a directory, with the cursor on a name.
+    Browse(Spot, Option<FilePath>),
+    /// Show a process, once it is known which.
+    Seek(Sought),
+    /// Offer what is related to what is under the cursor.
+    Related,
+    /// Define a program on these nodes.
+    Define(Vec<(NodeId, String)>),
+    /// Edit the program of this name, as the first of these nodes has it, on all of them.
+    EditProgram(String, Vec<(NodeId, String)>),
     /// Open a shell there.
     OpenShell(NodeId),
     /// Show facts that are here already: names and values.
@@ -301,6 +321,14 @@ pub trait View {
     /// The name under the cursor, or its whole row, for the clipboard.
     fn copy(&self, _scene: &Scene<'_>, _row: bool) -> Option<String> {
         None
+    }
+    /// What is under the cursor, for those who jump to what is related.
+    fn thing(&self, _scene: &Scene<'_>) -> Option<Thing> {
+        None
+    }
+    /// Whether its rows are in the order of this key.
+    fn is_sorted_by(&self, _key: SortKey) -> bool {
+        false
     }
     /// The most useful actions here, for the last line.
     fn hints(&self) -> &'static [Action];

@@ -118,10 +118,14 @@ impl AccessKey {
             .map_err(|error| KeyError(error.to_string()))
     }
 
+    /// Whether a token claims to be one of ours. No other kind has such a header.
+    pub fn is_for(&self, token: &str) -> bool {
+        token.len() <= TOKEN_BYTES_MAX && token.split('.').next() == Some(self.encoded_header.as_str())
+    }
+
     /// What a token says, if it is one of ours and good at `now`. Whether its session lives is asked elsewhere.
     pub fn read(&self, token: &str, now: UnixMillis) -> Option<Claims> {
-        let own = token.split('.').next() == Some(self.encoded_header.as_str());
-        if token.len() > TOKEN_BYTES_MAX || !own {
+        if !self.is_for(token) {
             return None;
         }
         let mut validation = Validation::new(Algorithm::EdDSA);

@@ -8,14 +8,19 @@ use std::sync::{Arc, LazyLock};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use p2p_shared::error::{Code, RpcError};
+use p2p_shared::time::Millis;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
+
+use super::Denied;
 
 /// Comparisons at a time: each has 19 MiB and one core.
 const AT_ONCE: usize = 2;
 /// Comparisons that wait for their turn.
 const WAITING: usize = 8;
+/// After how long a full queue has places again.
+const CROWD_GOES: Millis = Millis::from_secs(1);
 /// Longest password, in bytes.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
 /// Fewest characters of a password.
@@ -57,16 +62,18 @@ impl Passwords {
     ///
     /// # Errors
     /// `rate_limited` if too many wait already.
-    pub async fn is_right(&self, password: Zeroizing<String>, phc: Option<String>) -> Result<bool, RpcError> {
-        let crowded =
-            || RpcError::new(Code::RateLimited, "too many logins at this moment: try again in a few seconds");
+    pub async fn is_right(&self, password: Zeroizing<String>, phc: Option<String>) -> Result<bool, Denied> {
+        let crowded = || {
+            let why = "too many logins at this moment: try again in a second";
+            Denied { error: RpcError::new(Code::RateLimited, why), wait: Some(CROWD_GOES) }
+        };
         let _place = self.places.try_acquire().map_err(|_| crowded())?;
         let _turn = self.turns.acquire().await.map_err(|_| crowded())?;
         let compared = spawn_blocking(move || {
             let known = phc.is_some();
             matches(&password, phc.as_deref().unwrap_or(&NOBODY)) && known
         });
-        compared.await.map_err(|error| RpcError::internal(error.to_string()))
+        compared.await.map_err(|error| RpcError::internal(error.to_string()).into())
     }
 }
 
@@ -95,6 +102,6 @@ mod tests {
         let all = (0..AT_ONCE + WAITING + 1).map(|_| passwords.is_right(Zeroizing::new(String::new()), None));
         let ended = futures::future::join_all(all).await;
         let refused: Vec<_> = ended.into_iter().filter_map(Result::err).collect();
-        assert_eq!(refused.iter().map(|error| error.code).collect::<Vec<_>>(), [Code::RateLimited]);
+        assert_eq!(refused.iter().map(|denied| denied.error.code).collect::<Vec<_>>(), [Code::RateLimited]);
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -16,13 +16,16 @@ use p2p_shared::counters::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::tether::Hold;
+
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// In all.
     pub connections: usize,
-    /// Of one IPv4 address, or one IPv6 network of 64 bits. Loopback is exempt: behind it stand proxies and
-    /// scripts, and nobody who could not use up the machine in simpler ways.
+    /// Of one IPv4 address, or one IPv6 network of 64 bits. Loopback may have three quarters of all: behind it stand
+    /// proxies and scripts, and nobody who could not use up the machine in simpler ways, but who comes from
+    /// elsewhere is not shut out by them.
     pub connections_per_address: usize,
 }
 
@@ -78,8 +81,12 @@ impl Admission {
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         let limits = &self.0.limits;
         let of_address = open.by_address.get(&address).copied().unwrap_or(0);
-        let crowded = !address.is_loopback() && of_address >= limits.connections_per_address;
-        if crowded || open.total >= limits.connections {
+        let of_address_max = if address.is_loopback() {
+            limits.connections - limits.connections / 4
+        } else {
+            limits.connections_per_address
+        };
+        if of_address >= of_address_max || open.total >= limits.connections {
             self.0.refused.increment();
             return Err(io::Error::other("too many connections"));
         }
@@ -92,9 +99,9 @@ impl Admission {
 /// What one client can be held responsible for.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
-        }
+        // All of its addresses are the one machine.
+        address if address.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
         address => address,
     }
 }
@@ -126,7 +133,7 @@ impl<S> Accept<TcpStream, S> for Admission {
         let local = LocalAddrAcceptor::new().accept(stream, service).into_inner();
         ready(local.and_then(|(stream, service)| {
             stream.set_nodelay(true)?;
-            Ok((Admitted { stream, _ticket: ticket }, service))
+            Ok((Admitted { stream, hold: None, _ticket: ticket }, service))
         }))
     }
 }
@@ -135,7 +142,15 @@ impl<S> Accept<TcpStream, S> for Admission {
 #[derive(Debug)]
 pub struct Admitted {
     stream: TcpStream,
+    /// What ends it before its time.
+    pub(super) hold: Option<Hold>,
     _ticket: Ticket,
+}
+
+impl Admitted {
+    fn judge(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.hold.as_mut().map_or(Ok(()), |hold| hold.judge(cx))
+    }
 }
 
 impl AsyncRead for Admitted {
@@ -144,12 +159,14 @@ impl AsyncRead for Admitted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.judge(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Admitted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.judge(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -166,6 +183,7 @@ impl AsyncWrite for Admitted {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.judge(cx)?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
@@ -204,11 +222,15 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_held_by_the_total_alone() {
-        let door = door(3, 1);
+    fn loopback_may_have_more_than_others_and_not_all() {
+        let door = door(4, 1);
         let held: Vec<_> = (0..3).map(|_| door.admit("127.0.0.1".parse().unwrap()).unwrap()).collect();
-        assert!(door.admit("127.0.0.1".parse().unwrap()).is_err());
-        drop(held);
+        assert!(
+            door.admit("127.0.0.2".parse().unwrap()).is_err() && door.admit("::1".parse().unwrap()).is_err()
+        );
+        let elsewhere = door.admit("192.0.2.1".parse().unwrap()).unwrap();
+        assert!(door.admit("192.0.2.2".parse().unwrap()).is_err(), "it is full");
+        drop((held, elsewhere));
         assert!(door.admit("::1".parse().unwrap()).is_ok());
     }
 }

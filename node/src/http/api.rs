@@ -10,6 +10,7 @@ mod bearer;
 mod call;
 mod discovery;
 mod events;
+mod exact;
 mod execute;
 mod fleet;
 mod json_rpc;
@@ -23,14 +24,17 @@ mod ws;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::mesh::Mesh;
 use p2p_shared::rpc::registry::Registry;
 use p2p_shared::tls::Trust;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use super::requests::Requests;
 use super::{Callers, Origins};
 use crate::auth::Auth;
 use crate::membership::handle::MembershipHandle;
@@ -51,6 +55,10 @@ pub struct Parts {
     pub auth: Auth,
     /// The other nodes.
     pub mesh: Mesh,
+    /// The runtime that the connections to them live on.
+    pub links: Handle,
+    /// Calls that are passed on over them.
+    pub passing: TaskTracker,
     /// Who they are.
     pub members: MembershipHandle,
     /// The name of this node.
@@ -89,7 +97,7 @@ impl Api {
 }
 
 /// The routes.
-pub(super) fn routes(api: Api) -> Router {
+pub(super) fn routes(api: Api, requests: Requests) -> Router {
     Router::new()
         .route("/api/v1/auth/token", post(auth::token))
         .route("/api/v1/auth/refresh", post(auth::refresh))
@@ -103,7 +111,7 @@ pub(super) fn routes(api: Api) -> Router {
         .route("/ws", get(ws::get))
         .route("/p2p/message", post(message::post))
         .route("/rpc", post(json_rpc::post))
-        .route("/metrics", get(metrics::get))
+        .route("/metrics", get(metrics::get).layer(Extension(requests)))
         .route("/prometheus/sd", get(discovery::get))
         .route("/openapi.json", get(openapi::get))
         .with_state(api)

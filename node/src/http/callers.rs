@@ -28,7 +28,7 @@ pub struct CallerLimits {
 pub struct Callers {
     limits: CallerLimits,
     // Held for one look-up, never across a wait.
-    buckets: Arc<Mutex<HashMap<String, Bucket>>>,
+    buckets: Arc<Mutex<HashMap<Arc<str>, Bucket>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ struct Bucket {
 #[derive(Debug)]
 pub struct Turn {
     callers: Callers,
-    name: String,
+    name: Arc<str>,
     kind: Kind,
 }
 
@@ -79,7 +79,7 @@ impl Callers {
     ///
     /// # Errors
     /// For how long it has to wait.
-    pub fn take(&self, name: &str, now: Millis) -> Result<Arc<Turn>, Wait> {
+    pub fn take(&self, name: &Arc<str>, now: Millis) -> Result<Arc<Turn>, Wait> {
         let (rate, most) = (u64::from(self.limits.rate_max), self.limits.concurrency_max);
         let mut buckets = self.lock();
         let bucket = of(&mut buckets, name, (rate, now));
@@ -92,29 +92,29 @@ impl Callers {
         }
         bucket.free -= 1_000;
         bucket.running += 1;
-        Ok(Arc::new(Turn { callers: self.clone(), name: name.to_owned(), kind: Kind::Running }))
+        Ok(Arc::new(Turn { callers: self.clone(), name: Arc::clone(name), kind: Kind::Running }))
     }
 
     /// A connection of `name` that stands; `None` if it has too many.
-    pub fn stand(&self, name: &str, now: Millis) -> Option<Turn> {
+    pub fn stand(&self, name: &Arc<str>, now: Millis) -> Option<Turn> {
         let mut buckets = self.lock();
         let bucket = of(&mut buckets, name, (u64::from(self.limits.rate_max), now));
         if bucket.standing >= STANDING_MAX {
             return None;
         }
         bucket.standing += 1;
-        Some(Turn { callers: self.clone(), name: name.to_owned(), kind: Kind::Standing })
+        Some(Turn { callers: self.clone(), name: Arc::clone(name), kind: Kind::Standing })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Bucket>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Bucket>> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The bucket of a caller. Those with nothing to be remembered for make room.
 fn of<'a>(
-    buckets: &'a mut HashMap<String, Bucket>,
-    name: &str,
+    buckets: &'a mut HashMap<Arc<str>, Bucket>,
+    name: &Arc<str>,
     (rate, now): (u64, Millis),
 ) -> &'a mut Bucket {
     let full = rate * 2_000;
@@ -123,7 +123,7 @@ fn of<'a>(
             bucket.running > 0 || bucket.standing > 0 || bucket.refilled(rate, now) < full
         });
     }
-    buckets.entry(name.to_owned()).or_insert(Bucket { free: full, at: now, running: 0, standing: 0 })
+    buckets.entry(Arc::clone(name)).or_insert(Bucket { free: full, at: now, running: 0, standing: 0 })
 }
 
 impl Bucket {
@@ -145,41 +145,47 @@ mod tests {
     fn a_caller_waits_once_it_was_too_quick_and_others_do_not() {
         let callers = callers(10, 100);
         for _ in 0..20 {
-            callers.take("ann", Millis(5)).unwrap();
+            callers.take(&"ann".into(), Millis(5)).unwrap();
         }
-        assert_eq!(callers.take("ann", Millis(5)).unwrap_err(), Wait(Millis(100)));
-        assert!(callers.take("zoe", Millis(5)).is_ok());
-        assert_eq!(callers.take("ann", Millis(55)).unwrap_err(), Wait(Millis(50)));
-        assert!(callers.take("ann", Millis(105)).is_ok());
-        assert!(callers.take("ann", Millis(105)).is_err());
+        assert_eq!(callers.take(&"ann".into(), Millis(5)).unwrap_err(), Wait(Millis(100)));
+        assert!(callers.take(&"zoe".into(), Millis(5)).is_ok());
+        assert_eq!(callers.take(&"ann".into(), Millis(55)).unwrap_err(), Wait(Millis(50)));
+        assert!(callers.take(&"ann".into(), Millis(105)).is_ok());
+        assert!(callers.take(&"ann".into(), Millis(105)).is_err());
     }
 
     #[test]
     fn what_runs_counts_until_it_ends() {
         let callers = callers(1_000, 2);
-        let held = (callers.take("ann", Millis(0)).unwrap(), callers.take("ann", Millis(0)).unwrap());
-        assert!(callers.take("ann", Millis(0)).is_err());
+        let held = (
+            callers.take(&"ann".into(), Millis(0)).unwrap(),
+            callers.take(&"ann".into(), Millis(0)).unwrap(),
+        );
+        assert!(callers.take(&"ann".into(), Millis(0)).is_err());
         drop(held);
-        assert!(callers.take("ann", Millis(0)).is_ok());
+        assert!(callers.take(&"ann".into(), Millis(0)).is_ok());
     }
 
     #[test]
     fn what_stands_counts_by_itself_and_until_it_falls() {
         let callers = callers(1, 1);
         let mut standing: Vec<_> =
-            (0..STANDING_MAX).map(|_| callers.stand("ann", Millis(0)).unwrap()).collect();
-        assert!(callers.stand("ann", Millis(0)).is_none());
-        assert!(callers.stand("zoe", Millis(0)).is_some() && callers.take("ann", Millis(0)).is_ok());
+            (0..STANDING_MAX).map(|_| callers.stand(&"ann".into(), Millis(0)).unwrap()).collect();
+        assert!(callers.stand(&"ann".into(), Millis(0)).is_none());
+        assert!(
+            callers.stand(&"zoe".into(), Millis(0)).is_some()
+                && callers.take(&"ann".into(), Millis(0)).is_ok()
+        );
         standing.pop();
-        assert!(callers.stand("ann", Millis(0)).is_some());
+        assert!(callers.stand(&"ann".into(), Millis(0)).is_some());
     }
 
     #[test]
     fn only_so_many_are_remembered() {
         let callers = callers(1, 1);
-        let _held = callers.take("ann", Millis(0)).unwrap();
+        let _held = callers.take(&"ann".into(), Millis(0)).unwrap();
         for index in 0..CALLERS_MAX + 100 {
-            callers.take(&format!("caller {index}"), Millis(index as u64 * 10)).unwrap();
+            callers.take(&format!("caller {index}").into(), Millis(index as u64 * 10)).unwrap();
         }
         let buckets = callers.lock();
         assert!(buckets.len() <= CALLERS_MAX && buckets.contains_key("ann"), "{}", buckets.len());

@@ -7,14 +7,16 @@
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -22,19 +24,23 @@ use axum::response::{IntoResponse, Response};
 use axum_server::accept::LocalAddr;
 use futures::FutureExt;
 use p2p_shared::access::Caller;
+use p2p_shared::mesh::new_request_id;
+use p2p_shared::rpc::frame::RequestId;
 use tokio::time::{Instant, timeout};
-use uuid::Uuid;
 
-use super::body::{BODY_BYTES_MAX, check_length, with_deadline};
+use super::body::check_length;
 use super::origin::preflight;
 use super::requests::Requests;
 use super::{Hosts, Origins, Problem, Proxies};
+use crate::clock;
 
 /// Header that carries the request's id back.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How long a request may take to be answered: longer than any call that has an end.
 const ANSWER_MAX: Duration = Duration::from_secs(660);
+/// Headers that are added to every response.
+const HEADERS: usize = 8;
 /// How long a client is to wait that is told no better.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
 
@@ -74,19 +80,20 @@ struct Guard {
     requests: Requests,
 }
 
-/// `routes` behind the guard. The handlers find its [`Requests`] among the extensions of theirs.
-pub(super) fn around(routes: Router, rules: Rules) -> Router {
-    let guarding = Guard { rules: Arc::new(rules), requests: Requests::default() };
-    routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).layer(from_fn_with_state(guarding, guard))
+/// `routes` behind the guard, which counts in `requests`.
+pub(super) fn around(routes: Router, rules: Rules, requests: Requests) -> Router {
+    let guarding = Guard { rules: Arc::new(rules), requests };
+    routes.layer(from_fn_with_state(guarding, guard))
 }
 
 async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     let Guard { rules, requests } = guard;
-    let (id, began) = (Uuid::now_v7().to_string(), Instant::now());
-    request.extensions_mut().insert(requests.clone());
+    let (id, began) = (new_id(), Instant::now());
     if let Some(&ConnectInfo(from)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
         let client = rules.proxies.client(from, request.headers());
-        request.extensions_mut().insert(ConnectInfo(client));
+        if client != from {
+            request.extensions_mut().insert(ConnectInfo(client));
+        }
     }
     let kind = CallerKind::default();
     request.extensions_mut().insert(kind.clone());
@@ -99,10 +106,11 @@ async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> 
     };
     let mut response = finish(response, &id);
     share(response.headers_mut(), allowed);
-    requests.note(route.as_ref(), response.status(), began.elapsed());
+    let took = began.elapsed();
+    requests.note(route.as_ref(), response.status(), took);
     let status = response.status().as_u16();
     let (route, caller) = (named(route.as_ref()), kind.0.get().unwrap_or(&"none"));
-    let elapsed_ms = began.elapsed().as_millis() as u64;
+    let elapsed_ms = took.as_millis() as u64;
     // A reader that asks every second would drown what else there is to be read, and so would a stranger.
     let is_read = status < 400 && (method == Method::GET || method == Method::HEAD);
     let is_stranger = kind.0.get().is_none() && status < 500;
@@ -113,6 +121,13 @@ async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> 
         tracing::info!(request_id = id, method, route, status, elapsed_ms, caller, "request");
     }
     response
+}
+
+/// Sorts by time (version 7). Its randomness is drawn for many at once: asking the system each time costs more than
+/// the rest of it.
+fn new_id() -> String {
+    let RequestId([_, _, _, _, _, _, random @ ..]) = new_request_id();
+    uuid::Builder::from_unix_timestamp_millis(clock::wall().0, &random).into_uuid().to_string()
 }
 
 fn named(route: Option<&MatchedPath>) -> &str {
@@ -138,12 +153,22 @@ fn share(headers: &mut HeaderMap, allowed: Option<HeaderValue>) {
 fn admit(hosts: &Hosts, request: &Request) -> Result<(), Problem> {
     let local = request.extensions().get::<LocalAddr>().map(|&LocalAddr(address)| SocketAddr::ip(&address));
     hosts.check(request.uri(), request.headers(), local)?;
-    check_length(request.headers())
+    check_length(request.headers())?;
+    match request.headers().get(EXPECT) {
+        Some(expected) if !expected.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+            Err(Problem::new(StatusCode::EXPECTATION_FAILED, "Expect is 100-continue, or is not there"))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn run(request: Request, next: Next, (id, route): (&str, Option<&MatchedPath>)) -> Response {
-    let request = request.map(with_deadline);
-    let answered = timeout(ANSWER_MAX, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
+    let mut running = pin!(AssertUnwindSafe(next.run(request)).catch_unwind());
+    // Most are answered at once, and need no timer.
+    let answered = match running.as_mut().now_or_never() {
+        Some(answered) => Ok(answered),
+        None => timeout(ANSWER_MAX, running).await,
+    };
     match answered {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
@@ -168,6 +193,7 @@ fn finish(mut response: Response, id: &str) -> Response {
     }
     let status = response.status();
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     if status == StatusCode::TOO_MANY_REQUESTS {
         headers.entry(axum::http::header::RETRY_AFTER).or_insert(RETRY_AFTER);
     }

@@ -70,7 +70,7 @@ impl Problem {
     /// A plain failure of axum's, made into one of ours.
     pub(super) fn of_status(status: StatusCode) -> Self {
         let detail = match status {
-            StatusCode::NOT_FOUND => "there is nothing at this path",
+            StatusCode::NOT_FOUND => "there is nothing at this path; /docs lists what there is",
             StatusCode::METHOD_NOT_ALLOWED => {
                 "this path does not take this method; the Allow header says which"
             }

@@ -30,11 +30,9 @@ impl Requests {
         self.0.took.note(took);
         let route = route.map_or(NO_ROUTE, MatchedPath::as_str);
         let mut ended = self.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if !ended.contains_key(route) {
-            ended.insert(route.into(), BTreeMap::new());
-        }
-        if let Some(statuses) = ended.get_mut(route) {
-            *statuses.entry(status.as_u16()).or_default() += 1;
+        match ended.get_mut(route) {
+            Some(statuses) => *statuses.entry(status.as_u16()).or_default() += 1,
+            None => drop(ended.insert(route.into(), BTreeMap::from([(status.as_u16(), 1)]))),
         }
     }
 

@@ -2,7 +2,6 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
-use axum::body::Bytes;
 use axum::routing::{get, post};
 use p2p_shared::id::NodeId;
 use p2p_shared::services::job::JobCounts;
@@ -12,7 +11,11 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::body::JsonBody;
 use super::*;
+
+/// What a body of these tests is said to be.
+const JSON: &str = "Content-Type: application/json\r\n";
 
 struct Fixed {
     store: Result<(), String>,
@@ -76,12 +79,14 @@ struct World {
 /// The face of a node, with routes that read a body and that panic beside the real ones.
 fn world(address: &str, certs: &Path, store: Result<(), String>) -> World {
     let routes = status::routes(Arc::new(Fixed { store }))
-        .route("/echo", post(async |body: Bytes| body))
+        .route("/echo", post(async |body: JsonBody| body.bytes().clone()))
         .route("/panic", get(async || -> &'static str { panic!("on purpose") }));
     let hosts = Hosts::new(["web-1".to_owned()], []);
     let listener = bind(address.parse().unwrap(), certs, Limits::default()).unwrap();
     let tracker = TaskTracker::new();
-    let face = listener.serve(guard::around(routes, Rules { hosts, ..Rules::default() }), &tracker).unwrap();
+    let face = listener
+        .serve(guard::around(routes, Rules { hosts, ..Rules::default() }, Requests::default()), &tracker)
+        .unwrap();
     World { face, tracker }
 }
 
@@ -191,9 +196,10 @@ async fn a_body_that_is_too_large_is_refused_announced_or_not() {
     world.request("POST /echo", "Content-Length: 1048577\r\n").await.problem(413, "too_large");
     let chunk = "x".repeat(64 * 1024);
     let body: String = (0..17).map(|_| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
-    let reply = world.request("POST /echo", &format!("Transfer-Encoding: chunked\r\n\r\n{body}0\r\n")).await;
+    let reply =
+        world.request("POST /echo", &format!("{JSON}Transfer-Encoding: chunked\r\n\r\n{body}0\r\n")).await;
     reply.problem(413, "too_large");
-    let reply = world.request("POST /echo", "Content-Length: 2\r\n\r\nhi").await;
+    let reply = world.request("POST /echo", &format!("{JSON}Content-Length: 2\r\n\r\nhi")).await;
     assert_eq!((reply.status, reply.body.as_str()), (200, "hi"));
 }
 
@@ -242,14 +248,20 @@ async fn a_slow_head_is_cut_and_its_place_given_back() {
 async fn a_slow_body_is_given_up() {
     let world = loopback();
     let mut stream = world.connect().await;
-    let head = "POST /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 9\r\n\r\nabc";
+    let head = format!(
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{JSON}Content-Length: 9\r\n\r\nabc"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     tokio::time::pause();
     let before = tokio::time::Instant::now();
     let mut reply = Vec::new();
     let _ = stream.read_to_end(&mut reply).await;
     assert!(before.elapsed() <= Duration::from_secs(11), "{:?}", before.elapsed());
-    assert!(String::from_utf8_lossy(&reply).starts_with("HTTP/1.1 4"), "{}", String::from_utf8_lossy(&reply));
+    assert!(
+        String::from_utf8_lossy(&reply).starts_with("HTTP/1.1 408"),
+        "{}",
+        String::from_utf8_lossy(&reply)
+    );
 }
 
 #[tokio::test]

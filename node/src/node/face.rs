@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use p2p_shared::time::Millis;
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
 use super::{Node, StartError};
 use crate::auth::Auth;
 use crate::http::{CallerLimits, Callers, Feeds, Once, Origins, Parts, Seen};
 
 impl Node {
-    /// The parts of a face whose tokens follow from `secret`, if there is one, and live for `life`.
+    /// The parts of a face whose tokens follow from `secret`, if there is one, and live for `life`; connections to
+    /// other nodes live on `links`.
     ///
     /// # Errors
     /// If the sessions that were kept cannot be read.
@@ -18,6 +21,7 @@ impl Node {
         secret: Option<&str>,
         life: Duration,
         limits: CallerLimits,
+        links: &Handle,
     ) -> Result<Parts, StartError> {
         let (credentials, store, data) = &self.own;
         let parts = (credentials.as_ref(), store);
@@ -26,6 +30,8 @@ impl Node {
             registry: self.registry(),
             auth,
             mesh: self.handles.mesh.clone(),
+            links: links.clone(),
+            passing: TaskTracker::new(),
             members: self.membership.clone(),
             own: self.name().clone(),
             address: self.portrait.http.get().copied(),

@@ -3,6 +3,7 @@
 //! A [`ProgramDefinition`] says what is run and how; the node's supervisor alone decides when. A command is
 //! always a program and its arguments, never a line for a shell.
 
+mod check;
 mod terms;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::process::ProcessRef;
 use crate::time::UnixMillis;
 
+pub use check::DefinitionMistake;
 pub use terms::{
     Check, Condition, Dependency, Limit, Probe, ProgramDefinition, ProgramLimits, RestartMode, RestartPolicy,
     StopPolicy, UnhealthyAction,

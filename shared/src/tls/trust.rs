@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -28,6 +29,7 @@ pub struct Trust {
     mesh: MeshName,
     roots: ArcSwap<Roots>,
     revoked: ArcSwap<HashSet<NodeId>>,
+    epoch: AtomicU64,
 }
 
 /// Bytes that somebody signed, with the certificate of the key.
@@ -73,7 +75,12 @@ impl Trust {
     /// Believes `roots` about the members of `mesh`. Nobody is revoked yet.
     pub fn new(mesh: MeshName, roots: &[CertificateDer<'_>]) -> Result<Self, TrustError> {
         let roots = Roots::new(roots)?;
-        Ok(Self { mesh, roots: ArcSwap::from_pointee(roots), revoked: ArcSwap::default() })
+        Ok(Self {
+            mesh,
+            roots: ArcSwap::from_pointee(roots),
+            revoked: ArcSwap::default(),
+            epoch: AtomicU64::new(0),
+        })
     }
 
     /// The own mesh.
@@ -84,12 +91,19 @@ impl Trust {
     /// Believes these CAs from now on, and no others. On an error nothing changes.
     pub fn replace_roots(&self, roots: &[CertificateDer<'_>]) -> Result<(), TrustError> {
         self.roots.store(Arc::new(Roots::new(roots)?));
+        self.epoch.fetch_add(1, SeqCst);
         Ok(())
     }
 
     /// Refuses these keys from now on, and no others. Live connections are the owner's to sweep.
     pub fn replace_revoked(&self, revoked: HashSet<NodeId>) {
         self.revoked.store(Arc::new(revoked));
+        self.epoch.fetch_add(1, SeqCst);
+    }
+
+    /// How often it changed whom this process believes: what was judged at another number is judged anew.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(SeqCst)
     }
 
     /// The names of these CAs, as a server lists them when it asks for a certificate of theirs.

@@ -4,11 +4,12 @@
 
 use p2p_shared::id::NodeId;
 
+use p2p_shared::services::exec::ExecRequest;
 use p2p_shared::services::job::JobId;
 
 use super::runs::Pace;
 use crate::command::{
-    AlertVerb, Command, Defined, Errand, FileDeed, JobVerb, Probe, RunId, ServiceKey, Verb,
+    AlertVerb, Command, CopyOrder, Defined, Errand, FileDeed, JobVerb, Probe, RunId, ServiceKey, Verb,
 };
 use crate::event::{Code, Key};
 use crate::widgets::field::Field;
@@ -50,16 +51,22 @@ pub enum Deed {
     Define(Box<Defined>),
     /// Removes a file or whatever.
     File(FileDeed),
+    /// Runs a command.
+    Exec(Box<ExecRequest>),
     /// Sends a probe from it.
     Probe(Probe),
+    /// Puts a copy into the queue of copies, which accounts for it.
+    Copy(Box<CopyOrder>),
+    /// Ends the console, and the copies that go on with it.
+    Leave,
 }
 
 impl Target {
-    /// The order for the effects.
-    pub fn command(&self, run: RunId, index: usize) -> Command {
+    /// The order for the effects; none for what has a queue of its own.
+    pub fn command(&self, run: RunId, index: usize) -> Option<Command> {
         let errand = Errand { run, target: u32::try_from(index).unwrap_or(u32::MAX) };
         let node = self.node;
-        match self.deed.clone() {
+        Some(match self.deed.clone() {
             Deed::Signal(target, signal) => Command::Signal { errand, node, target, signal },
             Deed::Renice(target, nice) => Command::Renice { errand, node, target, nice },
             Deed::Label(set, remove) => Command::SetLabels { errand, node, set, remove },
@@ -70,8 +77,11 @@ impl Target {
             Deed::EndShell(id) => Command::EndShell { errand, node, id },
             Deed::Define(defined) => Command::Define { errand, node, defined },
             Deed::File(deed) => Command::File { errand, node, deed },
+            Deed::Exec(request) => Command::Exec { errand, node, request },
             Deed::Probe(probe) => Command::Probe { errand, node, probe },
-        }
+            Deed::Copy(_) => return None,
+            Deed::Leave => Command::Quit,
+        })
     }
 }
 
@@ -122,8 +132,9 @@ impl Confirm {
     }
 
     /// Whether there are several targets, so that they can be gone over one after the other.
-    pub const fn is_paced(&self) -> bool {
-        self.proposal.targets.len() > 1
+    pub fn is_paced(&self) -> bool {
+        let is_queued = |target: &Target| matches!(target.deed, Deed::Copy(_));
+        self.proposal.targets.len() > 1 && !self.proposal.targets.iter().any(is_queued)
     }
 
     /// Takes a key. Enter alone cancels: one has to choose, or to type the count.

@@ -8,13 +8,14 @@ use std::vec;
 use p2p_shared::services::program::{ProgramDefinition, ProgramName, RestartMode};
 
 use crate::command::Defined;
+use crate::form::words;
 
 /// How it is written, for who got it wrong.
 const USAGE: &str = "write NAME [restart=always] [user=U] COMMAND ARG...";
 
 /// The definition that a line says; what is wrong with it, if something is.
 pub fn definition(text: &str) -> Result<Defined, String> {
-    let words = split(text)?;
+    let words = words::split(text)?;
     let mut words = words.into_iter().peekable();
     let mut options = Vec::new();
     take_options(&mut words, &mut options);
@@ -51,10 +52,8 @@ fn take_options(words: &mut Peekable<vec::IntoIter<String>>, options: &mut Vec<(
 
 /// The definition in words, to be agreed to.
 pub fn words(Defined { definition, replace }: &Defined) -> String {
-    let quoted = definition.arguments.iter().map(|word| {
-        if word.is_empty() || word.contains(char::is_whitespace) { format!("{word:?}") } else { word.clone() }
-    });
-    let command: Vec<String> = std::iter::once(definition.command.clone()).chain(quoted).collect();
+    let arguments = definition.arguments.iter().map(String::as_str);
+    let command = words::join(std::iter::once(definition.command.as_str()).chain(arguments));
     let restart = match definition.restart.mode {
         RestartMode::Never => "never restarted",
         RestartMode::Always => "always restarted",
@@ -63,30 +62,7 @@ pub fn words(Defined { definition, replace }: &Defined) -> String {
     let user = definition.user.as_ref().map(|user| format!(", as {user}")).unwrap_or_default();
     let boot = if definition.at_boot { ", started at boot" } else { "" };
     let place = if *replace { ", in the place of what there is" } else { "" };
-    format!("{} = {} ({restart}{user}{boot}{place})", definition.name, command.join(" "))
-}
-
-fn split(text: &str) -> Result<Vec<String>, String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    for letter in text.chars() {
-        match (quote, letter) {
-            (Some(open), letter) if letter == open => quote = None,
-            (Some(_), letter) => word.get_or_insert_default().push(letter),
-            (None, '"' | '\'') => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            (None, letter) if letter.is_whitespace() => words.extend(word.take()),
-            (None, letter) => word.get_or_insert_default().push(letter),
-        }
-    }
-    if let Some(open) = quote {
-        return Err(format!("the quote {open} is not closed"));
-    }
-    words.extend(word);
-    Ok(words)
+    format!("{} = {} ({restart}{user}{boot}{place})", definition.name, command)
 }
 
 #[cfg(test)]

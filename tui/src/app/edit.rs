@@ -44,6 +44,9 @@ impl State {
     /// The editor ended: a text that differs is written, for it was saved there on purpose.
     pub(super) fn on_edited(&mut self, draft: Draft, ended: Ended) {
         self.dirty = true;
+        if self.on_form_edited(&ended) {
+            return;
+        }
         let Draft { node, path, version, .. } = draft;
         match ended {
             Ended::Unchanged => self.say(format!("{path}: nothing was changed")),

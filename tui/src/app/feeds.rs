@@ -29,14 +29,14 @@ impl State {
         self.subscribed = wanted;
     }
 
-    /// Asks for the directory that the screen shows.
+    /// Asks for the directories that the screen shows.
     pub(super) fn browse(&mut self) {
         if self.current != ViewId::Files || self.options.first_run.is_some() {
             return;
         }
         let body = self.areas().body;
         let scene = super::scene(&self.world, body, self.options.readonly);
-        if let Some((node, order)) = self.views.files.wanted(&scene) {
+        for (node, order) in self.views.files.wanted(&scene) {
             self.out.push(Command::Files { node, order });
         }
     }

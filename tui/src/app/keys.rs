@@ -19,14 +19,19 @@ use p2p_shared::time::Millis;
 
 /// Two interrupts within this time leave the console.
 const TWICE: Millis = Millis(2_000);
-/// Lines that page keys scroll a layer by.
-const LAYER_PAGE: usize = 10;
+/// No screen is so narrow that the text of the first run has more lines.
+const FIRST_LINE_MAX: usize = 40;
 
 impl State {
     pub(super) fn on_key(&mut self, key: Key) {
         if self.options.first_run.is_some() {
-            if matches!(key.code, Code::Char('q' | 'c') | Code::Esc | Code::Enter) {
-                self.out.push(Command::Quit);
+            match key.code {
+                Code::Char('q' | 'c' | 'й' | 'с') | Code::Esc | Code::Enter => self.out.push(Command::Quit),
+                Code::Down | Code::Char('j') => {
+                    self.first_line = self.first_line.saturating_add(1).min(FIRST_LINE_MAX)
+                }
+                Code::Up | Code::Char('k') => self.first_line = self.first_line.saturating_sub(1),
+                _ => {}
             }
             return;
         }
@@ -71,13 +76,13 @@ impl State {
             return;
         }
         match action {
-            Action::Quit => self.out.push(Command::Quit),
+            Action::Quit => self.leave(),
             Action::Suspend => self.out.push(Command::Suspend),
             Action::Back => self.go_back(),
             Action::Forward => self.go_forward(),
             Action::Close => self.close(),
             Action::Interrupt => self.interrupt(),
-            Action::Palette => self.layers.push(Layer::Palette(Palette::open(&self.world.fleet))),
+            Action::Palette => self.layers.push(Layer::Palette(self.open_palette())),
             Action::Help => self.layers.push(Layer::Help { scroll: 0 }),
             Action::Filter => self.edit(false),
             Action::Search => self.edit(true),
@@ -87,7 +92,21 @@ impl State {
             Action::Freeze if self.is_frozen() => self.thaw(),
             Action::Freeze => self.frozen = Some(Default::default()),
             Action::Refresh => self.refresh(),
+            Action::NewTab => {
+                self.new_tab();
+            }
+            Action::CloseTab => self.close_tab(),
+            Action::TabRight => self.turn_tab(true),
+            Action::TabLeft => self.turn_tab(false),
             Action::Outcomes => self.show_outcomes(),
+            Action::Copies => self.show_copies(),
+            Action::Related => self.show_related(),
+            Action::SamePlace | Action::SwapPanes | Action::CopyOver | Action::MoveOver | Action::Find
+                if self.current != ViewId::Files =>
+            {
+                let key = self.options.keys.key_of(Action::Show(ViewId::Files));
+                self.say(format!("that is for files: {key}"));
+            }
             Action::Mouse => self.toggle_mouse(),
             Action::Earlier | Action::Later if self.current != ViewId::Resources => {
                 self.say(format!(
@@ -100,7 +119,10 @@ impl State {
             Action::CopyField => self.copy(false),
             Action::CopyRow => self.copy(true),
             other => {
-                let requests = self.with_view(|view, scene| view.on_action(scene, other));
+                let mut requests = self.with_view(|view, scene| view.on_action(scene, other));
+                if other == Action::Menu {
+                    self.add_related(&mut requests);
+                }
                 self.fulfil(requests);
             }
         }
@@ -122,7 +144,7 @@ impl State {
     }
 
     /// Another view over what is under the cursor or marked here.
-    fn show_from_here(&mut self, view: ViewId) {
+    pub(super) fn show_from_here(&mut self, view: ViewId) {
         if view == self.current {
             return;
         }
@@ -149,20 +171,21 @@ impl State {
         self.message = None;
     }
 
-    fn interrupt(&mut self) {
+    pub(super) fn interrupt(&mut self) {
         let now = self.world.now;
         if self.interrupted.is_some_and(|at| now.since(at) <= TWICE) {
-            self.out.push(Command::Quit);
+            self.leave();
             return;
         }
         self.interrupted = Some(now);
-        match self.runs.waiting() {
-            Some(run) => {
+        match (self.runs.waiting(), self.newest_copy()) {
+            (Some(run), _) => {
                 self.runs.give_up(run);
                 self.out.push(Command::Cancel(run));
                 self.say("cancelled; ^C again leaves");
             }
-            None => self.say("nothing runs; ^C again leaves"),
+            (None, Some(copy)) => self.stop_copy(copy),
+            (None, None) => self.say("nothing runs; ^C again leaves"),
         }
     }
 
@@ -274,6 +297,7 @@ impl State {
                 palette.match_again(&self.world.fleet);
             }
             Some(Layer::Ask { field, .. }) => field.paste(text),
+            Some(Layer::Form(defining)) => defining.form.paste(text),
             Some(Layer::Confirm(confirm)) => {
                 if let Some(typed) = &mut confirm.typed {
                     typed.paste(text);
@@ -311,58 +335,22 @@ impl State {
             },
             Layer::Ask { question, field, .. } => self.on_ask_key(question, field, key),
             Layer::Details(details) => self.on_details_key(details, key),
+            Layer::Form(defining) => self.on_form_key(defining, key),
             Layer::Probe(probing) => self.on_probe_key(probing, key),
             Layer::Outcomes { run, scroll } => self.on_outcomes_key((run, scroll), key),
+            Layer::Copies { at } => self.on_copies_key(at, key),
+            Layer::Search(searching) => self.on_search_key(searching, key),
             Layer::Conflict(clash) => self.on_conflict_key(clash, key),
             reading => self.on_reading_key(reading, key),
         }
     }
 
-    fn on_ask_key(
-        &mut self,
-        question: super::menu::Question,
-        mut field: crate::widgets::field::Field,
-        key: Key,
-    ) {
-        let mut mistake = None;
-        match key.code {
-            Code::Esc => return,
-            Code::Char('c') if key.ctrl => return,
-            Code::Enter => match self.answer(&question, field.text()) {
-                Ok(()) => return,
-                Err(what) => mistake = Some(what),
-            },
-            _ => {
-                field.on_key(key);
-            }
-        }
-        self.layers.push(Layer::Ask { question, field, mistake });
-    }
-
-    /// Layers that are only read: they scroll, and close.
-    pub(super) fn on_reading_key(&mut self, mut layer: Layer, key: Key) {
-        let Some(scroll) = layer.scroll_mut() else { return };
-        match key.code {
-            Code::Esc | Code::Enter | Code::Char('q' | '?') => return,
-            Code::Char('c') if key.ctrl => {
-                self.interrupt();
-            }
-            Code::Down | Code::Char('j') => *scroll = scroll.saturating_add(1),
-            Code::Up | Code::Char('k') => *scroll = scroll.saturating_sub(1),
-            Code::PageDown | Code::Char(' ' | 'd') => *scroll = scroll.saturating_add(LAYER_PAGE),
-            Code::PageUp | Code::Char('u') => *scroll = scroll.saturating_sub(LAYER_PAGE),
-            Code::Home | Code::Char('g') => *scroll = 0,
-            Code::End | Code::Char('G') => *scroll = usize::MAX / 2,
-            _ => {}
-        }
-        self.layers.push(layer);
-    }
-
     fn on_palette_key(&mut self, mut palette: Palette, key: Key) {
         match key.code {
-            Code::Esc => return,
-            Code::Char('c') if key.ctrl => return,
+            Code::Esc => return self.preview(None),
+            Code::Char('c') if key.ctrl => return self.preview(None),
             Code::Enter => {
+                self.preview(None);
                 match palette.chosen().map(|choice| choice.goal.clone()) {
                     Some(goal) => {
                         self.history.push(palette.field.text());
@@ -385,12 +373,19 @@ impl State {
                 }
             }
         }
+        self.preview(palette.chosen().map(|choice| &choice.goal));
         self.layers.push(Layer::Palette(palette));
     }
 
-    fn reach(&mut self, goal: Goal) {
+    pub(super) fn reach(&mut self, goal: Goal) {
         match goal {
             Goal::Act(action) => self.act(action),
+            Goal::At(text) => self.show_time(&text),
+            Goal::Tab(text) => self.on_tab_line(&text),
+            Goal::Filter(name) => self.use_filter(&name),
+            Goal::SaveFilter(name) => self.save_filter(&name),
+            Goal::DeleteFilter(name) => self.delete_filter(&name),
+            Goal::Theme(name) => self.choose_theme(&name),
             Goal::On(view, pattern) => self.show_matching(view, &pattern),
             Goal::Lines { pattern, unit } => {
                 let question = JournalQuestion { unit, ..JournalQuestion::default() };
@@ -403,7 +398,9 @@ impl State {
                 Some(id) => self.open_shell(id),
                 None => self.say(format!("no node is called {name}")),
             },
+            Goal::Files(text) => self.browse_to(&text),
             Goal::Probe { kind, node, text } => self.probe_from(kind, &node, &text),
+            Goal::Exec { pattern, text } => self.exec(&pattern, &text),
             Goal::Define { pattern, text } => self.define(&pattern, &text),
             Goal::Node(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
                 Some(id) => self.show(ViewId::Resources, Some(Scope::one(id))),
@@ -428,7 +425,7 @@ impl State {
     }
 
     /// The nodes that a selector means; says what is wrong if it means none.
-    fn meant(&mut self, text: &str) -> Option<Scope> {
+    pub(super) fn meant(&mut self, text: &str) -> Option<Scope> {
         let selector: Selector = match text.parse() {
             Ok(selector) => selector,
             Err(mistake) => {
@@ -448,13 +445,13 @@ impl State {
         }
     }
 
-    /// `:define web-2 backup /usr/bin/sleep 1000`.
-    fn define(&mut self, pattern: &str, text: &str) {
-        let Some(scope) = self.meant(pattern) else { return };
+    /// The same, with their names and by them.
+    pub(super) fn nodes_meant(&mut self, text: &str) -> Option<Vec<(NodeId, String)>> {
+        let scope = self.meant(text)?;
         let fleet = &self.world.fleet;
-        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id)).map(|(id, _)| (id, fleet.name_of(id)));
-        if let Err(what) = self.answer(&super::menu::Question::Define(nodes.collect()), text) {
-            self.say(what);
-        }
+        let nodes = fleet.iter().filter(|(id, _)| scope.has(*id));
+        let mut nodes: Vec<_> = nodes.map(|(id, _)| (id, fleet.name_of(id))).collect();
+        nodes.sort_by(|one, other| one.1.cmp(&other.1));
+        Some(nodes)
     }
 }

@@ -5,10 +5,12 @@ use p2p_shared::id::NodeId;
 use p2p_shared::services::process::{ProcessDetails, ProcessRef};
 
 use super::confirm::Confirm;
+use super::defining::Defining;
 use super::menu::{Menu, Question};
 use super::palette::Palette;
 use super::probe::Probing;
-use crate::command::{RunId, Subject};
+use super::search::Searching;
+use crate::command::{CopyId, RunId, Subject};
 use crate::edit::Conflict;
 use crate::event::Description;
 use crate::widgets::field::Field;
@@ -47,8 +49,17 @@ pub enum Layer {
     Details(Box<Details>),
     /// Everything about something else.
     Described(Box<Described>),
+    /// A program that is defined.
+    Form(Box<Defining>),
     /// A probe and what comes of it.
     Probe(Box<Probing>),
+    /// Copies that go on, and the last ones.
+    Copies {
+        /// The one under the cursor.
+        at: CopyId,
+    },
+    /// A search and what it found.
+    Search(Box<Searching>),
     /// A file that somebody else changed while it was edited here.
     Conflict(Box<Clash>),
     /// Facts that were here already.
@@ -113,7 +124,14 @@ impl Layer {
             Self::Described(described) => Some(&mut described.scroll),
             Self::Details(details) => Some(&mut details.scroll),
             Self::Conflict(clash) => Some(&mut clash.scroll),
-            Self::Palette(_) | Self::Menu(_) | Self::Ask { .. } | Self::Confirm(_) | Self::Probe(_) => None,
+            Self::Palette(_)
+            | Self::Menu(_)
+            | Self::Ask { .. }
+            | Self::Confirm(_)
+            | Self::Form(_)
+            | Self::Probe(_)
+            | Self::Copies { .. }
+            | Self::Search(_) => None,
         }
     }
 }

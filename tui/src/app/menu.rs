@@ -31,14 +31,23 @@ pub enum Question {
     Nice(Vec<(p2p_shared::id::NodeId, String, p2p_shared::services::process::ProcessRef)>),
     /// Labels for these nodes: `k=v` sets, `k-` removes.
     Labels(Vec<(p2p_shared::id::NodeId, String)>),
-    /// A program for these nodes: `NAME [restart=..] [user=..] COMMAND ARG...`.
-    Define(Vec<(p2p_shared::id::NodeId, String)>),
     /// For how long and why these are silenced: (node, name, matchers).
     Silence(Vec<(p2p_shared::id::NodeId, String, String)>),
+    /// A command for these nodes: a line for `/bin/sh -c`.
+    Exec(Vec<(p2p_shared::id::NodeId, String)>),
     /// What is asked of journals.
     Journal(JournalPart),
     /// Where this file of this node is copied to: `NODE` or `NODE:/path`.
     CopyFile(p2p_shared::id::NodeId, p2p_shared::services::file::FilePath),
+    /// What is searched for below this directory of this node.
+    Find {
+        /// Where.
+        node: p2p_shared::id::NodeId,
+        /// Below which directory.
+        path: p2p_shared::services::file::FilePath,
+        /// What kind of thing.
+        what: Found,
+    },
     /// What is pinged, traced or scanned from this node.
     Probe {
         /// From where.
@@ -61,7 +70,12 @@ impl Question {
 
     /// What it leads to changes nothing, and is no burden to others.
     pub const fn only_looks(&self) -> bool {
-        matches!(self, Self::Journal(_) | Self::Probe { kind: ProbeKind::Ping | ProbeKind::Trace, .. })
+        matches!(
+            self,
+            Self::Journal(_)
+                | Self::Find { .. }
+                | Self::Probe { kind: ProbeKind::Ping | ProbeKind::Trace, .. }
+        )
     }
 }
 
@@ -74,6 +88,15 @@ pub enum JournalPart {
     Priority,
     /// That contain what.
     Text,
+}
+
+/// What a search finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Names.
+    Names,
+    /// Lines of files.
+    Lines,
 }
 
 /// An open menu.
@@ -114,7 +137,8 @@ impl Menu {
             Code::Down | Code::Char('j') => self.at = (self.at + 1).min(self.items.len().saturating_sub(1)),
             Code::Up | Code::Char('k') => self.at = self.at.saturating_sub(1),
             Code::Enter => return self.pick(self.at),
-            Code::Char(letter) => {
+            // What has no letter has a blank.
+            Code::Char(letter) if letter != ' ' => {
                 if let Some(at) = self.items.iter().position(|item| item.key == letter) {
                     return self.pick(at);
                 }

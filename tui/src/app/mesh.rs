@@ -41,14 +41,20 @@ impl State {
                 self.dirty = true;
             }
             MeshEvent::Described { node, subject, result } => self.on_described(node, &subject, &result),
+            MeshEvent::Answer { errand, answer } => self.runs.answer(errand, *answer),
+            MeshEvent::Definition { node, name, result } => self.on_definition(node, &name, result),
             MeshEvent::Outcome { errand, result } => {
                 self.on_probe_end(errand, &result);
                 let next = self.runs.outcome(errand, result);
                 self.out.extend(next);
+                self.settle_form(errand.run);
                 self.dirty = true;
             }
             MeshEvent::Log { follow, said } => self.on_log(&follow, said),
             MeshEvent::Shell { terminal, said } => self.on_shell(terminal, said),
+            MeshEvent::Copy { copy, said } => self.on_copy(copy, said),
+            MeshEvent::Found { search, found } => self.on_found(search, found),
+            MeshEvent::Sought { sought, result } => self.on_sought(&sought, result),
             MeshEvent::Probe { run, said } => self.on_probe(run, said),
             MeshEvent::Files { node, said } => self.on_files(node, said),
             MeshEvent::Notice(text) => self.say(text),
@@ -93,7 +99,8 @@ impl State {
         let body = self.areas().body;
         let scene = super::scene(&self.world, body, self.options.readonly);
         match said {
-            FilesSaid::Listed(path, result) => self.views.files.on_listed(&scene, (node, &path), result),
+            FilesSaid::Listed(path, result) => self.views.files.on_listed(&scene, (node, &path), &result),
+            FilesSaid::Planned(plan, steps) => self.on_planned(&plan, steps),
             FilesSaid::Leads(path) => self.views.files.enter(node, path),
             FilesSaid::Changed => self.views.files.on_changed(node),
             FilesSaid::ToEdit(path, result) => self.on_to_edit(node, path, result),

@@ -27,6 +27,8 @@ pub enum Goal {
         /// Which unit.
         unit: Option<String>,
     },
+    /// A directory: `NODE:/path`, or a part of that.
+    Files(String),
     /// A shell on this node.
     Shell(String),
     /// A probe from this node.
@@ -36,6 +38,13 @@ pub enum Goal {
         /// From where.
         node: String,
         /// Of what; asked for if nothing is written.
+        text: String,
+    },
+    /// A command for the nodes that match a pattern; asked for if nothing is written.
+    Exec {
+        /// Which nodes.
+        pattern: String,
+        /// A line for the shell.
         text: String,
     },
     /// A program for the nodes that match a pattern.
@@ -49,6 +58,18 @@ pub enum Goal {
     Node(String),
     /// Labels for the nodes under the cursor or marked.
     Label(String),
+    /// The charts at this time.
+    At(String),
+    /// What is opened in a tab, or done with tabs.
+    Tab(String),
+    /// A saved filter of this view.
+    Filter(String),
+    /// Save the filter in force under this name.
+    SaveFilter(String),
+    /// Forget a saved filter of this view.
+    DeleteFilter(String),
+    /// Another theme.
+    Theme(String),
 }
 
 /// One line of the palette.
@@ -71,6 +92,8 @@ pub struct Palette {
     pub at: usize,
     /// The best choices, the best first.
     pub choices: Vec<Choice>,
+    /// What there is besides actions and nodes: saved filters, themes.
+    more: Vec<Choice>,
     back: usize,
 }
 
@@ -90,9 +113,9 @@ impl History {
 }
 
 impl Palette {
-    /// Opens it with every choice.
-    pub fn open(fleet: &Fleet) -> Self {
-        let mut palette = Self::default();
+    /// Opens it with every choice, among them `more`.
+    pub fn open(fleet: &Fleet, more: Vec<Choice>) -> Self {
+        let mut palette = Self { more, ..Self::default() };
         palette.match_again(fleet);
         palette
     }
@@ -100,9 +123,20 @@ impl Palette {
     /// The choices for what is written now.
     pub fn match_again(&mut self, fleet: &Fleet) {
         let text = self.field.text().trim();
+        // What goes on as what is written completes it.
+        let written = self.field.text().trim_start();
+        let begins = |choice: &&Choice| written.contains(' ') && choice.text.starts_with(written);
+        let mut completed: Vec<Choice> = self.more.iter().filter(begins).take(SHOWN_MAX).cloned().collect();
         self.choices = match spoken(text) {
-            Some(choice) => vec![choice],
-            None => ranked(text, all(fleet)),
+            Some(choice) => {
+                if !completed.iter().any(|known| known.goal == choice.goal) {
+                    completed.truncate(SHOWN_MAX - 1);
+                    completed.push(choice);
+                }
+                completed
+            }
+            None if !completed.is_empty() => completed,
+            None => ranked(text, all(fleet).into_iter().chain(self.more.iter().cloned()).collect()),
         };
         self.at = 0;
     }
@@ -122,11 +156,22 @@ impl Palette {
     }
 }
 
+/// Where a line leads by itself.
+pub(super) fn goal_of(text: &str, fleet: &Fleet) -> Option<Goal> {
+    let choice = spoken(text).or_else(|| ranked(text, all(fleet)).into_iter().next());
+    choice.map(|choice| choice.goal)
+}
+
 /// Commands with an argument: `ps web-*`, `node web-1`, `label role=web`, `q`.
 fn spoken(text: &str) -> Option<Choice> {
+    let goal = goal_with_argument(text)?;
+    Some(Choice { text: text.to_owned(), hint: hint_of(&goal).to_owned(), goal })
+}
+
+fn goal_with_argument(text: &str) -> Option<Goal> {
     let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
     let rest = rest.trim();
-    let goal = match (verb, rest) {
+    Some(match (verb, rest) {
         ("q" | "quit" | "exit", "") => Goal::Act(Action::Quit),
         ("ps", rest) => Goal::On(ViewId::Processes, or_all(rest)),
         ("services" | "units" | "programs", rest) if !rest.is_empty() => {
@@ -142,22 +187,38 @@ fn spoken(text: &str) -> Option<Choice> {
         ("audit", rest) if !rest.is_empty() => Goal::On(ViewId::Audit, rest.to_owned()),
         ("jobs", rest) if !rest.is_empty() => Goal::On(ViewId::Jobs, rest.to_owned()),
         ("network", rest) if !rest.is_empty() => Goal::On(ViewId::Network, rest.to_owned()),
+        ("files", rest) if !rest.is_empty() => Goal::Files(rest.to_owned()),
         ("shells", rest) => Goal::On(ViewId::Shell, or_all(rest)),
         ("shell", rest) if !rest.is_empty() => Goal::Shell(rest.to_owned()),
         ("ping", rest) if !rest.is_empty() => probe(ProbeKind::Ping, rest),
         ("trace", rest) if !rest.is_empty() => probe(ProbeKind::Trace, rest),
         ("scan", rest) if !rest.is_empty() => probe(ProbeKind::Scan, rest),
+        ("exec" | "run", rest) if !rest.is_empty() => {
+            let (pattern, text) = rest.split_once(' ').unwrap_or((rest, ""));
+            Goal::Exec { pattern: pattern.to_owned(), text: text.trim().to_owned() }
+        }
         ("define", rest) => match rest.split_once(' ') {
             Some((pattern, text)) => {
                 Goal::Define { pattern: pattern.to_owned(), text: text.trim().to_owned() }
             }
             None => Goal::Define { pattern: rest.to_owned(), text: String::new() },
         },
+        ("at", rest) => Goal::At(rest.to_owned()),
+        ("tab", rest) => Goal::Tab(rest.to_owned()),
+        ("theme", rest) if !rest.is_empty() => Goal::Theme(rest.to_owned()),
+        ("filter", rest) if !rest.is_empty() => match rest.split_once(' ') {
+            Some(("save", name)) => Goal::SaveFilter(name.trim().to_owned()),
+            Some(("delete", name)) => Goal::DeleteFilter(name.trim().to_owned()),
+            _ => Goal::Filter(rest.to_owned()),
+        },
         ("node", rest) if !rest.is_empty() => Goal::Node(rest.to_owned()),
         ("label", rest) if !rest.is_empty() => Goal::Label(rest.to_owned()),
         _ => return None,
-    };
-    let hint = match goal {
+    })
+}
+
+const fn hint_of(goal: &Goal) -> &'static str {
+    match goal {
         Goal::Act(_) => "leave",
         Goal::On(ViewId::Services, _) => "services of the nodes that match",
         Goal::On(ViewId::Shell, _) => "shells that live on the nodes that match",
@@ -168,16 +229,23 @@ fn spoken(text: &str) -> Option<Choice> {
         Goal::On(..) => "processes of the nodes that match",
         Goal::Lines { unit: None, .. } => "journal of the nodes that match",
         Goal::Lines { unit: Some(_), .. } => "journal of the unit on the nodes that match",
+        Goal::Files(_) => "NODE:/path: that directory in this pane of files",
         Goal::Shell(_) => "opens a shell on this node",
         Goal::Probe { kind: ProbeKind::Scan, .. } => {
             "NODE TARGET PORTS [RATE]: open ports, seen from the node"
         }
         Goal::Probe { .. } => "NODE TARGET: sent from the node",
-        Goal::Define { .. } => "NODES NAME [restart=always] [user=U] COMMAND ARG...",
+        Goal::Exec { .. } => "NODES LINE: run by /bin/sh -c on the nodes that match",
+        Goal::Define { .. } => "NODES: a program there, in a form; or NODES NAME COMMAND ARG...",
+        Goal::At(_) => "charts at: 02:30, yesterday 14:00, -3h, now, a date",
+        Goal::Tab(_) => "a tab with what follows; close, next, previous, 3",
+        Goal::Filter(_) => "a saved filter; save NAME keeps the one in force",
+        Goal::SaveFilter(_) => "keeps the filter in force under this name",
+        Goal::DeleteFilter(_) => "forgets the saved filter",
+        Goal::Theme(_) => "another theme",
         Goal::Node(_) => "resources of this node",
         Goal::Label(_) => "labels of the node or the marked nodes: k=v sets, k- removes",
-    };
-    Some(Choice { text: text.to_owned(), hint: hint.to_owned(), goal })
+    }
 }
 
 fn probe(kind: ProbeKind, rest: &str) -> Goal {
@@ -262,6 +330,10 @@ mod tests {
         let scan =
             Goal::Probe { kind: ProbeKind::Scan, node: "web-1".into(), text: "10.0.0.7 1-1024".into() };
         assert_eq!(best("scan web-1 10.0.0.7 1-1024"), Some(scan));
+        assert_eq!(best("files web-1:/etc"), Some(Goal::Files("web-1:/etc".into())));
+        assert_eq!(best("files"), Some(Goal::Act(Action::Show(ViewId::Files))));
+        let exec = Goal::Exec { pattern: "web-*".into(), text: "df -h | tail".into() };
+        assert_eq!(best("exec web-* df -h | tail"), Some(exec));
         assert_eq!(best("node web-1"), Some(Goal::Node("web-1".into())));
         assert_eq!(best("label role=web"), Some(Goal::Label("role=web".into())));
     }
@@ -272,7 +344,7 @@ mod tests {
         history.push("ps all");
         history.push("freeze");
         let fleet = Fleet::default();
-        let mut palette = Palette::open(&fleet);
+        let mut palette = Palette::open(&fleet, Vec::new());
         palette.recall(&history, true, &fleet);
         assert_eq!(palette.field.text(), "freeze");
         palette.recall(&history, true, &fleet);

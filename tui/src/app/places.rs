@@ -1,12 +1,11 @@
-//! Where one has been: back and forward between views, each with its scope and its filter; and jumps to what is related.
+//! Where one has been: back and forward between views, each with its scope and its filter.
 
 use p2p_shared::id::NodeId;
-use p2p_shared::services::process::{Origin, OriginKind};
+use p2p_shared::services::file::FilePath;
 
 use super::State;
-use super::layer::{Details, Layer};
-use crate::command::{Command, JournalQuestion, Source};
-use crate::event::{Code, Key};
+use super::layer::Layer;
+use crate::command::Spot;
 use crate::filter::Filter;
 use crate::views::{Change, Scope, ViewId};
 
@@ -57,6 +56,8 @@ impl State {
         if view != self.current || elsewhere {
             self.leave_place();
         }
+        // The details that one jumps from are left with the view.
+        self.layers.retain(|layer| !matches!(layer, Layer::Details(_)));
         self.current = view;
         if let Some(scope) = scope {
             self.with_view(|view, scene| view.set_scope(scene, scope));
@@ -73,6 +74,38 @@ impl State {
         }
     }
 
+    /// `:files web-1:/etc`, also without the node or without the path.
+    pub(super) fn browse_to(&mut self, text: &str) {
+        let here = self.views.files.spot(&self.scene());
+        let Some(here) = here else { return self.say("no node is known") };
+        match self.spot_of(text, &here) {
+            Ok(spot) => self.show_files(spot, None),
+            Err(what) => self.say(what),
+        }
+    }
+
+    /// Shows a directory in the pane of files that keys go to, with the cursor on a name if one is given.
+    pub(super) fn show_files(&mut self, spot: Spot, name: Option<FilePath>) {
+        self.show(ViewId::Files, None);
+        self.views.files.go(spot, name);
+    }
+
+    /// `:at yesterday 14:00`: the charts at that time.
+    pub(super) fn show_time(&mut self, text: &str) {
+        // What is no time shows nothing else.
+        if let Err(what) = super::at::moment(text, self.world.wall) {
+            return self.say(what);
+        }
+        self.show_from_here(ViewId::Resources);
+        let body = self.areas().body;
+        let scene = super::scene(&self.world, body, self.options.readonly);
+        match self.views.resources.go_to(&scene, |now| super::at::moment(text, now)) {
+            Ok(()) => self.message = None,
+            Err(what) => self.say(what),
+        }
+        self.dirty = true;
+    }
+
     /// Back to the place before; at the first one the console ends.
     pub(super) fn go_back(&mut self) {
         match self.places.back.pop() {
@@ -81,7 +114,9 @@ impl State {
                 remember(&mut self.places.ahead, left);
                 self.enter_place(place);
             }
-            None => self.out.push(Command::Quit),
+            // The last way back of a tab leads out of it.
+            None if self.tabs().0 > 1 => self.close_tab(),
+            None => self.leave(),
         }
     }
 
@@ -132,34 +167,5 @@ impl State {
         self.changes.insert(Change::Log);
         self.settle();
         self.dirty = true;
-    }
-
-    /// The keys of a process's details: they are read, and lead to its unit and to the unit's journal.
-    pub(super) fn on_details_key(&mut self, details: Box<Details>, key: Key) {
-        let wanted = match key.code {
-            Code::Char('s' | 'ы') if !key.ctrl => ViewId::Services,
-            Code::Char('l' | 'д') if !key.ctrl => ViewId::Journal,
-            _ => return self.on_reading_key(Layer::Details(details), key),
-        };
-        let node = details.node;
-        let Some(unit) = unit_of(&details).map(str::to_owned) else {
-            self.say("it belongs to no unit");
-            return self.layers.push(Layer::Details(details));
-        };
-        if wanted == ViewId::Services {
-            self.find(ViewId::Services, node, &format!("name=\"{unit}\""));
-        } else {
-            let question = JournalQuestion { unit: Some(unit), ..JournalQuestion::default() };
-            self.show_lines(Source::Journal(question), Scope::one(node));
-        }
-    }
-}
-
-/// The unit that a process belongs to.
-fn unit_of(details: &Details) -> Option<&str> {
-    let process = details.result.as_ref()?.as_ref().ok()?;
-    match &process.origin {
-        Some(Origin { kind: OriginKind::Unit, name }) if !name.is_empty() => Some(name),
-        _ => None,
     }
 }

@@ -1,20 +1,23 @@
 //! What views and dialogs ask of the console.
 
-use p2p_shared::id::NodeName;
-use p2p_shared::services::file::FilePath;
+use p2p_shared::services::exec::{CommandLine, ExecRequest};
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::ProcessRef;
 
 use super::State;
+use super::answers;
 use super::confirm::{Confirm, Deed, Proposal, Target};
 use super::layer::{Described, Details, Layer};
 use super::menu::{Choice, Question};
 use super::runs::{Pace, Run};
-use crate::command::{Command, FileDeed, FilesOrder, RunId, Source, Subject};
+use crate::command::{Command, Defined, FilesOrder, RunId, Source, Spot, Subject};
 use crate::event::{Code, Key};
 use crate::views::{Request, Scope, ViewId};
 use crate::widgets::field::Field;
 
+/// Bytes of what one command writes that are kept, and of what all of an action write.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+const ANSWERS_BYTES_MAX: u64 = 8 << 20;
 /// Nice values run from the greediest to the kindest.
 const NICE: std::ops::RangeInclusive<i32> = -20..=19;
 
@@ -30,10 +33,19 @@ impl State {
                 Request::Say(text) => self.say(text),
                 Request::Inspect { node, target, name } => self.inspect(node, target, name),
                 Request::Logs(source, scope) => self.show_lines(source, scope),
+                Request::Sockets(node, filter) => self.show_sockets(node, &filter),
+                Request::Sorted(node, key) => self.show_sorted(node, key),
+                Request::Moment(node, at) => self.show_moment(node, at),
+                Request::Browse(spot, name) => self.show_files(spot, name),
+                Request::Seek(sought) => self.seek_process(sought),
+                Request::Related => self.show_related(),
                 Request::Describe { node, subject, name } => self.describe(node, subject, name),
                 Request::Attach { node, id } => self.attach(node, id),
                 Request::Files(node, FilesOrder::Edit(path)) => self.fetch_to_edit(node, path),
+                Request::Files(_, FilesOrder::Plan(plan)) => self.plan_copy(*plan),
                 Request::Files(node, order) => self.out.push(Command::Files { node, order }),
+                Request::Define(nodes) => self.open_form(nodes),
+                Request::EditProgram(name, nodes) => self.open_form_on(name, nodes),
                 Request::OpenShell(node) => self.open_shell(node),
                 Request::Read { title, lines } => self.layers.push(Layer::Facts { title, lines, scroll: 0 }),
             }
@@ -57,10 +69,18 @@ impl State {
 
     /// The same at a pace.
     pub(super) fn carry_out_at(&mut self, proposal: Proposal, pace: Pace) {
+        if self.begin_copies(&proposal) {
+            return;
+        }
+        if proposal.targets.iter().any(|target| target.deed == Deed::Leave) {
+            self.out.push(Command::Quit);
+            return;
+        }
         let asked = proposal.clone();
         self.settle_conflict(&proposal);
         let (run, commands) = self.runs.begin(proposal, pace, self.world.wall);
         self.out.extend(commands);
+        self.send_form(&asked, run);
         let layer = Self::box_for(run, &asked);
         // A probe is of no mark.
         if !matches!(layer, Layer::Probe(_)) {
@@ -74,6 +94,10 @@ impl State {
     /// The keys of the screen of outcomes: it is read, and run again on what failed.
     pub(super) fn on_outcomes_key(&mut self, (run, scroll): (RunId, usize), key: Key) {
         let layer = Layer::Outcomes { run, scroll };
+        if matches!(key.code, Code::Char('d' | 'в')) && !key.ctrl {
+            self.layers.push(layer);
+            return self.show_differences(run);
+        }
         if !matches!(key.code, Code::Char('r' | 'к')) || key.ctrl {
             return self.on_reading_key(layer, key);
         }
@@ -83,6 +107,14 @@ impl State {
             Some(proposal) => self.propose(proposal),
             None if self.runs.waiting() == Some(run) => self.say("not all have ended; ^C gives up"),
             None => self.say("all went well: there is nothing to run again"),
+        }
+    }
+
+    /// How the answers differ from what most of them say.
+    fn show_differences(&mut self, run: RunId) {
+        match self.runs.get(run).and_then(answers::differences) {
+            Some((title, lines)) => self.layers.push(Layer::Facts { title, lines, scroll: 0 }),
+            None => self.say("no answer differs from another"),
         }
     }
 
@@ -130,9 +162,14 @@ impl State {
         let proposal = match question {
             Question::Nice(targets) => renice(targets, text)?,
             Question::Labels(nodes) => relabel(nodes, text)?,
-            Question::Define(nodes) => define(nodes, text)?,
+            Question::Exec(nodes) => exec(nodes, text)?,
             Question::Silence(targets) => super::silence::silence(targets, text)?,
-            Question::CopyFile(node, path) => copy_file(*node, path, text)?,
+            Question::CopyFile(node, path) => {
+                return self.plan_to(Spot { node: *node, path: path.clone() }, text);
+            }
+            Question::Find { node, path, what } => {
+                return self.begin_search(Spot { node: *node, path: path.clone() }, *what, text);
+            }
             Question::Probe { node: (node, _), kind, .. } => return self.probe(*node, *kind, text),
             Question::Journal(part) => {
                 self.views.journal.ask(*part, text)?;
@@ -158,29 +195,38 @@ fn renice(targets: &[(p2p_shared::id::NodeId, String, ProcessRef)], text: &str) 
     Ok(Proposal { verb: format!("Set nice {nice} on"), targets: targets.iter().map(target).collect() })
 }
 
-fn define(nodes: &[(p2p_shared::id::NodeId, String)], text: &str) -> Result<Proposal, String> {
-    let defined = super::define::definition(text)?;
+/// A line for the shell of these nodes.
+fn exec(nodes: &[(p2p_shared::id::NodeId, String)], text: &str) -> Result<Proposal, String> {
+    let line = text.trim();
+    if line.is_empty() {
+        return Err("write what is run, such as: uptime".into());
+    }
+    let share = ANSWERS_BYTES_MAX / nodes.len().max(1) as u64;
+    let request = ExecRequest {
+        command: CommandLine::Shell { line: line.to_owned() },
+        directory: None,
+        user: None,
+        environment: Vec::new(),
+        timeout_ms: None,
+        output_bytes_max: Some(share.min(ANSWER_BYTES_MAX)),
+    };
+    let target = |(node, name): &(p2p_shared::id::NodeId, String)| Target {
+        node: *node,
+        name: name.clone(),
+        deed: Deed::Exec(Box::new(request.clone())),
+    };
+    Ok(Proposal { verb: format!("Run {line} on"), targets: nodes.iter().map(target).collect() })
+}
+
+/// The same program on all of these nodes.
+pub(super) fn define(nodes: &[(p2p_shared::id::NodeId, String)], defined: Defined) -> Proposal {
     let target = |(node, name): &(p2p_shared::id::NodeId, String)| Target {
         node: *node,
         name: format!("{} on {name}", defined.definition.name),
         deed: Deed::Define(Box::new(defined.clone())),
     };
     let verb = format!("Define {} on", super::define::words(&defined));
-    Ok(Proposal { verb, targets: nodes.iter().map(target).collect() })
-}
-
-/// `web-2` or `web-2:/srv/x`.
-fn copy_file(node: p2p_shared::id::NodeId, path: &FilePath, text: &str) -> Result<Proposal, String> {
-    let text = text.trim();
-    let (name, to_path) = match text.split_once(':') {
-        Some((name, to)) if to.starts_with('/') => (name, to.parse().map_err(|error| format!("{error}"))?),
-        Some(_) => return Err("a path of a node is absolute: NODE:/path".into()),
-        None => (text, path.clone()),
-    };
-    let to: NodeName = name.parse().map_err(|_| format!("{name:?} is no name of a node"))?;
-    let deed = Deed::File(FileDeed::Copy { path: path.clone(), to, to_path });
-    let target = Target { node, name: format!("{path} to {text}"), deed };
-    Ok(Proposal { verb: "Copy".into(), targets: vec![target] })
+    Proposal { verb, targets: nodes.iter().map(target).collect() }
 }
 
 /// `role=web site=a old-`: sets two labels and removes one.

@@ -8,6 +8,7 @@ use p2p_shared::time::UnixMillis;
 
 use super::confirm::{Proposal, Target};
 use crate::command::{Command, Errand, RunId};
+use crate::event::Answer;
 
 /// Actions that are remembered; the oldest is forgotten.
 const RUNS_MAX: usize = 100;
@@ -86,6 +87,8 @@ pub struct Attempt {
     pub name: String,
     /// How far it is.
     pub progress: Progress,
+    /// What its command wrote, if it was one and has ended.
+    pub answer: Option<Answer>,
     /// To try it again; gone once it is done.
     target: Option<Target>,
 }
@@ -154,7 +157,7 @@ impl Run {
         let pending = pending.filter(|(_, attempt)| attempt.progress == Progress::Pending).take(room);
         let begin = |(index, attempt): (usize, &mut Attempt)| {
             attempt.progress = Progress::Waiting;
-            attempt.target.as_ref().map(|target| target.command(id, index))
+            attempt.target.as_ref().and_then(|target| target.command(id, index))
         };
         pending.filter_map(begin).collect()
     }
@@ -184,6 +187,7 @@ impl Runs {
         let attempt = |target: Target| Attempt {
             name: target.name.clone(),
             progress: Progress::Pending,
+            answer: None,
             target: Some(target),
         };
         let attempts = proposal.targets.into_iter().map(attempt).collect();
@@ -194,6 +198,15 @@ impl Runs {
             self.runs.pop_first();
         }
         (id, commands)
+    }
+
+    /// Notes what the command of a target wrote.
+    pub fn answer(&mut self, errand: Errand, answer: Answer) {
+        let run = self.runs.get_mut(&errand.run);
+        let attempt = run.and_then(|run| run.attempts.get_mut(errand.target as usize));
+        if let Some(attempt) = attempt.filter(|attempt| attempt.progress == Progress::Waiting) {
+            attempt.answer = Some(answer);
+        }
     }
 
     /// Notes how a target ended, of which the first word counts; answers the orders for those whose turn it is.

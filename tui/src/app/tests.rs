@@ -3,12 +3,18 @@
 mod acting;
 mod alerts;
 mod audit;
+pub(crate) mod copies;
 pub(crate) mod files;
+mod fleet;
+mod form;
+mod jumps;
 mod looking;
 pub(crate) mod network;
 mod random;
 mod services;
 mod shell;
+mod tabs;
+mod themes;
 
 use p2p_shared::id::NodeId;
 use p2p_shared::services::node::MemberState;
@@ -200,7 +206,7 @@ impl Console {
     }
 
     /// The name under the cursor, by way of the clipboard.
-    fn name_under_cursor(&mut self) -> String {
+    pub(crate) fn name_under_cursor(&mut self) -> String {
         match self.press("y").as_slice() {
             [Command::Copy(name)] => name.clone(),
             other => panic!("nothing was copied: {other:?}"),

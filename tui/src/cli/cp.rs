@@ -24,7 +24,7 @@ use super::failure::{CliError, words};
 use super::output::Streams;
 use super::session::{Session, now};
 use crate::effects::transfer::{self, End, Move, Operator, There};
-use crate::format;
+use crate::{format, paths};
 
 /// Transfers at a time.
 const AT_ONCE: usize = 4;
@@ -143,33 +143,21 @@ async fn into(to: &End, target: &Side, count: usize) -> Result<bool, RpcError> {
 
 /// The name that `from` has, below `to`.
 fn below(to: End, from: &End) -> Result<End, RpcError> {
-    let nameless = || RpcError::bad_request("what is copied has no name of its own: name what is in it");
     let name = match from {
         End::Here(path) => {
             let real = std::fs::canonicalize(path).ok();
             let name = path.file_name().or_else(|| real.as_deref().and_then(Path::file_name));
-            name.ok_or_else(nameless)?.as_bytes().to_vec()
+            let name = name.ok_or_else(transfer::nameless)?;
+            FilePath::new(name.as_bytes()).map_err(|error| RpcError::bad_request(error.to_string()))?
         }
-        End::There(there) => {
-            let name = there.path.as_bytes().split(|&byte| byte == b'/').rfind(|name| !name.is_empty());
-            let name = name.ok_or_else(nameless)?;
-            if matches!(name, b"." | b"..") {
-                return Err(nameless());
-            }
-            name.to_vec()
-        }
+        End::There(there) => there.path.clone(),
     };
     Ok(match to {
-        End::Here(path) => End::Here(path.join(std::ffi::OsStr::from_bytes(&name))),
-        End::There(there) => {
-            let mut path = there.path.as_bytes().to_vec();
-            if path.last() != Some(&b'/') {
-                path.push(b'/');
-            }
-            path.extend(name);
-            let path = FilePath::new(path).map_err(|error| RpcError::bad_request(error.to_string()))?;
-            End::There(There { path, ..there })
+        End::Here(path) => {
+            let name = paths::last(&name).ok_or_else(transfer::nameless)?;
+            End::Here(path.join(std::ffi::OsStr::from_bytes(name)))
         }
+        End::There(there) => End::There(There { path: transfer::below(&there.path, &name)?, ..there }),
     })
 }
 

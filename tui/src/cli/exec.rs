@@ -10,13 +10,9 @@ mod many;
 mod report;
 
 use clap::Args;
-use p2p_shared::error::{Exit, RpcError};
+use p2p_shared::error::Exit;
 use p2p_shared::fanout::Outcome;
-use p2p_shared::mesh::NodeHandle;
-use p2p_shared::services::Services;
-use p2p_shared::services::exec::{
-    CommandLine, ExecExit, ExecItem, ExecRequest, OUTPUT_BYTES_DEFAULT, Variable,
-};
+use p2p_shared::services::exec::{CommandLine, ExecExit, ExecRequest, OUTPUT_BYTES_DEFAULT, Variable};
 use p2p_shared::time::Millis;
 
 use super::failure::CliError;
@@ -134,23 +130,6 @@ pub async fn run(session: &Session, args: &ExecArgs, streams: &mut Streams<'_>) 
             alone::run(session, member, request, streams).await
         }
         _ => many::run(session, &members, (args, &request), streams).await,
-    }
-}
-
-/// Runs it on one node without input and hands on each item.
-pub(super) async fn command(
-    node: &NodeHandle,
-    request: &ExecRequest,
-    mut said: impl FnMut(ExecItem),
-) -> Result<ExecExit, RpcError> {
-    let mut call = node.exec().run(request.clone()).await?;
-    call.finish().await?;
-    loop {
-        match call.output.next().await? {
-            Some(ExecItem::Exit(exit)) => return Ok(exit),
-            Some(item) => said(item),
-            None => return Err(RpcError::internal("the node did not say how the command ended")),
-        }
     }
 }
 

@@ -52,6 +52,35 @@ mod tests {
     use super::super::Options;
     use super::*;
 
+    /// Every command that is shown, with those above it.
+    fn commands() -> Vec<String> {
+        fn walk(command: &Command, above: &str, all: &mut Vec<String>) {
+            for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+                let name = format!("{above} {}", below.get_name()).trim().to_owned();
+                walk(below, &name, all);
+                all.push(name);
+            }
+        }
+        let mut all = Vec::new();
+        walk(&Options::command(), "", &mut all);
+        all
+    }
+
+    #[test]
+    fn every_shell_completes_every_command() {
+        let known = commands();
+        assert!(known.len() > 40 && known.iter().any(|name| name == "programs define"), "{known:?}");
+        for shell in [clap_complete::Shell::Bash, clap_complete::Shell::Zsh, clap_complete::Shell::Fish] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Options::command(), "p2p", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            for name in &known {
+                let last = name.rsplit(' ').next().unwrap();
+                assert!(script.contains(last), "{shell} knows nothing of {name}");
+            }
+        }
+    }
+
     #[test]
     fn every_command_has_a_page() {
         let directory = tempfile::tempdir().unwrap();
@@ -62,6 +91,10 @@ mod tests {
             assert!(program.contains(&format!(".SH \"{section}\"")), "{section}");
         }
         assert!(page("p2p-tui-ps.1").contains("\\-\\-on"));
+        for name in commands() {
+            let page = page(&format!("p2p-tui-{}.1", name.replace(' ', "-")));
+            assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"), "{name}");
+        }
         assert!(!program.contains("manuals") && !directory.path().join("p2p-tui-manuals.1").exists());
     }
 }

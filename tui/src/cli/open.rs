@@ -3,7 +3,7 @@
 //! Mistakes in the operator's own files are said on the screen and never keep it from opening.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use p2p_shared::error::Exit;
 use tokio::sync::mpsc;
@@ -12,6 +12,7 @@ use super::Options;
 use super::console::{self, Admission, Console};
 use super::failure::CliError;
 use super::first_run;
+use crate::app::saved::{self, Saved};
 use crate::app::{self, State};
 use crate::command::Command;
 use crate::effects::Effects;
@@ -19,11 +20,15 @@ use crate::effects::settings::Surroundings;
 use crate::event::MeshEvent;
 use crate::keymap::Keymap;
 use crate::runtime;
-use crate::terminal::Terminal;
-use crate::theme::{NAMES, Theme};
+use crate::terminal::{Background, Terminal};
+use crate::theme::{Depth, NAMES, Theme, Themes};
 
 /// Messages of the mesh that wait for the screen; while it is full the nodes wait.
 const EVENTS_QUEUE: usize = 1_024;
+/// Most themes of the user's.
+const THEMES_MAX: usize = 100;
+/// The theme for a light background.
+const LIGHT: &str = "light";
 
 impl runtime::Effects for Effects {
     fn carry_out(&mut self, command: Command) -> Option<Command> {
@@ -47,15 +52,21 @@ impl runtime::Effects for Nobody {
 pub async fn open(options: &Options, surroundings: &Surroundings) -> Result<Exit, CliError> {
     let console = Console::prepare(options, surroundings)?;
     let mut notices = Vec::new();
+    let terminal = Terminal::enter().map_err(|error| CliError::new(error.exit(), error.to_string()))?;
+    let themes = themes(&console, surroundings, &mut notices);
     let app_options = app::Options {
-        theme: theme(&console, surroundings, &mut notices),
+        theme: theme(&themes, console.theme.as_deref(), &terminal, &mut notices),
+        themes,
+        saved: saved(surroundings, &mut notices),
         keys: keys(surroundings, &mut notices),
         readonly: console.readonly,
         banner: console.banner.clone(),
-        first_run: matches!(console.admission, Admission::Nobody(_)).then(|| first_run::TEXT.to_owned()),
+        first_run: match &console.admission {
+            Admission::Nobody(why) => Some(first_run::screen(why)),
+            Admission::Operator(_) | Admission::Local(_) => None,
+        },
         notices,
     };
-    let terminal = Terminal::enter().map_err(|error| CliError::new(error.exit(), error.to_string()))?;
     console::log_to_file(surroundings, std::env::var("LOG_LEVEL").ok().as_deref())?;
     let state = State::new(app_options);
     let (events_tx, events) = mpsc::channel::<MeshEvent>(EVENTS_QUEUE);
@@ -86,29 +97,55 @@ fn keys(surroundings: &Surroundings, notices: &mut Vec<String>) -> Keymap {
     keys
 }
 
-fn theme(console: &Console, surroundings: &Surroundings, notices: &mut Vec<String>) -> Theme {
-    let name = console.theme.as_deref().unwrap_or(NAMES[0]);
-    let theme = Theme::named(name).or_else(|| own_theme(name, surroundings, notices)).unwrap_or_else(|| {
-        notices.push(format!("there is no theme {name}: {}", NAMES.join(", ")));
-        Theme::default()
-    });
-    // https://no-color.org: any value but an empty one.
-    let theme = if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
-        theme.without_colour()
-    } else {
-        theme
-    };
-    if console.ascii { theme.ascii() } else { theme }
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
 }
 
-/// `themes/NAME.toml` beside `tui.toml`. A name is never a path.
-fn own_theme(name: &str, surroundings: &Surroundings, notices: &mut Vec<String>) -> Option<Theme> {
-    if name.contains(['/', '\\', '\0']) || name.starts_with('.') {
-        return None;
+/// Every theme there is: the built-in ones and `themes/*.toml` beside `tui.toml`.
+fn themes(console: &Console, surroundings: &Surroundings, notices: &mut Vec<String>) -> Themes {
+    let depth = Depth::told(&variable("TERM"), &variable("COLORTERM"), &variable("NO_COLOR"));
+    let directory = surroundings.config.as_deref().map(|config| config.join("themes"));
+    let entries =
+        directory.and_then(|directory| fs::read_dir(directory).ok()).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    files.truncate(THEMES_MAX);
+    let own = files.iter().filter_map(|path| {
+        let name = path.file_stem()?.to_str()?;
+        Some(Theme::parse(name, &read(path, notices)?))
+    });
+    Themes { own: own.collect(), depth, ascii: console.ascii }
+}
+
+/// The theme that was asked for, else the one that the terminal's background asks for.
+fn theme(themes: &Themes, asked: Option<&str>, terminal: &Terminal, notices: &mut Vec<String>) -> Theme {
+    let fitting = || match background(terminal) {
+        Some(Background::Light) => LIGHT,
+        Some(Background::Dark) | None => NAMES[0],
+    };
+    let name = asked.unwrap_or_else(fitting);
+    if let Some((theme, mistakes)) = themes.named(name) {
+        notices.extend(mistakes.iter().map(ToString::to_string));
+        return theme;
     }
-    let path = surroundings.config.as_deref()?.join("themes").join(format!("{name}.toml"));
-    let text = read(&path, notices)?;
-    Theme::parse(name, &text).inspect_err(|mistake| notices.push(mistake.to_string())).ok()
+    notices.push(format!("there is no theme {name}: {}", themes.names().collect::<Vec<_>>().join(", ")));
+    themes.named(NAMES[0]).map(|(theme, _)| theme).unwrap_or_default()
+}
+
+/// A terminal without a window of its own has no colour to tell.
+fn background(terminal: &Terminal) -> Option<Background> {
+    let told = Background::told(&variable("COLORFGBG"));
+    let silent = matches!(variable("TERM").as_str(), "" | "dumb" | "linux");
+    told.or_else(|| if silent { None } else { terminal.background() })
+}
+
+fn saved(surroundings: &Surroundings, notices: &mut Vec<String>) -> Saved {
+    let file = surroundings.config.as_deref().map(|config| config.join(saved::FILE));
+    let text = file.as_deref().and_then(|file| read(file, notices));
+    let (saved, mistakes) = Saved::read(&text.unwrap_or_default(), file);
+    notices.extend(mistakes);
+    saved
 }
 
 /// A file that may be missing.

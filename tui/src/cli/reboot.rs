@@ -15,11 +15,11 @@ use p2p_shared::time::Millis;
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::exec::command;
 use super::failure::{CliError, words};
 use super::output::{Format, Streams, json};
 use super::pace::{self, Pace, called_off, reach, span};
 use super::session::Session;
+use crate::effects::exec::command;
 use crate::selector::Selector;
 
 /// How often a machine is asked whether it is back; nobody tells by itself.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use p2p_shared::error::RpcError;
 use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::Services;
+use p2p_shared::services::exec::ExecRequest;
 use p2p_shared::services::job::JobId;
 use p2p_shared::services::node::Label;
 use p2p_shared::services::process::{ProcessRef, Signal};
@@ -13,10 +14,11 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::control;
+use super::exec;
 use super::files;
 use super::probe;
 use super::way::Way;
-use crate::command::{AlertVerb, Defined, FileDeed, JobVerb, Probe, RunId, ServiceKey, Verb};
+use crate::command::{AlertVerb, Defined, Errand, FileDeed, JobVerb, Probe, RunId, ServiceKey, Verb};
 use crate::event::MeshEvent;
 
 /// What is to be done, and where.
@@ -94,6 +96,15 @@ pub enum Deed {
         node: NodeId,
         /// What.
         deed: FileDeed,
+    },
+    /// Run a command.
+    Exec {
+        /// By which its answer is known.
+        errand: Errand,
+        /// Where.
+        node: NodeId,
+        /// What.
+        request: Box<ExecRequest>,
     },
     /// Send a probe.
     Probe {
@@ -179,6 +190,7 @@ impl Means {
                 self.way.node(node).await?.program().define(definition, replace).await.map(drop)
             }
             Deed::File { node, deed } => files::act(self, node, deed).await,
+            Deed::Exec { errand, node, request } => exec::run(self, (errand, node), *request).await,
             Deed::Probe { run, node, probe } => probe::run(self, (run, node), probe).await,
             Deed::Forget { node } => self.entry_node()?.node().forget(node).await,
         }

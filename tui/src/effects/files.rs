@@ -2,23 +2,16 @@
 
 mod save;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use p2p_shared::error::RpcError;
 use p2p_shared::id::NodeId;
 use p2p_shared::services::Services;
 use p2p_shared::services::file::{CONTENT_BYTES_MAX, FileChunk, FileKind, FilePage, FilePath};
-use p2p_shared::services::transfer::TransferProgress;
-use p2p_shared::time::UnixMillis;
-use tokio::sync::watch;
-use tokio::time::interval;
 
+use super::copy;
 use super::errand::Means;
-use super::transfer::{self, End, Move, Operator, There};
 use super::way::Way;
 use crate::command::{FileDeed, FilesOrder};
 use crate::event::{FilesSaid, MeshEvent};
-use crate::format::{bytes, rate};
 
 /// Names of a directory that are asked for at once.
 const PAGE: u32 = 2_000;
@@ -28,8 +21,6 @@ const NAMES_MAX: usize = 10_000;
 const VIEW_BYTES: u32 = 64 << 10;
 /// Lines of its end that are shown.
 const TAIL_LINES: u32 = 500;
-/// Between two words of how far a copy is.
-const TOLD: Duration = Duration::from_secs(1);
 
 /// Looks, and says what there is.
 pub(super) async fn look(way: &Way, node: NodeId, order: FilesOrder) -> FilesSaid {
@@ -52,6 +43,10 @@ pub(super) async fn look(way: &Way, node: NodeId, order: FilesOrder) -> FilesSai
             let viewed = async { way.node(node).await?.file().tail(path.clone(), Some(TAIL_LINES)).await };
             let viewed = viewed.await;
             FilesSaid::Viewed(path, viewed)
+        }
+        FilesOrder::Plan(plan) => {
+            let steps = copy::plan(way, &plan).await;
+            FilesSaid::Planned(plan, steps)
         }
         FilesOrder::Follow(path) => {
             let led = async { way.node(node).await?.file().stat(path.clone(), Some(true)).await };
@@ -84,20 +79,12 @@ async fn list(way: &Way, node: NodeId, path: &FilePath) -> Result<FilePage, RpcE
 
 /// Does something, and tells that what is shown may differ now.
 pub(super) async fn act(means: &Means, node: NodeId, deed: FileDeed) -> Result<(), RpcError> {
-    let is_seen = deed.is_seen();
     let done = match deed {
         FileDeed::Remove(path) => means.way.node(node).await?.file().remove(path, None).await.map(drop),
         FileDeed::Undo(path) => undo(means, node, path).await,
         FileDeed::Write(edited) => save::save(means, node, *edited).await,
-        FileDeed::Copy { path, to, to_path } => {
-            let handle = means.way.mesh.node(&to);
-            let id = handle.link().await?.peer().id;
-            let to = There { id, node: handle, path: to_path };
-            let from = There { id: node, node: means.way.node(node).await?, path };
-            copy(means, from, to).await
-        }
     };
-    if is_seen && done.is_ok() {
+    if done.is_ok() {
         // The console ends: nobody looks any more.
         let _ = means.events.send(MeshEvent::Files { node, said: FilesSaid::Changed }).await;
     }
@@ -112,43 +99,4 @@ async fn undo(means: &Means, node: NodeId, path: FilePath) -> Result<(), RpcErro
         .next()
         .ok_or_else(|| RpcError::not_found(format!("no version of {path} is kept there")))?;
     files.undo(newest.id).await.map(drop)
-}
-
-async fn copy(means: &Means, from: There, to: There) -> Result<(), RpcError> {
-    let name = from.path.to_string();
-    let mut to = End::There(to);
-    if let (Some(true), End::There(there)) = (transfer::is_directory(&to).await?, &mut to) {
-        let last = from.path.as_bytes().rsplit(|&byte| byte == b'/').find(|name| !name.is_empty());
-        let whole = [there.path.as_bytes(), b"/", last.unwrap_or_default()].concat();
-        there.path = FilePath::new(whole).map_err(|error| RpcError::bad_request(error.to_string()))?;
-    }
-    let what = Move { from: End::There(from), to, tree: true, bytes_per_second_max: None };
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-    let operator = Operator { credentials: means.credentials.as_deref(), now };
-    let (told, progress) = watch::channel(TransferProgress::default());
-    let moving = transfer::run(what, operator, &told);
-    tokio::pin!(moving);
-    let (mut looks, mut before) = (interval(TOLD), 0);
-    looks.tick().await;
-    let summary = loop {
-        tokio::select! {
-            ended = &mut moving => break ended?,
-            _ = looks.tick() => {
-                let now = progress.borrow().clone();
-                let speed = rate(now.received_bytes.saturating_sub(before));
-                before = now.received_bytes;
-                let text = format!("copying {name}: {} {speed} {}", bytes(now.done_bytes), now.path);
-                // The console ends: nobody looks any more.
-                let _ = means.events.send(MeshEvent::Notice(text)).await;
-            }
-        }
-    };
-    match summary.failed.iter().find(|failed| !failed.is_left_out) {
-        None => Ok(()),
-        Some(first) => Err(RpcError::conflict(format!(
-            "{} of it failed, such as {}: {}",
-            summary.progress.failed, first.path, first.why
-        ))),
-    }
 }

@@ -32,6 +32,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use crate::paths;
+
 /// Questions of a node that wait to be answered.
 const ASKS_QUEUE: usize = 16;
 /// How long a grant is good for beginning with it.
@@ -197,6 +199,20 @@ pub async fn is_directory(end: &End) -> Result<Option<bool>, RpcError> {
             Err(error) => Err(error),
         },
     }
+}
+
+/// The name that `path` has, below `directory`.
+///
+/// # Errors
+/// If it has no name of its own.
+pub fn below(directory: &FilePath, path: &FilePath) -> Result<FilePath, RpcError> {
+    let name = paths::last(path).ok_or_else(nameless)?;
+    paths::below(directory, name).map_err(|error| RpcError::bad_request(error.to_string()))
+}
+
+/// What is copied below something goes by its own name.
+pub fn nameless() -> RpcError {
+    RpcError::bad_request("what is copied has no name of its own: name what is in it")
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> RpcError {

@@ -1,6 +1,15 @@
 //! What nodes have of the network: interfaces, routes, neighbours and sockets, in one list.
 
+use std::net::IpAddr;
+
 use p2p_shared::services::network::{NetInterface, NetNeighbour, NetRoute, NetSocket};
+use p2p_shared::services::node::Member;
+
+/// Whether a member is reached at an address.
+pub fn bears(member: &Member, address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    member.addresses.iter().any(|known| known.ip().to_canonical() == address)
+}
 
 /// Which of the kernel's tables a row is of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

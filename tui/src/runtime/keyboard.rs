@@ -15,6 +15,8 @@ use super::rest::Orders;
 const ESCAPE: Duration = Duration::from_millis(25);
 /// The longest sequence that is mended; a longer one is no sequence.
 const SEQUENCE_MAX: usize = 24;
+/// The longest answer of a terminal that is dropped.
+const ANSWER_MAX: usize = 64;
 
 /// Reads until the console is gone. It has a thread of its own because a terminal that was closed keeps crossterm
 /// reading for ever: that must not hold up the signal which ends the console. The thread ends with the program.
@@ -49,6 +51,9 @@ pub(super) fn read_all(
 
 fn next() -> io::Result<Vec<Input>> {
     let first = read()?;
+    if first == key(KeyCode::Char(']'), KeyModifiers::ALT) {
+        return late_answer(first);
+    }
     if !is_escape(&first) {
         return Ok(vec![first]);
     }
@@ -59,6 +64,21 @@ fn next() -> io::Result<Vec<Input>> {
         }
     }
     Ok(torn.finish())
+}
+
+/// What follows an Esc and a bracket at once is the answer to what the terminal was asked at the start, come too late
+/// for that: nobody typed it. A bracket alone was typed.
+fn late_answer(first: Input) -> io::Result<Vec<Input>> {
+    let mut taken = 0;
+    while taken < ANSWER_MAX && poll(ESCAPE)? {
+        taken += 1;
+        let next = read()?;
+        let ends = [(KeyCode::Char('g'), KeyModifiers::CONTROL), (KeyCode::Char('\\'), KeyModifiers::ALT)];
+        if ends.iter().any(|(code, modifiers)| next == key(*code, *modifiers)) {
+            break;
+        }
+    }
+    Ok(if taken == 0 { vec![first] } else { Vec::new() })
 }
 
 fn is_escape(input: &Input) -> bool {

@@ -11,7 +11,7 @@ use crate::action::{Group, TABLE};
 use crate::app::State;
 use crate::app::confirm::Confirm;
 use crate::app::layer::{Details, Layer};
-use crate::app::menu::{JournalPart, Menu, Question};
+use crate::app::menu::{Found, JournalPart, Menu, Question};
 use crate::app::palette::Palette;
 use crate::format::{bytes, clean, cpu, cpu_time, date, head, plural, process_state, width};
 use crate::layout::{Areas, centred};
@@ -53,8 +53,18 @@ pub(super) fn draw(state: &State, layer: &Layer, areas: &Areas, buf: &mut Buffer
             let lines = described::lines(described, state.world.wall);
             reading(&title, &lines, described.scroll, areas, &mut painter);
         }
+        Layer::Form(defining) => super::form::draw(defining, areas, &mut painter),
         Layer::Probe(layer) => {
             probing::draw(layer, &state.world.fleet.name_of(layer.node), areas, &mut painter);
+        }
+        Layer::Copies { at } => super::copies::draw(state, *at, areas, &mut painter),
+        Layer::Search(searching) => {
+            super::searching::draw(
+                searching,
+                &state.world.fleet.name_of(searching.order.node),
+                areas,
+                &mut painter,
+            );
         }
         Layer::Conflict(clash) => {
             let title = format!("conflict on {}", state.world.fleet.name_of(clash.node));
@@ -80,6 +90,7 @@ pub(super) fn cursor(layer: &Layer, areas: &Areas) -> Option<(u16, u16)> {
             let place = confirm_place(confirm, areas);
             in_field(place, place.height.saturating_sub(2), count_label(confirm).len(), field)
         }
+        Layer::Form(defining) => super::form::cursor(defining, areas),
         _ => None,
     }
 }
@@ -152,7 +163,7 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
 }
 
 /// What the `:` line knows besides actions and nodes.
-const WORDS: [(&str, &str); 14] = [
+const WORDS: [(&str, &str); 20] = [
     ("ps web-*", "processes of the nodes that match; ps all for every node"),
     ("services web-*", "their programs and units"),
     ("logs web-* ssh.service", "their journals, of one unit if it is named"),
@@ -160,11 +171,17 @@ const WORDS: [(&str, &str); 14] = [
     ("jobs web-*", "their task queues"),
     ("audit web-*", "who did what on them; audit for every node"),
     ("ping web-1 TARGET", "sent from there; trace too, and scan with PORTS"),
+    ("files web-1:/etc", "that directory; /etc alone is on the node that is shown"),
     ("shell web-1", "a shell there, left with ^]"),
     ("shells web-*", "shells that live there: attach again, or end them; shells for every node"),
-    ("define web-1 NAME CMD ...", "a program there; restart=always, user=U may stand before CMD"),
+    ("exec web-* LINE", "a command there; equal answers stand together"),
+    ("define web-*", "a program there, in a form; NAME CMD ARG... behind it for one line"),
     ("node NAME", "charts of one node"),
     ("label k=v k-", "set and remove labels of the node, or of the marked nodes"),
+    ("at yesterday 14:00", "charts at that time: 02:30, -3h, 2026-11-25 14:00, now"),
+    ("tab ps web-*", "a tab with that in it; tab close, next, previous, 3"),
+    ("filter save NAME", "keep the filter in force; filter NAME, filter delete NAME"),
+    ("theme NAME", "another theme, of ours or of yours"),
     ("mouse", "give the mouse to the terminal, and take it back"),
     ("q", "leave"),
 ];
@@ -228,11 +245,11 @@ fn draw_menu(menu: &Menu, areas: &Areas, painter: &mut Painter<'_>) {
     let wanted = widest.max(width(&menu.title) + 6) as u16 + 2;
     let place = centred(over(areas), wanted, menu.items.len() as u16 + 2);
     let inside = painter.frame(place, &menu.title);
-    for (index, item) in menu.items.iter().enumerate() {
-        let y = inside.y + index as u16;
-        if y >= inside.bottom() {
-            break;
-        }
+    let rows = usize::from(inside.height);
+    // The one under the cursor is in sight.
+    let first = (menu.at + 1).saturating_sub(rows);
+    for (index, item) in menu.items.iter().enumerate().skip(first).take(rows) {
+        let y = inside.y + (index - first) as u16;
         let role = if item.choice.is_ok() { Role::Text } else { Role::Dim };
         let key = format!(" {}  ", item.key);
         painter.line((inside.x, y), inside.width, &[(&key, Role::Key), (&item.label, role)]);
@@ -260,12 +277,12 @@ fn draw_ask(
         Question::Labels(nodes) => {
             (format!("labels of {}", plural(nodes.len(), "node")), "k=v sets a label, k- removes it")
         }
-        Question::Define(nodes) => {
+        Question::Exec(nodes) => {
             let whose = match nodes.as_slice() {
                 [(_, name)] => name.clone(),
                 many => plural(many.len(), "node"),
             };
-            (format!("new program on {whose}"), "NAME [restart=always] [user=U] COMMAND ARG...")
+            (format!("run on {whose}"), "a line for /bin/sh -c, such as: df -h /")
         }
         Question::Silence(targets) => (
             format!("silence {}", plural(targets.len(), "alert")),
@@ -273,6 +290,12 @@ fn draw_ask(
         ),
         Question::CopyFile(_, path) => {
             (format!("copy {path} to"), "NODE for the same path there, or NODE:/path")
+        }
+        Question::Find { path, what: Found::Names, .. } => {
+            (format!("find names below {path}"), "a part of a name, or a pattern such as *.conf or logs/*.gz")
+        }
+        Question::Find { path, what: Found::Lines, .. } => {
+            (format!("find lines in files below {path}"), "a regular expression; lower case finds both cases")
         }
         Question::Probe { node: (_, name), kind, .. } => {
             (format!("{} from {name}", kind.as_str()), kind.usage())
@@ -318,6 +341,7 @@ fn confirm_place(confirm: &Confirm, areas: &Areas) -> Rect {
 fn question_lines(confirm: &Confirm, columns: u16) -> Vec<Line> {
     let what = match confirm.proposal.targets.len() {
         1 => format!("{}:", confirm.proposal.verb),
+        count if !confirm.is_paced() => format!("{}, {}:", confirm.proposal.verb, plural(count, "name")),
         count => format!("{} {}:", confirm.proposal.verb, plural(count, "target")),
     };
     let mut lines = fold(&vec![(what, Role::Danger)], usize::from(columns));
@@ -432,9 +456,13 @@ fn process_lines(process: &ProcessDetails) -> Vec<Line> {
         let remote = socket.remote.as_ref().map(|remote| format!(" to {remote}")).unwrap_or_default();
         format!("{:>4}  {:<5} {}{remote}  {}", socket.descriptor, socket.protocol, socket.local, socket.state)
     });
-    section(&mut lines, "sockets", sockets);
+    section(&mut lines, "sockets, n goes to one", sockets);
     let files = process.files.iter().flatten();
-    section(&mut lines, "open files", files.map(|file| format!("{:>4}  {}", file.descriptor, file.target)));
+    section(
+        &mut lines,
+        "open files, f goes to one",
+        files.map(|file| format!("{:>4}  {}", file.descriptor, file.target)),
+    );
     let threads = process.threads.iter();
     section(
         &mut lines,

@@ -14,20 +14,20 @@ use crate::theme::Theme;
 const SIZES: [(u16, u16); 3] = [(80, 24), (200, 50), (50, 15)];
 
 /// The screen at each of the sizes.
-fn at_sizes(name: &str, console: &mut Console) {
+pub(super) fn at_sizes(name: &str, console: &mut Console) {
     for (width, height) in SIZES {
         console.resize(width, height);
         insta::assert_snapshot!(format!("{name}_{width}x{height}"), console.screen());
     }
 }
 
-fn at(name: &str, console: &mut Console, (width, height): (u16, u16)) {
+pub(super) fn at(name: &str, console: &mut Console, (width, height): (u16, u16)) {
     console.resize(width, height);
     insta::assert_snapshot!(format!("{name}_{width}x{height}"), console.screen());
 }
 
 /// A fleet that has lived for a while; of its nodes one is suspect, one lost, one has left.
-fn fleet() -> Console {
+pub(super) fn fleet() -> Console {
     let mut console = console(8, 60);
     console.live(25);
     console.set_state(3, MemberState::Suspect);
@@ -45,7 +45,14 @@ fn fail(console: &mut Console, index: usize, topic: Topic) {
 
 #[test]
 fn fleet_with_data() {
-    at_sizes("fleet_data", &mut fleet());
+    let mut console = fleet();
+    at_sizes("fleet_data", &mut console);
+    console.press("jj ]");
+    at_sizes("fleet_other", &mut console);
+    console.press("]");
+    console.resize(200, 50);
+    console.press("<right> ");
+    at("fleet_cards", &mut console, (120, 40));
 }
 
 #[test]
@@ -131,9 +138,15 @@ fn services_with_data() {
     console.press("x");
     at("menu_services", &mut console, (80, 24));
     console.press("n");
-    at("ask_define", &mut console, (80, 24));
-    console.press("backup /usr/bin/rsync -a /srv /mnt<enter>");
+    at_sizes("form_empty", &mut console);
+    console.press("backup<down>rsync<down>-a '/srv/with blanks' /mnt<down><down>a:b<down><down><down>1.5G^s");
+    at_sizes("form_mistakes", &mut console);
+    console.press("^u1G<up><up>^s");
+    at("form_checked", &mut console, (80, 24));
+    console.press("^uwww^s");
     at("confirm_define", &mut console, (80, 24));
+    console.press("<esc><esc>");
+    at("form_leaving", &mut console, (80, 24));
 }
 
 #[test]
@@ -438,14 +451,6 @@ fn banners() {
 }
 
 #[test]
-fn other_screens() {
-    at("too_small", &mut console(1, 1), (20, 5));
-    let text = crate::cli::first_run::TEXT.to_owned();
-    let mut console = Console::over(Simulated::new(1, 1), Options { first_run: Some(text), ..options() });
-    at("first_run", &mut console, (80, 24));
-}
-
-#[test]
 fn other_themes() {
     for (name, theme) in [
         ("ascii", Theme::default().ascii()),
@@ -458,16 +463,6 @@ fn other_themes() {
         console.press("ot ");
         at(&format!("theme_{name}_tree"), &mut console, (80, 24));
     }
-}
-
-#[test]
-fn an_edited_file_that_somebody_else_changed() {
-    let mut console = crate::app::tests::files::clashing();
-    at_sizes("files_conflict", &mut console);
-    console.press("d");
-    at("files_difference", &mut console, (80, 24));
-    console.press("<esc>w");
-    at("files_overwrite", &mut console, (80, 24));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use p2p_shared::id::NodeId;
 use p2p_shared::services::alert::{AlertInfo, AlertState};
 
 use super::list::{Done, ListView, Listed, Listing};
+use super::related::Thing;
 use super::{Request, Scene, ViewId};
 use crate::action::{Action, SortKey};
 use crate::app::confirm::{Deed, Proposal, Target};
@@ -80,7 +81,7 @@ impl Listed for Alerts {
     const TOPICS: &'static [Topic] = &[Topic::Alerts, Topic::Rules];
     const FIELDS: &'static [Field] = FIELDS;
     const HINTS: &'static [Action] =
-        &[Action::Open, Action::Menu, Action::TabNext, Action::AllNodes, Action::Mark];
+        &[Action::Open, Action::Menu, Action::Related, Action::TabNext, Action::AllNodes, Action::Mark];
     const ORDER: Order = Order { key: SortKey::State, descending: false };
 
     fn of(&self, fleet: &Fleet, node: NodeId) -> Vec<ItemId> {
@@ -114,6 +115,13 @@ impl Listed for Alerts {
 
     fn has_ages() -> bool {
         true
+    }
+
+    fn thing(row: &Row<'_>) -> Option<Thing> {
+        match &row.item.value {
+            AlertItem::Alert(alert) => Some(Thing::Alert(row.item.node, Box::new(alert.clone()))),
+            AlertItem::Silence(_) | AlertItem::Rule(_) => None,
+        }
     }
 
     fn remark(&self, list: &Listing, scene: &Scene<'_>) -> String {

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use p2p_shared::id::NodeId;
 
 use super::list::{Done, ListView, Listed, Listing};
+use super::related::Thing;
 use super::{Request, Scene, ViewId};
 use crate::action::{Action, SortKey};
 use crate::command::Topic;
@@ -30,7 +31,7 @@ impl Listed for Audit {
     const NOUN: &'static str = "audit record";
     const TOPICS: &'static [Topic] = &[Topic::Audit];
     const FIELDS: &'static [Field] = FIELDS;
-    const HINTS: &'static [Action] = &[Action::Open, Action::Follow, Action::AllNodes];
+    const HINTS: &'static [Action] = &[Action::Open, Action::Related, Action::Follow, Action::AllNodes];
     const ORDER: Order = Order { key: SortKey::Age, descending: false };
 
     fn of(&self, fleet: &Fleet, node: NodeId) -> Vec<ItemId> {
@@ -58,6 +59,10 @@ impl Listed for Audit {
 
     fn compare(key: SortKey, one: &Row<'_>, other: &Row<'_>) -> Ordering {
         columns::compare(key, one, other)
+    }
+
+    fn thing(row: &Row<'_>) -> Option<Thing> {
+        Some(Thing::Record(row.item.node, Box::new(row.item.value.clone())))
     }
 
     /// A record that cannot be believed is worth more than its rows.

@@ -1,235 +1,160 @@
-//! Files: the directories of one node, one at a time, and what is in a file.
+//! Files: two panes, each a directory of some node, side by side or, where there is no room, one at a time.
 //!
-//! It asks for a directory when it is shown one that it does not have, and keeps the rows that came, by name. What
-//! is in a file is shown over it, copies and removals are asked about first.
+//! It asks for a directory when it is shown one that it does not have. What is in a file is shown over it; what is
+//! copied goes from the pane that keys go to into the other one, and is asked about first, as removals are.
 
 mod columns;
 mod menu;
+mod pane;
 pub(crate) mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::NodeId;
-use p2p_shared::services::file::{FileKind, FilePage, FilePath, FileRow};
+use p2p_shared::services::file::{FileKind, FilePage, FilePath};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::observed::{Observed, say};
 use super::{Change, Request, Scene, Scope, View, ViewId};
-use crate::action::{Action, SortKey};
-use crate::command::{FilesOrder, Subscription};
+use crate::action::Action;
+use crate::command::{After, Below, CopyPlan, FilesOrder, Spot, Subscription};
 use crate::event::{Mouse, MouseKind};
 use crate::filter::{Field, Filter};
-use crate::format::count;
 use crate::theme::{Role, Theme};
 use crate::widgets::paint::Painter;
-use crate::widgets::table::{self, Look, Order, Table, sort_at};
 
-use columns::{COLUMNS, FIELDS, Row};
+use columns::FIELDS;
+use pane::Pane;
 
-/// Lines above the rows: the path and the heading.
-const HEAD_ROWS: u16 = 2;
-/// Rows that one step of the wheel moves.
-const WHEEL_ROWS: usize = 3;
-
-/// Rows by a number that stays theirs while the directory is shown.
-type Rows = BTreeMap<u32, FileRow>;
+/// From this width on both panes are shown.
+const BOTH_WIDTH_MIN: u16 = 76;
+/// Most names of one copy; a directory counts as one.
+const NAMES_MAX: usize = 500;
 
 /// The view.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FilesView {
-    observed: Observed,
-    /// Of which node what follows is.
-    of: Option<NodeId>,
-    path: FilePath,
-    /// What was asked for and has not come.
-    asked: Option<FilePath>,
-    listed: Option<Result<Rows, RpcError>>,
-    /// There are more than came.
-    has_more: bool,
-    /// On which name the cursor is put once the rows are there.
-    sought: Option<FilePath>,
-    table: Table<u32>,
-    filter: Option<Filter>,
-}
-
-impl Default for FilesView {
-    fn default() -> Self {
-        Self {
-            observed: Observed::default(),
-            of: None,
-            path: root(),
-            asked: None,
-            listed: None,
-            has_more: false,
-            sought: None,
-            table: Table::new(Order { key: SortKey::Name, descending: false }),
-            filter: None,
-        }
-    }
-}
-
-fn root() -> FilePath {
-    FilePath::new(&b"/"[..]).unwrap_or_default()
+    panes: [Pane; 2],
+    /// The one that keys go to.
+    active: usize,
 }
 
 impl FilesView {
+    fn pane(&self) -> &Pane {
+        &self.panes[self.active]
+    }
+
+    fn pane_mut(&mut self) -> &mut Pane {
+        &mut self.panes[self.active]
+    }
+
+    fn other(&self) -> &Pane {
+        &self.panes[1 - self.active]
+    }
+
+    /// Where each pane stands; one that is not shown has no place.
+    fn places(&self, body: Rect) -> [Option<Rect>; 2] {
+        if body.width < BOTH_WIDTH_MIN {
+            let mut places = [None, None];
+            places[self.active] = Some(body);
+            return places;
+        }
+        let left = (body.width - 1) / 2;
+        let right = Rect { x: body.x + left + 1, width: body.width - left - 1, ..body };
+        [Some(Rect { width: left, ..body }), Some(right)]
+    }
+
     /// What is to be asked for, if what is shown is not here; it counts as asked from then on.
-    pub fn wanted(&mut self, scene: &Scene<'_>) -> Option<(NodeId, FilesOrder)> {
-        let node = self.observed.current(scene.fleet)?;
-        if self.of != Some(node) {
-            self.leave(root());
-            self.of = Some(node);
-        }
-        if self.listed.is_some() || self.asked.as_ref() == Some(&self.path) {
-            return None;
-        }
-        self.asked = Some(self.path.clone());
-        Some((node, FilesOrder::List(self.path.clone())))
+    pub fn wanted(&mut self, scene: &Scene<'_>) -> Vec<(NodeId, FilesOrder)> {
+        let places = self.places(scene.body);
+        let shown = self.panes.iter_mut().zip(places).filter(|(_, place)| place.is_some());
+        let mut wanted: Vec<(NodeId, FilePath)> = shown.filter_map(|(pane, _)| pane.wanted(scene)).collect();
+        // One answer is for both.
+        wanted.dedup();
+        wanted.into_iter().map(|(node, path)| (node, FilesOrder::List(path))).collect()
     }
 
     /// A directory came.
     pub fn on_listed(
         &mut self,
         scene: &Scene<'_>,
-        (node, path): (NodeId, &FilePath),
-        result: Result<FilePage, RpcError>,
+        place: (NodeId, &FilePath),
+        result: &Result<FilePage, RpcError>,
     ) {
-        if self.of != Some(node) || self.path != *path {
-            return;
-        }
-        self.asked = None;
-        self.has_more = result.as_ref().is_ok_and(|page| page.next.is_some());
-        self.listed = Some(result.map(|page| (0..).zip(page.rows).collect()));
-        self.rebuild(scene);
-        let sought = self.sought.take();
-        if let (Some(sought), Some(Ok(rows))) = (sought, &self.listed)
-            && let Some((id, _)) = rows.iter().find(|(_, row)| row.name == sought)
-        {
-            self.table.select(*id);
-            self.table.follow(visible(scene.body));
+        for pane in &mut self.panes {
+            pane.on_listed(scene, place, result);
         }
     }
 
     /// Asks for what is shown anew.
     pub fn refresh(&mut self) {
-        if let Some(node) = self.of {
-            self.on_changed(node);
-        }
+        self.panes.iter_mut().for_each(Pane::on_changed);
     }
 
-    /// Something was changed there: what is shown is asked for anew.
+    /// Something was changed there: what is shown of it is asked for anew.
     pub fn on_changed(&mut self, node: NodeId) {
-        if self.of == Some(node) {
-            self.sought = self.row().map(|row| row.name.clone());
-            self.listed = None;
-            self.asked = None;
-        }
-    }
-
-    fn leave(&mut self, to: FilePath) {
-        let order = self.table.order;
-        self.path = to;
-        (self.listed, self.asked, self.has_more) = (None, None, false);
-        // What it let through was of the directory that is left.
-        self.filter = None;
-        self.table = Table::new(order);
-    }
-
-    fn rows(&self) -> Option<&Rows> {
-        self.listed.as_ref()?.as_ref().ok()
-    }
-
-    /// The row under the cursor.
-    fn row(&self) -> Option<&FileRow> {
-        self.rows()?.get(&self.table.cursor()?)
-    }
-
-    /// The rows that an action is about.
-    fn targets(&self) -> Vec<&FileRow> {
-        let Some(rows) = self.rows() else { return Vec::new() };
-        self.table.targets().iter().filter_map(|id| rows.get(id)).collect()
-    }
-
-    fn rebuild(&mut self, scene: &Scene<'_>) {
-        let Some(Ok(rows)) = &self.listed else { return };
-        let (filter, order) = (self.filter.as_ref(), self.table.order);
-        let mut shown: Vec<(u32, Row<'_>)> =
-            rows.iter().map(|(id, row)| (*id, Row { row, wall: scene.wall })).collect();
-        shown.retain(|(_, row)| filter.is_none_or(|filter| filter.matches(row)));
-        shown.sort_by(|(_, one), (_, other)| {
-            let names = || one.row.name.cmp(&other.row.name);
-            order.direct(columns::compare(order.key, one, other)).then_with(names)
-        });
-        let (ids, total) = (shown.into_iter().map(|(id, _)| id).collect(), rows.len());
-        self.table.set_rows(ids, total);
-        self.table.follow(visible(scene.body));
-    }
-
-    fn go_up(&mut self) {
-        let bytes = self.path.as_bytes();
-        let Some(at) = bytes.iter().rposition(|&byte| byte == b'/').filter(|_| bytes.len() > 1) else {
-            return;
-        };
-        let (above, name) = (bytes[..at.max(1)].to_vec(), bytes[at + 1..].to_vec());
-        self.sought = FilePath::new(name).ok();
-        self.leave(FilePath::new(above).unwrap_or_default());
-    }
-
-    /// The path of a name in the directory that is shown.
-    fn below(&self, name: &FilePath) -> FilePath {
-        let mut path = self.path.as_bytes().to_vec();
-        if path.last() != Some(&b'/') {
-            path.push(b'/');
-        }
-        path.extend(name.as_bytes());
-        FilePath::new(path).unwrap_or_default()
-    }
-
-    /// Goes into a directory, or shows what is in a file.
-    fn open(&mut self) -> Vec<Request> {
-        let (Some(node), Some(row)) = (self.of, self.row()) else { return Vec::new() };
-        let (kind, path) = (row.kind, self.below(&row.name));
-        match kind {
-            FileKind::Directory => {
-                self.leave(path);
-                Vec::new()
-            }
-            FileKind::File => vec![Request::Files(node, FilesOrder::View(path))],
-            FileKind::Symlink => vec![Request::Files(node, FilesOrder::Follow(path))],
-            _ => vec![Request::Say("only directories and regular files can be looked into".into())],
-        }
+        self.panes.iter_mut().filter(|pane| pane.of == Some(node)).for_each(Pane::on_changed);
     }
 
     /// Follows a link to a directory.
     pub fn enter(&mut self, node: NodeId, path: FilePath) {
-        if self.of == Some(node) {
-            self.leave(path);
+        if self.pane().of == Some(node) {
+            self.pane_mut().leave(path);
         }
     }
 
-    /// Has the file edited; of a link that to which it leads.
-    fn edit(&self) -> Vec<Request> {
-        let (Some(node), Some(row)) = (self.of, self.row()) else { return Vec::new() };
-        vec![match row.kind {
-            FileKind::File | FileKind::Symlink => {
-                Request::Files(node, FilesOrder::Edit(self.below(&row.name)))
-            }
-            _ => Request::Say("only regular files can be edited".into()),
-        }]
+    /// Shows a directory in the pane that keys go to, with the cursor on a name if one is given.
+    pub fn go(&mut self, spot: Spot, name: Option<FilePath>) {
+        self.pane_mut().go(spot.node, spot.path, name);
     }
 
-    fn describe(&self) -> Vec<Request> {
-        let Some(row) = self.row() else { return Vec::new() };
-        let title = self.below(&row.name).to_string();
-        vec![Request::Read { title, lines: columns::facts(row) }]
+    /// Where the pane that keys go to is.
+    pub fn spot(&self, scene: &Scene<'_>) -> Option<Spot> {
+        let node = self.pane().observed.current(scene.fleet)?;
+        Some(Spot { node, path: self.pane().path.clone() })
     }
-}
 
-/// Rows of the table that fit into a body.
-fn visible(body: Rect) -> usize {
-    usize::from(body.height.saturating_sub(HEAD_ROWS))
+    /// The other pane looks where this one does.
+    fn follow(&mut self, scene: &Scene<'_>) -> Option<Request> {
+        let Spot { node, path } = self.spot(scene)?;
+        self.panes[1 - self.active].go(node, path, None);
+        None
+    }
+
+    /// What is marked, or under the cursor, goes to the directory of the other pane.
+    fn copy_over(&self, scene: &Scene<'_>, after: After) -> Request {
+        let (Some(from), Some(to)) = (self.pane().of, self.other().observed.current(scene.fleet)) else {
+            return Request::Say("there is no node to copy to".into());
+        };
+        let rows = self.pane().targets();
+        let copied = rows
+            .iter()
+            .filter(|row| matches!(row.kind, FileKind::File | FileKind::Directory | FileKind::Symlink));
+        let paths: Vec<FilePath> = copied.map(|row| self.pane().below(&row.name)).collect();
+        if paths.is_empty() {
+            return Request::Say("only files, directories and links are copied".into());
+        }
+        if paths.len() > NAMES_MAX {
+            return Request::Say(format!("at most {NAMES_MAX} names at a time: copy the directory itself"));
+        }
+        let to = Spot { node: to, path: self.other().path.clone() };
+        Request::Files(
+            to.node,
+            FilesOrder::Plan(Box::new(CopyPlan { from, paths, to, below: Below::Always, after })),
+        )
+    }
+
+    /// The second pane begins on another node than the first, if there is one.
+    fn settle_panes(&mut self, scene: &Scene<'_>) {
+        let beside = self.panes[1].observed.chosen().is_none();
+        self.panes[0].observed.settle(scene.fleet);
+        if beside && let Some(first) = self.panes[0].observed.chosen() {
+            self.panes[1].observed.choose(first);
+            self.panes[1].observed.step(scene.fleet, true);
+        }
+        self.panes[1].observed.settle(scene.fleet);
+    }
 }
 
 impl View for FilesView {
@@ -238,12 +163,24 @@ impl View for FilesView {
     }
 
     fn title(&self, scene: &Scene<'_>) -> String {
-        let node = self.observed.current(scene.fleet);
-        node.map_or_else(|| "files".to_owned(), |node| format!("files of {}", scene.fleet.name_of(node)))
+        let node = self.pane().observed.current(scene.fleet);
+        let name =
+            node.map_or_else(|| "files".to_owned(), |node| format!("files of {}", scene.fleet.name_of(node)));
+        let hidden = self.places(scene.body).iter().any(Option::is_none);
+        if hidden { format!("{name}, pane {}/2", self.active + 1) } else { name }
     }
 
+    /// Two nodes are for the two panes.
     fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope) {
-        self.observed.set_scope(scene.fleet, scope);
+        if let Scope::Nodes(nodes) = &scope
+            && let [first, second] = nodes.iter().copied().collect::<Vec<_>>()[..]
+        {
+            self.panes[0].observed.set_scope(scene.fleet, Scope::one(first));
+            self.panes[1].observed.set_scope(scene.fleet, Scope::one(second));
+            return;
+        }
+        self.pane_mut().observed.set_scope(scene.fleet, scope);
+        self.settle_panes(scene);
     }
 
     fn topics(&self, _: &Scene<'_>) -> BTreeSet<Subscription> {
@@ -252,57 +189,39 @@ impl View for FilesView {
 
     fn on_change(&mut self, scene: &Scene<'_>, change: Change) {
         match change {
-            Change::Nodes => self.observed.settle(scene.fleet),
-            Change::Time => self.rebuild(scene),
+            Change::Nodes => self.settle_panes(scene),
+            Change::Time => self.panes.iter_mut().for_each(|pane| pane.rebuild(scene)),
             _ => {}
         }
     }
 
     fn on_action(&mut self, scene: &Scene<'_>, action: Action) -> Vec<Request> {
         match action {
-            Action::Open => return self.open(),
-            Action::Describe => return self.describe(),
-            Action::Edit => return self.edit(),
-            Action::Left => self.go_up(),
-            Action::Right if self.row().is_some_and(|row| row.kind == FileKind::Directory) => {
-                return self.open();
-            }
-            Action::PaneNext | Action::PanePrevious => {
-                self.observed.step(scene.fleet, action == Action::PaneNext);
-            }
+            Action::PaneNext | Action::PanePrevious => self.active = 1 - self.active,
+            Action::SamePlace => return self.follow(scene).into_iter().collect(),
+            Action::SwapPanes => self.panes.swap(0, 1),
+            Action::CopyOver => return vec![self.copy_over(scene, After::Keep)],
+            Action::MoveOver => return vec![self.copy_over(scene, After::Remove)],
             Action::Menu => return vec![Request::Menu(menu::menu(self, scene))],
-            Action::Kill => return menu::remove(self).into_iter().collect(),
-            Action::Sort(key) if COLUMNS.iter().any(|column| column.sort == Some(key)) => {
-                self.table.sort_by(key);
-                self.rebuild(scene);
-            }
-            action => {
-                self.table.on_action(action, visible(scene.body));
-            }
+            Action::Find => return vec![Request::Menu(menu::find(self, scene))],
+            Action::Kill => return menu::remove(self.pane()).into_iter().collect(),
+            action => return self.pane_mut().on_action(scene, action),
         }
         Vec::new()
     }
 
     fn on_mouse(&mut self, scene: &Scene<'_>, mouse: Mouse) -> Vec<Request> {
-        let (x, y) = (mouse.column.saturating_sub(scene.body.x), mouse.row.saturating_sub(scene.body.y));
-        let height = visible(scene.body);
-        match mouse.kind {
-            MouseKind::WheelDown | MouseKind::WheelUp => {
-                let action = if mouse.kind == MouseKind::WheelDown { Action::Down } else { Action::Up };
-                for _ in 0..WHEEL_ROWS {
-                    self.table.on_action(action, height);
-                }
-            }
-            MouseKind::Press if y == 0 => self.go_up(),
-            MouseKind::Press if y == 1 => {
-                if let Some(key) = sort_at(&COLUMNS, scene.body.width, x) {
-                    self.table.sort_by(key);
-                    self.rebuild(scene);
-                }
-            }
-            MouseKind::Press => {
-                self.table.press(usize::from(y - HEAD_ROWS));
-            }
+        let at = |place: &Option<Rect>| {
+            place.is_some_and(|place| place.contains((mouse.column, mouse.row).into()))
+        };
+        let places = self.places(scene.body);
+        let Some(pane) = places.iter().position(at) else { return Vec::new() };
+        if mouse.kind == MouseKind::Press {
+            // The first click on the other pane goes to it, as Tab does.
+            self.active = pane;
+        }
+        if let Some(place) = places[pane] {
+            self.panes[pane].on_mouse(scene, mouse, place);
         }
         Vec::new()
     }
@@ -312,42 +231,36 @@ impl View for FilesView {
     }
 
     fn set_filter(&mut self, scene: &Scene<'_>, filter: Option<Filter>) {
-        self.filter = filter;
-        self.rebuild(scene);
+        self.pane_mut().filter = filter;
+        self.pane_mut().rebuild(scene);
     }
 
     fn filter(&self) -> Option<&Filter> {
-        self.filter.as_ref()
+        self.pane().filter.as_ref()
     }
 
     fn nodes(&self, scene: &Scene<'_>) -> Vec<NodeId> {
-        self.observed.current(scene.fleet).into_iter().collect()
+        self.pane().observed.current(scene.fleet).into_iter().collect()
     }
 
     fn status(&self, _: &Scene<'_>) -> String {
-        let Some(rows) = self.rows() else { return String::new() };
-        let (shown, total) = (self.table.rows().len(), rows.len());
-        let more = if self.has_more { "+" } else { "" };
-        let shown = if shown == total { String::new() } else { format!("{} of ", count(shown)) };
-        format!("{shown}{}{more}", count(total))
+        self.pane().status()
     }
 
     fn clear_marks(&mut self) -> bool {
-        let had = !self.table.marks().is_empty();
-        self.table.clear_marks();
+        let table = &mut self.pane_mut().table;
+        let had = !table.marks().is_empty();
+        table.clear_marks();
         had
     }
 
     fn seek(&mut self, scene: &Scene<'_>, forward: bool, search: &Filter) -> bool {
-        let Some(Ok(rows)) = &self.listed else { return false };
-        let hit = |id: &u32| rows.get(id).is_some_and(|row| search.matches(&Row { row, wall: scene.wall }));
-        let found = self.table.seek(forward, hit);
-        self.table.follow(visible(scene.body));
-        found
+        self.pane_mut().seek(scene, forward, search)
     }
 
     fn copy(&self, _: &Scene<'_>, _row: bool) -> Option<String> {
-        let paths: Vec<String> = self.targets().iter().map(|row| self.below(&row.name).to_text()).collect();
+        let pane = self.pane();
+        let paths: Vec<String> = pane.targets().iter().map(|row| pane.below(&row.name).to_text()).collect();
         (!paths.is_empty()).then(|| paths.join("\n"))
     }
 
@@ -355,37 +268,28 @@ impl View for FilesView {
         &[
             Action::Open,
             Action::Left,
-            Action::Edit,
-            Action::Describe,
-            Action::Menu,
+            Action::CopyOver,
             Action::PaneNext,
+            Action::TabNext,
+            Action::Edit,
+            Action::Find,
+            Action::Menu,
             Action::Mark,
         ]
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
-        let mut painter = Painter { buf, theme };
-        if area.height == 0 {
-            return;
-        }
-        painter.text((area.x, area.y), area.width, &self.path.to_string(), Role::Accent);
-        let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
-        let rows = match &self.listed {
-            Some(Ok(rows)) => rows,
-            Some(Err(error)) => return say(&mut painter, below, &error.message, Role::Bad),
-            None if self.observed.current(scene.fleet).is_none() => {
-                return say(&mut painter, below, "no node is known", Role::Dim);
+        let places = self.places(area);
+        for (index, (pane, place)) in self.panes.iter().zip(places).enumerate() {
+            if let Some(place) = place {
+                pane.draw(scene, (place, theme), index == self.active, buf);
             }
-            None => return say(&mut painter, below, "waiting for the directory", Role::Dim),
-        };
-        let empty =
-            if rows.is_empty() { "the directory is empty" } else { "the filter lets nothing through" };
-        let look = Look { columns: &COLUMNS, empty, dimmed: false };
-        let cell = |id: u32, column: usize| {
-            rows.get(&id).map_or_else(Default::default, |row| {
-                Row { row, wall: scene.wall }.cell(COLUMNS[column].title)
-            })
-        };
-        table::draw(&self.table, &look, cell, (below, theme), buf);
+        }
+        if let [Some(left), Some(_)] = places {
+            let mut painter = Painter { buf, theme };
+            for y in area.top()..area.bottom() {
+                painter.text((left.right(), y), 1, theme.glyphs.frame[5], Role::Border);
+            }
+        }
     }
 }

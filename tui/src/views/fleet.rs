@@ -1,5 +1,6 @@
-//! Every node: state, processor, memory, load, disk, uptime, version, labels, age.
+//! Every node: state, processor, memory, load, disk, uptime, version, labels, age; as a table, or as cards.
 
+mod cards;
 mod columns;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use crate::theme::{Role, Theme};
 use crate::widgets::paint::Painter;
 use crate::widgets::table::{self, Cell, Column, Look, Order, Table};
 
+use cards::{Grid, Stand};
 use columns::{COLUMNS, FIELDS, Row, SPARK, cell, compare, labels, totals, word_of};
 
 /// In a fleet of up to so many nodes the alerts of all are followed while it is shown.
@@ -32,6 +34,10 @@ const ALERTS_FOLLOWED_MAX: usize = 64;
 pub struct FleetView {
     table: Table<NodeId>,
     filter: Option<Filter>,
+    /// Cards or not, if the operator chose; else the width decides.
+    cards: Option<bool>,
+    /// The first row of cards that is seen.
+    first: usize,
 }
 
 impl Default for FleetView {
@@ -43,7 +49,56 @@ impl Default for FleetView {
 impl FleetView {
     /// By name.
     pub fn new() -> Self {
-        Self { table: Table::new(Order { key: SortKey::Name, descending: false }), filter: None }
+        let table = Table::new(Order { key: SortKey::Name, descending: false });
+        Self { table, filter: None, cards: None, first: 0 }
+    }
+
+    /// How the cards stand, if there are cards.
+    fn grid(&self, body: Rect) -> Option<Grid> {
+        self.cards.unwrap_or(body.width >= cards::WIDTH_FROM).then(|| Grid::of(body))
+    }
+
+    /// Scrolls so that the cursor is seen.
+    fn follow(&mut self, body: Rect) {
+        self.table.follow(height(body));
+        if let Some(grid) = self.grid(body) {
+            let row = self.table.position() / grid.columns;
+            let last = self.table.rows().len().div_ceil(grid.columns).saturating_sub(grid.rows);
+            self.first = self.first.clamp((row + 1).saturating_sub(grid.rows), row).min(last);
+        }
+    }
+
+    /// The nodes on the screen.
+    fn visible(&self, body: Rect) -> Vec<NodeId> {
+        match self.grid(body) {
+            None => self.table.visible(height(body)).map(|(_, id)| id).collect(),
+            Some(grid) => {
+                let skip = self.first * grid.columns;
+                self.table.rows().iter().skip(skip).take(grid.rows * grid.columns).copied().collect()
+            }
+        }
+    }
+
+    /// The keys of a table as they move among cards; `None` leaves them to the table.
+    fn step(&self, grid: Grid, action: Action) -> Option<isize> {
+        let (columns, page) = (grid.columns, grid.rows * grid.columns);
+        let (at, count) = (self.table.position(), self.table.rows().len());
+        // A row below that is shorter takes the cursor to its last card.
+        let below = if at / columns < count.saturating_sub(1) / columns { columns } else { 0 };
+        let above = if at < columns { 0 } else { columns };
+        let (forward, by) = match action {
+            Action::Right => (true, 1),
+            Action::Left => (false, 1),
+            Action::Down => (true, below),
+            Action::Up => (false, above),
+            Action::PageDown => (true, page),
+            Action::PageUp => (false, page),
+            Action::HalfDown => (true, (page / 2).max(1)),
+            Action::HalfUp => (false, (page / 2).max(1)),
+            _ => return None,
+        };
+        let by = by.cast_signed();
+        Some(if forward { by } else { -by })
     }
 
     fn rebuild(&mut self, scene: &Scene<'_>) {
@@ -62,7 +117,7 @@ impl FleetView {
         });
         self.table.set_rows(rows.into_iter().map(|(id, _)| id).collect(), scene.fleet.len());
         self.table.retain_marks(|id| scene.fleet.get(*id).is_some());
-        self.table.follow(height(scene.body));
+        self.follow(scene.body);
     }
 
     fn menu(&self, scene: &Scene<'_>) -> Vec<Request> {
@@ -89,6 +144,7 @@ impl FleetView {
             item('r', "resources", show(ViewId::Resources)),
             item('m', "the mesh as it sees it", show(ViewId::Peers)),
             item('h', "shell", shell(&targets, scene.readonly)),
+            item('c', "run a command", Ok(Choice::Ask(Question::Exec(targets.clone())))),
             item('l', "set or remove labels", Ok(Choice::Ask(Question::Labels(targets.clone())))),
             item('f', "forget, if lost or left", forget(scene.fleet, &targets)),
         ];
@@ -149,7 +205,7 @@ impl View for FleetView {
     }
 
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription> {
-        let visible: Vec<NodeId> = self.table.visible(height(scene.body)).map(|(_, id)| id).collect();
+        let visible = self.visible(scene.body);
         // Alerts of a small fleet are followed beyond the screen, so that a filter and the totals know them.
         let few = scene.fleet.len() <= ALERTS_FOLLOWED_MAX;
         let all = scene.fleet.iter().map(|(id, _)| id).filter(|_| few);
@@ -191,15 +247,43 @@ impl View for FleetView {
             Action::Kill => {
                 return vec![Request::Say("processes are stopped in their view: Enter opens it".into())];
             }
-            other => {
-                self.table.on_action(other, height(scene.body));
+            Action::TabNext | Action::TabPrevious => {
+                self.cards = Some(self.grid(scene.body).is_none());
+                self.follow(scene.body);
             }
+            other => match self.grid(scene.body).and_then(|grid| self.step(grid, other)) {
+                Some(by) => {
+                    self.table.step(by);
+                    self.follow(scene.body);
+                }
+                None => {
+                    self.table.on_action(other, height(scene.body));
+                    self.follow(scene.body);
+                }
+            },
         }
         Vec::new()
     }
 
     fn on_mouse(&mut self, scene: &Scene<'_>, mouse: Mouse) -> Vec<Request> {
-        on_mouse(&mut self.table, COLUMNS, scene.body, mouse);
+        match self.grid(scene.body) {
+            None => on_mouse(&mut self.table, COLUMNS, scene.body, mouse),
+            Some(grid) => {
+                let wheel = match mouse.kind {
+                    MouseKind::WheelDown => Action::Down,
+                    MouseKind::WheelUp => Action::Up,
+                    MouseKind::Press => {
+                        let nth = grid.at(scene.body, (mouse.column, mouse.row));
+                        let at = nth.map(|nth| self.first * grid.columns + nth);
+                        if let Some(node) = at.and_then(|at| self.table.rows().get(at).copied()) {
+                            self.table.select(node);
+                        }
+                        return Vec::new();
+                    }
+                };
+                self.table.step(self.step(grid, wheel).unwrap_or(0));
+            }
+        }
         self.rebuild(scene);
         Vec::new()
     }
@@ -226,7 +310,7 @@ impl View for FleetView {
             scene.fleet.get(*id).is_some_and(|node| search.matches(&Row::of(scene.fleet, *id, node)))
         };
         let found = self.table.seek(forward, hit);
-        self.table.follow(height(scene.body));
+        self.follow(scene.body);
         found
     }
 
@@ -246,12 +330,15 @@ impl View for FleetView {
     }
 
     fn hints(&self) -> &'static [Action] {
-        &[Action::Open, Action::Describe, Action::Menu, Action::AllNodes, Action::Mark]
+        &[Action::Open, Action::Describe, Action::Menu, Action::AllNodes, Action::TabNext, Action::Mark]
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
         let empty =
             if self.filter.is_some() { "no node matches the filter" } else { "waiting for the first node" };
+        if let Some(grid) = self.grid(area).filter(|_| !self.table.rows().is_empty()) {
+            return self.draw_cards(grid, scene, (area, theme), buf);
+        }
         let look = Look { columns: COLUMNS, empty, dimmed: false };
         let cell = |id: NodeId, column: usize| match scene.fleet.get(id) {
             Some(node) => cell(node, column, scene, theme.glyphs),
@@ -263,6 +350,16 @@ impl View for FleetView {
 }
 
 impl FleetView {
+    fn draw_cards(&self, grid: Grid, scene: &Scene<'_>, (area, theme): (Rect, &Theme), buf: &mut Buffer) {
+        let mut painter = Painter { buf, theme };
+        let marks = self.table.marks();
+        for (nth, id) in self.visible(area).into_iter().enumerate() {
+            let Some(node) = scene.fleet.get(id) else { continue };
+            let stand = Stand { here: self.table.cursor() == Some(id), marked: marks.contains(&id) };
+            cards::draw(node, stand, scene, grid.place(area, nth), &mut painter);
+        }
+    }
+
     /// The last values of the processors, drawn over their column.
     fn sparks(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
         let slots = table::slots(COLUMNS, area.width);

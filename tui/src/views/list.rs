@@ -12,6 +12,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::fleet::{clear_marks, on_mouse, status};
+use super::related::Thing;
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::{Action, SortKey};
 use crate::command::{Subscription, Topic};
@@ -59,6 +60,10 @@ pub(crate) trait Listed: Debug + Default {
     /// Whether ages are shown that grow.
     fn has_ages() -> bool {
         false
+    }
+    /// What it is, for those who jump to what is related.
+    fn thing(_row: &Self::Row<'_>) -> Option<Thing> {
+        None
     }
     /// Something more about the scope for the title.
     fn remark(&self, _list: &Listing, _scene: &Scene<'_>) -> String {
@@ -174,7 +179,7 @@ pub(super) fn height(body: Rect) -> usize {
 /// The view of a list.
 #[derive(Debug)]
 pub(crate) struct ListView<L> {
-    pub(super) about: L,
+    pub(crate) about: L,
     pub(super) list: Listing,
     /// Rows came, changed or went since the table was built.
     stale: bool,
@@ -392,6 +397,10 @@ impl<L: Listed> View for ListView<L> {
         let columns = Column::beside(L::COLUMNS, self.list.is_single());
         let cells = columns.iter().map(|column| L::cell(&row, column.title).text);
         Some(cells.collect::<Vec<_>>().join("\t"))
+    }
+
+    fn thing(&self, scene: &Scene<'_>) -> Option<Thing> {
+        L::thing(&L::row(scene, self.list.table.cursor()?)?)
     }
 
     fn nodes(&self, scene: &Scene<'_>) -> Vec<NodeId> {

@@ -9,11 +9,12 @@ use std::cmp::Ordering;
 use p2p_shared::id::NodeId;
 
 use super::list::{Done, ListView, Listed, Listing};
+use super::related::Thing;
 use super::{Request, Scene, ViewId};
 use crate::action::{Action, SortKey};
 use crate::command::Topic;
 use crate::filter::Field;
-use crate::fleet::{Fleet, ItemId, NetTable};
+use crate::fleet::{Fleet, ItemId, NetItem, NetTable};
 use crate::widgets::table::{Cell, Column, Order};
 
 use columns::{FIELDS, Row};
@@ -28,6 +29,11 @@ pub(crate) struct Network {
 }
 
 impl Network {
+    /// Lists sockets from now on.
+    pub(crate) const fn show_sockets(&mut self) {
+        self.table = NetTable::Sockets;
+    }
+
     fn turn(&mut self, forward: bool) {
         let count = NetTable::ALL.len();
         let at = NetTable::ALL.iter().position(|table| *table == self.table).unwrap_or(0);
@@ -72,6 +78,13 @@ impl Listed for Network {
 
     fn compare(key: SortKey, one: &Row<'_>, other: &Row<'_>) -> Ordering {
         columns::compare(key, one, other)
+    }
+
+    fn thing(row: &Row<'_>) -> Option<Thing> {
+        match &row.item.value {
+            NetItem::Socket(socket) => Some(Thing::Socket(row.item.node, Box::new(socket.clone()))),
+            NetItem::Interface(_) | NetItem::Route(_) | NetItem::Neighbour(_) => None,
+        }
     }
 
     /// Which table it is, and that there are others.

@@ -44,6 +44,12 @@ impl Observed {
         })
     }
 
+    /// Looks at this node, whatever the scope.
+    pub(super) fn choose(&mut self, node: NodeId) {
+        self.scope = Scope::one(node);
+        self.chosen = Some(node);
+    }
+
     /// The node that was chosen, or was settled on.
     pub(super) const fn chosen(&self) -> Option<NodeId> {
         self.chosen

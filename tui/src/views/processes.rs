@@ -13,6 +13,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::fleet::{clear_marks, on_mouse, status};
+use super::related::Thing;
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::{Action, SortKey};
 use crate::app::confirm::{Deed, Proposal, Target};
@@ -299,6 +300,17 @@ impl View for ProcessesView {
             Change::Nodes => self.table.follow(height(scene.body)),
             Change::Processes(_) | Change::Peers(_) | Change::List(_) | Change::Log | Change::Time => {}
         }
+    }
+
+    fn thing(&self, scene: &Scene<'_>) -> Option<Thing> {
+        let id = self.table.cursor()?;
+        let (node, target) = scene.fleet.processes.reference(id)?;
+        let name = scene.fleet.processes.get(id)?.info.name.clone();
+        Some(Thing::Process { node, target, name })
+    }
+
+    fn is_sorted_by(&self, key: SortKey) -> bool {
+        self.table.order.key == key
     }
 
     fn settle(&mut self, scene: &Scene<'_>) {

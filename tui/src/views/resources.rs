@@ -20,6 +20,7 @@ use ratatui::layout::Rect;
 use self::layout::{Needs, Panel, Placed};
 use self::past::Looking;
 use super::observed::{self, Observed, Standing};
+use super::related::Thing;
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::Action;
 use crate::command::{PastOrder, Subscription, Topic};
@@ -97,6 +98,21 @@ impl ResourcesView {
         vec![Request::Say(said.into())]
     }
 
+    /// Shows the time that `moment` makes of the node's own clock; `None` is now.
+    ///
+    /// # Errors
+    /// If there is no node, or nothing is kept of that time.
+    pub fn go_to(
+        &mut self,
+        scene: &Scene<'_>,
+        moment: impl FnOnce(UnixMillis) -> Result<Option<UnixMillis>, String>,
+    ) -> Result<(), String> {
+        let node = self.observed.current(scene.fleet).and_then(|id| scene.fleet.get(id));
+        let node = node.ok_or("no node is known yet")?;
+        let now = past::clock_of(node, scene);
+        self.looking.go_to(moment(now)?, now)
+    }
+
     /// What is to be asked of the node for what is shown.
     pub fn wanted(&mut self, scene: &Scene<'_>) -> Option<(NodeId, PastOrder)> {
         let id = self.observed.current(scene.fleet)?;
@@ -108,6 +124,11 @@ impl ResourcesView {
     /// What was asked is answered.
     pub const fn answered(&mut self) {
         self.looking.answered();
+    }
+
+    /// Shows the time around `at`.
+    pub fn visit(&mut self, at: UnixMillis) {
+        self.looking.visit(at);
     }
 
     /// Asks for the past again.
@@ -216,6 +237,14 @@ impl View for ResourcesView {
         if row { Self::summary(scene, id) } else { Some(scene.fleet.name_of(id)) }
     }
 
+    fn thing(&self, scene: &Scene<'_>) -> Option<Thing> {
+        let id = self.observed.current(scene.fleet)?;
+        let at = self.looking.at()?;
+        let told = scene.fleet.past(id)?.told.as_ref().ok()?;
+        let processes = told.busiest.as_ref()?.processes.clone();
+        Some(Thing::Moment(id, at, processes))
+    }
+
     fn past(&self) -> Option<UnixMillis> {
         self.looking.at()
     }
@@ -225,7 +254,7 @@ impl View for ResourcesView {
     }
 
     fn hints(&self) -> &'static [Action] {
-        &[Action::PaneNext, Action::ZoomIn, Action::ZoomOut, Action::Earlier, Action::Open]
+        &[Action::PaneNext, Action::ZoomIn, Action::ZoomOut, Action::Earlier, Action::Open, Action::Related]
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {

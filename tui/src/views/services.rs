@@ -8,13 +8,14 @@ use p2p_shared::error::Code;
 use p2p_shared::id::NodeId;
 
 use super::list::{Done, ListView, Listed, Listing};
+use super::related::Thing;
 use super::{Request, Scene, Scope, ViewId};
 use crate::action::{Action, SortKey};
 use crate::app::confirm::{Deed, Proposal, Target};
-use crate::app::menu::{Choice, Item, Menu, Question};
+use crate::app::menu::{Choice, Item, Menu};
 use crate::command::{JournalQuestion, ServiceKind, Source, Subject, Topic, Verb};
 use crate::filter::Field;
-use crate::fleet::{Fleet, ItemId, Node};
+use crate::fleet::{Fleet, ItemId, Node, Service};
 use crate::format::plural;
 use crate::widgets::table::{Cell, Column, Order};
 
@@ -72,6 +73,14 @@ impl Listed for Services {
         columns::compare(key, one, other)
     }
 
+    fn thing(row: &Row<'_>) -> Option<Thing> {
+        let pid = match &row.item.value {
+            Service::Unit(unit) => unit.main_pid,
+            Service::Program(_) => None,
+        };
+        Some(Thing::Service(row.item.node, row.item.key.clone(), pid))
+    }
+
     /// What failed, and who has no systemd: said once.
     fn remark(&self, list: &Listing, scene: &Scene<'_>) -> String {
         let mut remark = String::new();
@@ -110,6 +119,7 @@ impl Listed for Services {
             Action::Open | Action::Describe => Done::Requests(describe(list, scene)),
             Action::Logs => Done::Requests(vec![logs(list, scene)]),
             Action::Menu => Done::Requests(vec![Request::Menu(menu(list, scene))]),
+            Action::Edit => Done::Requests(vec![edit(&rows(list, scene)).unwrap_or_else(Request::Say)]),
             Action::Kill => Done::Requests(vec![control(&rows(list, scene), Verb::Stop)]),
             _ => Done::Unknown,
         }
@@ -191,7 +201,7 @@ fn menu(list: &Listing, scene: &Scene<'_>) -> Menu {
         if nodes.is_empty() {
             Err("no node can be asked".to_owned())
         } else {
-            Ok(Choice::Ask(Question::Define(nodes)))
+            Ok(Choice::Do(Box::new(Request::Define(nodes))))
         }
     };
     let mut items = vec![
@@ -211,9 +221,33 @@ fn menu(list: &Listing, scene: &Scene<'_>) -> Menu {
         items.push(item('d', "disable: do not", acting(&units, Verb::Disable)));
     }
     if rows.iter().any(|row| row.item.key.kind == ServiceKind::Program) {
+        let edit = if scene.readonly {
+            Err("read-only: start without --readonly to act".into())
+        } else {
+            edit(&rows)
+        };
+        items.push(item(
+            'p',
+            "edit the program's definition",
+            edit.map(|request| Choice::Do(Box::new(request))),
+        ));
         items.push(item('D', "remove the program and its logs", acting(&programs, Verb::Remove)));
     }
     Menu::new(title, items)
+}
+
+/// Edits one program, or the same one on several nodes.
+fn edit(rows: &[Row<'_>]) -> Result<Request, String> {
+    let Some(first) = rows.first().map(|row| row.item.key.clone()) else {
+        return Err("there is no service under the cursor".into());
+    };
+    if first.kind != ServiceKind::Program {
+        return Err("only programs are edited here; the file of a unit is edited in Files".into());
+    }
+    if rows.iter().any(|row| row.item.key != first) {
+        return Err("one program is edited at a time, or the same one on several nodes".into());
+    }
+    Ok(Request::EditProgram(first.name, nodes_of(rows)))
 }
 
 fn not_for(verb: Verb) -> String {

@@ -3,17 +3,20 @@
 //! The owner hands in ordered ids by [`Table::set_rows`]; the table keeps cursor, marks and scroll offset by
 //! identity. Drawing formats the visible rows alone, through a callback for one cell. Pure.
 
+mod cells;
+
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Modifier;
 
 use super::paint::Painter;
 use crate::action::{Action, SortKey};
 use crate::format::width;
 use crate::theme::{Role, Theme};
+
+use cells::{draw_cell, draw_head};
 
 /// One column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +134,13 @@ impl<I: Copy + Ord> Table<I> {
         rows.iter().position(|row| *row == wanted)
     }
 
+    /// The objects have other names from now on: cursor and marks go with them, and off those that are no more.
+    pub fn rename(&mut self, new: impl Fn(I) -> Option<I>) {
+        self.cursor = self.cursor.and_then(&new);
+        self.range_from = self.range_from.and_then(&new);
+        self.marks = self.marks.iter().filter_map(|mark| new(*mark)).collect();
+    }
+
     /// Drops the marks of objects that are no more.
     pub fn retain_marks(&mut self, exists: impl Fn(&I) -> bool) {
         self.marks.retain(|mark| exists(mark));
@@ -189,6 +199,11 @@ impl<I: Copy + Ord> Table<I> {
             self.go(at);
         }
         found.is_some()
+    }
+
+    /// Moves the cursor by so many rows.
+    pub fn step(&mut self, by: isize) {
+        self.go(self.at.saturating_add_signed(by));
     }
 
     fn go(&mut self, at: usize) {
@@ -386,6 +401,27 @@ pub fn draw<I: Copy + Ord>(
     table: &Table<I>,
     look: &Look<'_>,
     cell: impl Fn(I, usize) -> Cell,
+    place: (Rect, &Theme),
+    buf: &mut Buffer,
+) {
+    draw_rows(table, look, (cell, Role::Cursor), place, buf);
+}
+
+/// The same of a table that keys do not go to: its cursor is a mark alone.
+pub fn draw_beside<I: Copy + Ord>(
+    table: &Table<I>,
+    look: &Look<'_>,
+    cell: impl Fn(I, usize) -> Cell,
+    place: (Rect, &Theme),
+    buf: &mut Buffer,
+) {
+    draw_rows(table, look, (cell, Role::Dim), place, buf);
+}
+
+fn draw_rows<I: Copy + Ord>(
+    table: &Table<I>,
+    look: &Look<'_>,
+    (cell, cursor): (impl Fn(I, usize) -> Cell, Role),
     (area, theme): (Rect, &Theme),
     buf: &mut Buffer,
 ) {
@@ -425,57 +461,11 @@ pub fn draw<I: Copy + Ord>(
         }
         if under {
             let line = Rect { x: area.x, y, width: area.width, height: 1 };
-            painter.tint(line, Role::Cursor);
-            painter.text((area.x, y), 1, theme.glyphs.cursor, Role::Cursor);
-        }
-    }
-}
-
-fn draw_cell(
-    painter: &mut Painter<'_>,
-    column: Column,
-    (x, y, columns): (u16, u16, u16),
-    (text, role): (&str, Role),
-    shift: usize,
-) {
-    if column.right {
-        painter.right((x, y), columns, text, role);
-    } else if column.flexible && shift > 0 {
-        let text = crate::format::clean(text);
-        painter.text((x, y), columns, crate::format::tail_from(&text, shift), role);
-    } else {
-        painter.text((x, y), columns, text, role);
-    }
-}
-
-fn draw_head<I: Copy + Ord>(
-    table: &Table<I>,
-    look: &Look<'_>,
-    slots: &[Slot],
-    area: Rect,
-    painter: &mut Painter<'_>,
-) {
-    for slot in slots {
-        let column = look.columns[slot.column];
-        let sorted = column.sort == Some(table.order.key);
-        let role = if sorted { Role::Sorted } else { Role::Head };
-        let mark = painter.theme.glyphs.sort[usize::from(table.order.descending)];
-        let title = if sorted { format!("{}{mark}", column.title) } else { column.title.to_owned() };
-        let at = (area.x + slot.x, area.y);
-        // A heading may lean into the gap on its left rather than lose its mark.
-        match (column.right, width(&title) as u16 > slot.width && slot.x > GUTTER) {
-            (true, true) => painter.right((at.0 - GAP, at.1), slot.width + GAP, &title, role),
-            (true, false) => painter.right(at, slot.width, &title, role),
-            (false, _) => {
-                painter.text(at, slot.width, &title, role);
+            if cursor == Role::Cursor {
+                painter.tint(line, cursor);
             }
+            painter.text((area.x, y), 1, theme.glyphs.cursor, cursor);
         }
-    }
-    let style = painter.theme.style(Role::Head).add_modifier(Modifier::empty());
-    painter.buf.set_style(Rect { height: 1, ..area }, style);
-    for slot in slots.iter().filter(|slot| look.columns[slot.column].sort == Some(table.order.key)) {
-        let area = Rect { x: area.x + slot.x, y: area.y, width: slot.width, height: 1 };
-        painter.tint(area, Role::Sorted);
     }
 }
 

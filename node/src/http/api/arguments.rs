@@ -10,6 +10,8 @@ use p2p_shared::error::RpcError;
 use p2p_shared::rpc::service::MethodSpec;
 use serde_json::{Map, Value};
 
+use super::exact;
+
 /// What the arguments of the methods that were asked so far look like, by the method's name.
 static SCHEMAS: LazyLock<Mutex<HashMap<&'static str, Arc<Value>>>> = LazyLock::new(Mutex::default);
 
@@ -27,6 +29,9 @@ enum Kind {
 /// # Errors
 /// If a name is there twice, or is none of the method's.
 pub(super) fn of_query(method: &'static MethodSpec, query: &str) -> Result<Value, RpcError> {
+    if query.is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
     let schema = schema(method);
     let known = schema.get("properties").and_then(Value::as_object);
     let mut arguments = Map::new();
@@ -49,15 +54,14 @@ pub(super) fn of_query(method: &'static MethodSpec, query: &str) -> Result<Value
 /// The arguments in a body: an object; an empty body for none.
 ///
 /// # Errors
-/// If it is no JSON object.
+/// If it is no JSON object, or says something twice.
 pub(super) fn of_body(method: &'static MethodSpec, body: &[u8]) -> Result<Value, RpcError> {
     if body.is_empty() {
         return Ok(Value::Object(Map::new()));
     }
-    let value: Value =
-        serde_json::from_slice(body).map_err(|error| RpcError::bad_request(format!("the body: {error}")))?;
-    match value {
-        Value::Object(_) => check(method, &value).map(|()| value),
+    let wrong = |error| RpcError::bad_request(format!("the body: {error}"));
+    match exact::from_slice(body).map_err(wrong)? {
+        value @ Value::Object(_) => check(method, &value).map(|()| value),
         _ => Err(RpcError::bad_request("the body is no object with the arguments by their names")),
     }
 }

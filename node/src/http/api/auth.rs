@@ -5,7 +5,6 @@
 use std::net::SocketAddr;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
@@ -13,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{Api, bearer};
-use crate::auth::Grant;
+use crate::auth::{Denied, Grant};
 use crate::http::Problem;
+use crate::http::body::JsonBody;
 
 /// A login.
 #[derive(Deserialize, JsonSchema)]
@@ -54,26 +54,12 @@ impl From<Grant> for Tokens {
     }
 }
 
-type Body<T> = Result<Json<T>, JsonRejection>;
-
-/// The body, or what is wrong with it.
-pub(super) fn body<T>(body: Body<T>) -> Result<T, Problem> {
-    body.map(|Json(value)| value).map_err(|rejection| {
-        let status = match rejection.status() {
-            // Not our distinction: a body that is no such request is a bad request.
-            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
-            status => status,
-        };
-        Problem::new(status, rejection.body_text())
-    })
-}
-
 pub(super) async fn token(
     State(api): State<Api>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    login: Body<Login>,
+    body: JsonBody,
 ) -> Result<Json<Tokens>, Problem> {
-    let Login { username, password } = body(login)?;
+    let Login { username, password } = body.read()?;
     let grant = api.0.auth.login(&username, Zeroizing::new(password), from.ip()).await?;
     Ok(Json(grant.into()))
 }
@@ -81,24 +67,33 @@ pub(super) async fn token(
 pub(super) async fn refresh(
     State(api): State<Api>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    refresh: Body<Refresh>,
+    body: JsonBody,
 ) -> Result<Json<Tokens>, Problem> {
-    let grant = api.0.auth.refresh(&body(refresh)?.refresh_token, from.ip()).await?;
+    let Refresh { refresh_token } = body.read()?;
+    let grant = api.0.auth.refresh(&refresh_token, from.ip()).await?;
     Ok(Json(grant.into()))
+}
+
+impl From<Denied> for Problem {
+    fn from(Denied { error, wait }: Denied) -> Self {
+        let problem = Self::from(error);
+        match wait {
+            Some(wait) => problem.after(wait.0.div_ceil(1_000)),
+            None => problem,
+        }
+    }
 }
 
 /// Ends the session of the token in the header, or of the refresh token in the body.
 pub(super) async fn logout(
     State(api): State<Api>,
     headers: HeaderMap,
-    refresh: Body<Refresh>,
+    body: JsonBody,
 ) -> Result<StatusCode, Problem> {
-    let named = match refresh {
-        // No body: then it is the session of the token in the header.
-        Err(JsonRejection::MissingJsonContentType(_)) if bearer::token(&headers).is_some() => None,
-        refresh => Some(body(refresh)?.refresh_token),
+    let token = match bearer::token(&headers) {
+        Some(token) if body.bytes().is_empty() => token.to_owned(),
+        _ => body.read::<Refresh>()?.refresh_token,
     };
-    let token = named.or_else(|| bearer::token(&headers).map(str::to_owned)).unwrap_or_default();
     api.0.auth.logout(&token).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -31,6 +31,8 @@ use crate::http::origin;
 pub(super) struct Bearer {
     pub(super) who: Identified,
     pub(super) from: SocketAddr,
+    /// As [`name_of`] has it.
+    name: Arc<str>,
     shown: Shown,
     /// What it counts as while it runs.
     turn: Option<Arc<Turn>>,
@@ -54,7 +56,7 @@ impl Shown {
 }
 
 /// One more request of a caller.
-pub(super) fn charge(api: &Api, name: &str) -> Result<Arc<Turn>, Problem> {
+pub(super) fn charge(api: &Api, name: &Arc<str>) -> Result<Arc<Turn>, Problem> {
     let now = Millis::from(BEGUN.elapsed());
     api.0.callers.take(name, now).map_err(|Wait(wait)| {
         let seconds = wait.0.div_ceil(1_000);
@@ -64,7 +66,7 @@ pub(super) fn charge(api: &Api, name: &str) -> Result<Arc<Turn>, Problem> {
 }
 
 /// One more connection of a caller that stands.
-pub(super) fn stand(api: &Api, name: &str) -> Result<Turn, RpcError> {
+pub(super) fn stand(api: &Api, name: &Arc<str>) -> Result<Turn, RpcError> {
     let too_many = || RpcError::new(Code::RateLimited, "too many WebSockets of one caller: close some");
     api.0.callers.stand(name, Millis::from(BEGUN.elapsed())).ok_or_else(too_many)
 }
@@ -76,6 +78,23 @@ impl std::fmt::Debug for Bearer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Bearer").field("who", &self.who).finish_non_exhaustive()
     }
+}
+
+/// A name for a caller that no other has: another key, or another role, is another caller.
+fn name_of(caller: &Caller) -> Arc<str> {
+    match caller {
+        Caller::Node { id, .. } => format!("node {id}"),
+        Caller::Operator { id, role, .. } => format!("operator {id} {role}"),
+        Caller::User { name, role } => format!("user {name} {role}"),
+        Caller::Unix { uid, .. } => format!("uid {uid}"),
+    }
+    .into()
+}
+
+/// Where a request comes from.
+pub(super) fn address(parts: &Parts) -> Result<SocketAddr, Problem> {
+    let none = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the client has no address");
+    parts.extensions.get().map(|&ConnectInfo(from)| from).ok_or_else(none)
 }
 
 /// Who showed a certificate in the handshake of this connection.
@@ -99,7 +118,9 @@ impl Bearer {
     }
 
     fn new(api: &Api, shown: Shown, from: SocketAddr) -> Result<Self, RpcError> {
-        Ok(Self { who: shown.judged(api)?, from, shown, turn: None })
+        let who = shown.judged(api)?;
+        let name = name_of(&who.caller);
+        Ok(Self { who, from, name, shown, turn: None })
     }
 
     /// The token, if other nodes take it too: the one that an operator signed.
@@ -116,8 +137,8 @@ impl Bearer {
     }
 
     /// The name of who asks, which no other caller has.
-    pub(super) fn name(&self) -> String {
-        format!("{:?}", self.who.caller)
+    pub(super) const fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
     /// What this request counts as, until it is dropped.
@@ -139,7 +160,7 @@ impl Bearer {
     pub(super) fn authority(&self, node: &Where) -> String {
         match (node, &self.shown) {
             (Where::There(_), Shown::Token(token)) => blake3::hash(token.as_bytes()).to_string(),
-            _ => self.name(),
+            _ => self.name.to_string(),
         }
     }
 }
@@ -153,7 +174,7 @@ pub(super) fn is_given(headers: &HeaderMap) -> bool {
 pub(in crate::http) fn token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let (scheme, token) = str::from_utf8(value.as_bytes()).ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
@@ -177,14 +198,11 @@ impl FromRequestParts<Api> for Bearer {
             }
             (None, _) => return Err(missing()),
         };
-        let ConnectInfo(from) = ConnectInfo::<SocketAddr>::from_request_parts(parts, api)
-            .await
-            .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the client has no address"))?;
-        let bearer = Self::new(api, shown, from)?;
+        let bearer = Self::new(api, shown, address(parts)?)?;
         if let Some(kind) = parts.extensions.get::<CallerKind>() {
             kind.is(&bearer.who.caller);
         }
-        let turn = Some(charge(api, &bearer.name())?);
+        let turn = Some(charge(api, bearer.name())?);
         Ok(Self { turn, ..bearer })
     }
 }

@@ -19,6 +19,7 @@ use p2p_shared::rpc::service::{Io, MethodSpec, Payload};
 use p2p_shared::services;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Api;
 use super::bearer::Bearer;
@@ -81,9 +82,18 @@ impl Api {
             Where::Here => self.0.registry.call(request(bearer, &asked, None)?).await,
             Where::There(node) => {
                 let node = self.reach(bearer, node)?;
-                Ok(node.exchange(json(asked.method), &asked.arguments).await?.bytes)
+                self.pass_on(node, asked).await
             }
         }
+    }
+
+    /// Asks where the connection lives: from any other thread each look at it would wait for that one, and a request
+    /// would leave in pieces. Dropping it ends the call.
+    async fn pass_on(&self, node: NodeHandle, asked: Asked) -> Result<Bytes, RpcError> {
+        let exchange = async move { node.exchange(json(asked.method), &asked.arguments).await };
+        let passing = AbortOnDropHandle::new(self.0.passing.spawn_on(exchange, &self.0.links));
+        let answer = passing.await.map_err(|error| RpcError::internal(format!("passing it on: {error}")))?;
+        Ok(answer?.bytes)
     }
 
     /// The items of a method that streams out. Dropping them ends the call.

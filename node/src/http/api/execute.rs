@@ -3,9 +3,7 @@
 //! A line and a time-out enter; exit code and output leave once it has ended. It is the method `exec.run`, with
 //! its permission, its policy and its record; a client that goes away ends the command.
 
-use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures::StreamExt;
@@ -16,10 +14,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
-use super::auth::body;
 use super::bearer::Bearer;
 use super::call::{Asked, Where};
 use crate::http::Problem;
+use crate::http::body::JsonBody;
 
 /// Longest time-out, in seconds: what takes longer is a job.
 const TIMEOUT_MAX_S: u64 = 600;
@@ -53,9 +51,9 @@ pub(super) struct Executed {
 pub(super) async fn post(
     State(api): State<Api>,
     (headers, bearer): (HeaderMap, Bearer),
-    execute: Result<Json<Execute>, JsonRejection>,
+    body: JsonBody,
 ) -> Result<Response, Problem> {
-    let Execute { command, timeout } = body(execute)?;
+    let Execute { command, timeout } = body.read()?;
     let about =
         [b"execute".as_slice(), command.as_bytes(), &timeout.unwrap_or(0).to_le_bytes()].map(<[u8]>::to_vec);
     let about: Vec<&[u8]> = about.iter().map(Vec::as_slice).collect();

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
@@ -30,11 +28,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
-use super::auth::body;
 use super::bearer::Bearer;
 use super::call::{Asked, method, streamed};
-use super::{Api, arguments, once};
+use super::{Api, arguments, exact, once};
 use crate::http::Problem;
+use crate::http::body::JsonBody;
 
 /// What is to be done, where and how.
 #[derive(Deserialize, JsonSchema)]
@@ -43,7 +41,7 @@ pub(super) struct Order {
     /// Which nodes: names, globs, labels and facts, as `web-*` or `role=web`. Empty is an error.
     selector: String,
     /// The arguments of the method, by their names.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "exact::map")]
     arguments: Map<String, Value>,
     /// Targets at a time, as `5` or `10%`; without it all.
     batch: Option<String>,
@@ -97,14 +95,14 @@ pub(super) async fn post(
     State(api): State<Api>,
     (headers, bearer): (HeaderMap, Bearer),
     Path((service, name)): Path<(String, String)>,
-    order: Result<Json<Order>, JsonRejection>,
+    body: JsonBody,
 ) -> Result<Response, Problem> {
     once::none(&headers)?;
     let method = method(&format!("{service}.{name}"))?;
     if method.verb.streams() {
         return Err(RpcError::bad_request(format!("{} streams: ask it node by node", method.name)).into());
     }
-    let order = body(order)?;
+    let order: Order = body.read()?;
     arguments::check(method, &Value::Object(order.arguments.clone()))?;
     let bad = |what: &str, why: String| RpcError::bad_request(format!("{what}: {why}"));
     let selector: Selector = order.selector.parse().map_err(|error| bad("selector", format!("{error}")))?;

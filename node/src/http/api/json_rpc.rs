@@ -5,7 +5,6 @@
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
@@ -19,8 +18,9 @@ use serde_json::{Map, Value, json};
 use super::bearer::Bearer;
 use super::call::{Asked, method};
 use super::methods::answer;
-use super::{Api, arguments};
+use super::{Api, arguments, exact};
 use crate::http::Problem;
+use crate::http::body::JsonBody;
 
 /// Most calls of one batch.
 const BATCH_MAX: usize = 100;
@@ -85,16 +85,15 @@ impl Answer {
 pub(super) async fn post(
     State(api): State<Api>,
     (headers, bearer): (HeaderMap, Bearer),
-    body: Result<Bytes, BytesRejection>,
+    body: JsonBody,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let asked = match Asking::of(&body) {
+    let asked = match Asking::of(body.bytes()) {
         Ok(asked) => asked,
         Err(answer) => return Ok(bad(&answer)),
     };
     let (of, by) = (api.clone(), bearer.clone());
     let work = async move { Ok(answered(&of, &by, asked).await) };
-    api.0.once.run((&headers, &bearer), &[b"rpc", &body], work).await
+    api.0.once.run((&headers, &bearer), &[b"rpc", body.bytes()], work).await
 }
 
 /// What a body asks.
@@ -109,7 +108,7 @@ impl Asking {
     fn of(body: &[u8]) -> Result<Self, Box<Answer>> {
         let refused =
             |code, why: String| Box::new(Answer::failed(Value::Null, code, &RpcError::bad_request(why)));
-        match serde_json::from_slice(body) {
+        match exact::from_slice(body) {
             Ok(Value::Array(calls)) if (1..=BATCH_MAX).contains(&calls.len()) => Ok(Self::Batch(calls)),
             Ok(Value::Array(_)) => Err(refused(NO_CALL, format!("a batch has 1 to {BATCH_MAX} calls"))),
             Ok(call) => read(&call).map(Self::One),

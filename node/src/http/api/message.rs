@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
-use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use p2p_shared::access::{Caller, Proof};
@@ -23,12 +21,12 @@ use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::{Envelope, EnvelopeError, MESSAGE_AHEAD_MAX, PeerIdentity, PeerKind, Received};
 
 use super::Api;
-use super::auth::body;
 use super::bearer::charge;
 use super::call::method;
 use super::methods::answer;
 use crate::clock;
 use crate::http::Problem;
+use crate::http::body::JsonBody;
 
 /// Messages that are remembered: as many as may come in the time in which they are good.
 const REMEMBERED_MAX: usize = 65_536;
@@ -70,13 +68,13 @@ impl Seen {
 pub(super) async fn post(
     State(api): State<Api>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    envelope: Result<Json<Envelope>, JsonRejection>,
+    body: JsonBody,
 ) -> Result<Response, Problem> {
-    let envelope = body(envelope)?;
+    let envelope: Envelope = body.read()?;
     let now = clock::wall();
     let received = envelope.open(&api.0.trust, api.0.id, now).map_err(|error| refused(&error))?;
     let caller = caller(&received.signer);
-    let _turn = charge(&api, &caller.to_string())?;
+    let _turn = charge(&api, &caller.to_string().into())?;
     api.0.seen.note(&received, now)?;
     let spec = method(&received.message.method)?;
     if spec.verb.streams() {

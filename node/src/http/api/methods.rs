@@ -3,11 +3,9 @@
 //! A `get` and a `watch` are asked by GET with a query, a `post` by POST with a body. What streams both ways is a
 //! WebSocket at the same path.
 
-use std::net::SocketAddr;
-
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, FromRequestParts, Path, RawQuery, State};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -15,28 +13,29 @@ use axum::response::{IntoResponse, Response};
 use p2p_shared::rpc::service::{MethodSpec, Verb};
 use serde_json::json;
 
-use super::bearer::Bearer;
+use super::bearer::{Bearer, address};
 use super::call::{Asked, Where, method};
 use super::{Api, arguments, events, ws};
 use crate::http::Problem;
+use crate::http::body::JsonBody;
 
 pub(super) type Place = Path<(String, String, String)>;
 
-/// How a `get` may come.
-pub(super) type Handshake = (HeaderMap, ConnectInfo<SocketAddr>, ws::Upgrade);
-
-pub(super) async fn get(
-    State(api): State<Api>,
-    (headers, ConnectInfo(from), upgrade): Handshake,
-    bearer: Result<Bearer, Problem>,
-    Path((node, service, name)): Place,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    // By hand and in this order: most requests need neither a copy of their headers nor an upgrade, and what only
+    // some wait for is kept out of the future of all.
+    let (mut parts, _) = request.into_parts();
+    let place = Place::from_request_parts(&mut parts, &api).await;
+    let Path((node, service, name)) =
+        place.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let method = method(&format!("{service}.{name}"));
+    let bearer = Bearer::from_request_parts(&mut parts, &api).await;
     if let Ok(method) = method
         && method.verb == Verb::Duplex
     {
-        return ws::both_ways((api, from), &headers, bearer, upgrade, (method, node));
+        let upgrade = Box::pin(WebSocketUpgrade::from_request_parts(&mut parts, &api)).await;
+        let from = address(&parts)?;
+        return ws::both_ways((api, from), &parts.headers, bearer, upgrade, (method, node));
     }
     let (bearer, method) = (bearer?, method?);
     let node = api.place(&node)?;
@@ -44,10 +43,11 @@ pub(super) async fn get(
         Verb::Get | Verb::Watch => {}
         verb @ (Verb::Post | Verb::Duplex) => return Ok(not_so(method, allowed(verb))),
     }
-    let arguments = arguments::of_query(method, query.as_deref().unwrap_or_default())?;
+    let arguments = arguments::of_query(method, parts.uri.query().unwrap_or_default())?;
     let asked = Asked { node, method, arguments };
     if method.verb == Verb::Watch {
-        return Ok(events::respond(api.watch(&bearer, asked).await?, api.0.parting.clone(), bearer.turn()));
+        let items = Box::pin(api.watch(&bearer, asked)).await?;
+        return Ok(events::respond(items, api.0.parting.clone(), bearer.turn()));
     }
     Ok(answer(api.call(&bearer, asked).await?))
 }
@@ -56,7 +56,7 @@ pub(super) async fn post(
     State(api): State<Api>,
     (headers, bearer): (HeaderMap, Bearer),
     Path((node, service, name)): Place,
-    body: Result<Bytes, BytesRejection>,
+    body: JsonBody,
 ) -> Result<Response, Problem> {
     let method = method(&format!("{service}.{name}"))?;
     let node = api.place(&node)?;
@@ -64,10 +64,10 @@ pub(super) async fn post(
         Verb::Post => {}
         verb @ (Verb::Get | Verb::Watch | Verb::Duplex) => return Ok(not_so(method, allowed(verb))),
     }
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let arguments = arguments::of_body(method, &body)?;
+    let body = body.bytes();
+    let arguments = arguments::of_body(method, body)?;
     let about = [api.name_of(&node).to_owned(), method.name.to_owned()];
-    let about = [about[0].as_bytes(), about[1].as_bytes(), &body];
+    let about = [about[0].as_bytes(), about[1].as_bytes(), body];
     let asked = Asked { node, method, arguments };
     let (of, by) = (api.clone(), bearer.clone());
     let work = async move { of.call(&by, asked).await.map_err(Problem::from) };

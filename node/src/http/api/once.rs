@@ -2,8 +2,10 @@
 //!
 //! A key, its caller and what was asked enter; the first time the work is begun, and its end is kept for whoever
 //! comes with the same key, the same request and the same caller, also while it still runs. The work goes on though
-//! the client goes away: that is when the answer is asked for again. Kept in memory, for an hour and up to a limit;
-//! a restart forgets it, and so each answer says whether it was given before.
+//! the client goes away: that is when the answer is asked for again. Kept in memory, for an hour and up to a limit, and
+//! each answer says whether it was given before. A restart forgets it: to hold over one, what is begun would have to be
+//! on disk before it begins, for every answer of any size, and what a restart cut short would still be unknown. What
+//! must not be done twice then either is a job, whose key is on disk with it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -78,7 +80,7 @@ impl Once {
         W: Future<Output = End> + Send + 'static,
     {
         let Some(key) = key(headers)? else { return work.await.map(said) };
-        let (end, replayed) = self.begin((bearer.name(), key), fingerprint(asked), work)?;
+        let (end, replayed) = self.begin((bearer.name().to_string(), key), fingerprint(asked), work)?;
         let lost = || Problem::from(RpcError::internal("the request ended without an answer"));
         let mut end = end;
         let ended = end.wait_for(Option::is_some).await.map_err(|_| lost())?.clone().ok_or_else(lost)?;

@@ -17,7 +17,6 @@ use p2p_shared::services::program::{
 };
 use p2p_shared::time::Millis;
 
-pub use check::{ARGUMENTS_MAX, DELAY_MS_MIN, TEXT_BYTES_MAX};
 pub use input::{Ended, Fate, Input, Now, Order, Output, Refusal, Replace, RunId, Saved, SavedRun};
 pub use program::{EXITS_MAX, KILL_AGAIN};
 

@@ -22,6 +22,8 @@ pub(super) fn acts(command: &Command) -> bool {
             | Command::EndShell { .. }
             | Command::Shell { .. }
             | Command::File { .. }
+            | Command::BeginCopy { .. }
+            | Command::Exec { .. }
             | Command::Probe { probe: crate::command::Probe::Scan(_), .. }
     )
 }
@@ -142,6 +144,34 @@ fn targets_are_gone_over_at_the_pace_that_was_chosen() {
 }
 
 #[test]
+fn a_command_runs_on_the_marked_nodes_and_equal_answers_stand_together() {
+    let mut console = console(3, 1);
+    console.press("axcuname -r<enter>");
+    assert!(console.shows("Run uname -r on 3 targets"), "{}", console.screen());
+    let commands = console.press("y");
+    let line = |command: &Command| match command {
+        Command::Exec { request, .. } => request.command.clone(),
+        other => panic!("{other:?}"),
+    };
+    let shell = p2p_shared::services::exec::CommandLine::Shell { line: "uname -r".into() };
+    assert!(commands.len() == 3 && commands.iter().map(line).all(|command| command == shell));
+    for (target, text) in [(0, "6.1.0-21\n"), (1, "6.1.0-18\u{1b}[2J\n"), (2, "6.1.0-21\n")] {
+        let answer = Box::new(crate::event::Answer { text: text.into(), is_cut: false });
+        console.mesh(MeshEvent::Answer { errand: errand(1, target), answer });
+        console.mesh(MeshEvent::Outcome { errand: errand(1, target), result: Ok(()) });
+    }
+    for text in ["3 done", "2 nodes, the same, done: ", "6.1.0-21", "shows how the 1 other answer differs"] {
+        assert!(console.shows(text), "{text}: {}", console.screen());
+    }
+    console.press("d");
+    for text in ["- 6.1.0-21", "+ 6.1.0-18^["] {
+        assert!(console.shows(text), "{text}: {}", console.screen());
+    }
+    console.press("<esc><esc>:exec web-*<enter>");
+    assert!(console.shows("a line for /bin/sh -c"), "it asks what: {}", console.screen());
+}
+
+#[test]
 fn a_renice_and_labels_are_asked_for_checked_and_confirmed() {
     let mut console = processes(5);
     let (node, target) = console.process_under_cursor().unwrap();
@@ -208,6 +238,13 @@ fn read_only_refuses_everything_that_acts() {
         "xry<enter>",
         "xDy<enter>",
         ":define all a /bin/b<enter>y<enter>",
+        ":exec all date<enter>y<enter>",
+        "0xcdate<enter>y<enter>",
+        "4cy<enter>",
+        "4my<enter>",
+        "xmy<enter>",
+        "xcy<enter>",
+        "xnweb-1<enter>y<enter>",
         "2^ky<enter>",
         "xsy<enter>",
         "xna /bin/b<enter>y<enter>",

@@ -10,11 +10,11 @@ use crate::command::{FileDeed, FilesOrder};
 use crate::edit::{Conflict, Draft, Edited, Ended};
 use crate::event::{FilesSaid, MeshEvent};
 
-fn path(text: &str) -> FilePath {
+pub(crate) fn path(text: &str) -> FilePath {
     text.parse().unwrap()
 }
 
-fn row(name: &str, kind: FileKind) -> FileRow {
+pub(crate) fn row(name: &str, kind: FileKind) -> FileRow {
     FileRow {
         name: path(name),
         kind,
@@ -37,7 +37,7 @@ fn acts(commands: &[Command]) -> Vec<Command> {
     commands.iter().filter(|command| acting::acts(command)).cloned().collect()
 }
 
-fn orders(commands: &[Command]) -> Vec<FilesOrder> {
+pub(crate) fn orders(commands: &[Command]) -> Vec<FilesOrder> {
     let order = |command: &Command| match command {
         Command::Files { order, .. } => Some(order.clone()),
         _ => None,
@@ -52,14 +52,20 @@ fn say(console: &mut Console, said: FilesSaid) -> Vec<Command> {
 }
 
 fn listed(console: &mut Console, directory: &str, rows: Vec<FileRow>) {
+    let node = console.simulated.id(1);
+    listed_on(console, node, directory, rows);
+}
+
+pub(crate) fn listed_on(console: &mut Console, node: NodeId, directory: &str, rows: Vec<FileRow>) {
     let page = FilePage { rows, next: None };
-    say(console, FilesSaid::Listed(path(directory), Ok(page)));
+    console.mesh(MeshEvent::Files { node, said: FilesSaid::Listed(path(directory), Ok(page)) });
 }
 
 /// A console that shows `/` of the first node by name.
 fn browsing() -> Console {
     let mut console = console(2, 3);
-    assert_eq!(orders(&console.press("4")), [FilesOrder::List(path("/"))]);
+    // One for each pane.
+    assert_eq!(orders(&console.press("4")), [FilesOrder::List(path("/")), FilesOrder::List(path("/"))]);
     let rows = vec![
         row("zero", FileKind::File),
         row("evil\u{1b}[2J\u{202e}", FileKind::File),
@@ -123,15 +129,16 @@ fn what_is_in_a_file_is_shown_and_harmless() {
 #[test]
 fn a_copy_and_a_removal_are_asked_about_first() {
     let mut console = browsing();
-    console.press("Gxc");
+    let name = console.state.world.fleet.name_of(console.simulated.id(0));
+    console.press("Gxn");
     assert!(console.shows("copy /zero to"), "{}", console.screen());
-    console.press("web-2:srv<enter>");
+    console.press(&format!("{name}:srv<enter>"));
     assert!(console.shows("absolute"), "{}", console.screen());
-    console.press("^uweb-2:/srv/one<enter>");
-    let to = "web-2".parse().unwrap();
-    let copied = acts(&console.press("y"));
-    let deed = FileDeed::Copy { path: path("/zero"), to, to_path: path("/srv/one") };
-    assert!(matches!(&copied[..], [Command::File { deed: done, .. }] if *done == deed), "{copied:?}");
+    console.press("^unobody<enter>");
+    assert!(console.shows("no node is called nobody"), "{}", console.screen());
+    let plan = console.press(&format!("^u{name}:/srv/one<enter>"));
+    assert!(acts(&copies::planned(&mut console, &plan, &[])).is_empty());
+    assert!(matches!(&acts(&console.press("y"))[..], [Command::BeginCopy { .. }]));
     console.press("<esc>");
     assert!(acts(&console.press("xD")).is_empty());
     let removed = acts(&console.press("y"));

@@ -5,9 +5,10 @@ use p2p_shared::rng::Rng;
 use ratatui::buffer::Buffer;
 
 use super::*;
-use crate::command::{Errand, Follow, RunId, TerminalId};
-use crate::event::{Said, ShellSaid};
-use p2p_shared::services::program::{LogChunk, OutputStream};
+use crate::command::{Errand, FilesOrder, Follow, RunId, Sought, TerminalId};
+use crate::event::{CopySaid, Said, ShellSaid};
+use p2p_shared::services::file::{FileContent, FileHit, FileKind};
+use p2p_shared::services::program::{LogChunk, OutputStream, ProgramDefinition};
 use p2p_shared::services::shell::{ShellExit, ShellItem};
 
 /// Steps of each seed, so that all of them take a few seconds, and with `scripts/check.sh --full`.
@@ -137,9 +138,25 @@ const KEYS: &[&str] = &[
     "D",
     "6",
     "define all a /bin/b<enter>",
+    ":exec all date<enter>6<enter>",
+    "dd",
     "logs all ssh.service<enter>",
     "s",
     "w",
+    "4",
+    "4ac",
+    "c",
+    "m",
+    "J",
+    "J1",
+    "df",
+    "dn",
+    "W",
+    "i",
+    "I",
+    "^f",
+    "4^fnx<enter>",
+    ":files /srv<enter>",
     ":network all<enter>",
     "ping web-1 10.0.0.7<enter>",
     "scan web-1 10.0.0.7 1-9<enter>y",
@@ -151,6 +168,21 @@ const KEYS: &[&str] = &[
     "web",
     " and ",
     "\u{202e}",
+    "^t",
+    "^w",
+    "{",
+    "}",
+    "define all<enter>",
+    "2xn",
+    "2e",
+    "^s",
+    "^o",
+    "at -3h<enter>",
+    ":tab services all<enter>",
+    "filter save a<enter>",
+    ":filter a<enter>",
+    ":theme l",
+    "0]",
 ];
 
 fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
@@ -252,6 +284,13 @@ fn list(console: &Console, rng: &mut Rng, index: usize) -> MeshEvent {
     }
 }
 
+/// The definition that a node has of a program.
+fn define(console: &mut Console, node: NodeId, name: String) {
+    let definition = name.parse().map(|name| ProgramDefinition::new(name, "/bin/b"));
+    let result = definition.map(Box::new).map_err(|_| RpcError::forbidden("not for you"));
+    console.mesh(MeshEvent::Definition { node, name, result });
+}
+
 /// What the nodes would answer to what was ordered.
 fn answer(console: &mut Console, commands: Vec<Command>) {
     for command in commands {
@@ -266,10 +305,38 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 let result = console.simulated.described(index, &subject).map(Box::new);
                 console.mesh(MeshEvent::Described { node, subject, result });
             }
+            Command::Definition { node, name } => define(console, node, name),
             Command::Past { node, order } => {
                 let index = console.simulated.index_of(node).unwrap();
                 let result = Ok(Box::new(console.simulated.past(index, order)));
                 console.mesh(MeshEvent::Past { node, order, result });
+            }
+            Command::Files { node, order } => files(console, node, order),
+            Command::BeginCopy { copy, .. } => go_on_with(console, copy.0),
+            Command::Seek(sought) => {
+                let result = match *sought {
+                    Sought::Living { node, .. } => {
+                        Ok(jumps::some_process(console, node).map(|info| (node, Box::new(info))))
+                    }
+                    Sought::Holder { .. } => Err(RpcError::unavailable("gone\u{1b}[2J")),
+                };
+                console.mesh(MeshEvent::Sought { sought, result });
+            }
+            Command::Search { search, order } => {
+                let hit = FileHit {
+                    path: order.path,
+                    kind: FileKind::File,
+                    line: None,
+                    text: FileContent(Vec::new()),
+                };
+                let found = copies::found(vec![hit; 90], None);
+                console.mesh(MeshEvent::Found { search, found: Ok(found) });
+            }
+            Command::Exec { errand, .. } => {
+                let text = ["a\n\u{1b}[2J\u{202e}b\n", "", "日本\tx"][errand.target as usize % 3].to_owned();
+                let answer = Box::new(crate::event::Answer { text, is_cut: errand.target == 1 });
+                console.mesh(MeshEvent::Answer { errand, answer });
+                console.mesh(MeshEvent::Outcome { errand, result: Ok(()) });
             }
             Command::Control { errand, .. }
             | Command::Define { errand, .. }
@@ -284,6 +351,35 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
             }
             _ => {}
         }
+    }
+}
+
+/// A copy gets as far as its number says.
+fn go_on_with(console: &mut Console, copy: u64) {
+    let said = [
+        copies::total(9),
+        copies::going(copy % 12, "\u{202e}a"),
+        CopySaid::Ended(Err(RpcError::unavailable("gone\u{1b}[2J"))),
+        CopySaid::Ended(Ok(Box::default())),
+    ];
+    for said in said.into_iter().take(copy as usize % 5) {
+        copies::hear(console, copy, said);
+    }
+}
+
+/// A directory with names that harm, and what stands where something is copied to.
+fn files(console: &mut Console, node: NodeId, order: FilesOrder) {
+    match order {
+        FilesOrder::List(directory) => {
+            let rows =
+                ["evil\u{1b}[2J\u{202e}", "日本", "x"].map(|name| files::row(name, FileKind::Directory));
+            files::listed_on(console, node, &directory.to_text(), rows.to_vec());
+        }
+        FilesOrder::Plan(plan) => {
+            let command = Command::Files { node, order: FilesOrder::Plan(plan) };
+            copies::planned(console, &[command], &["x"]);
+        }
+        _ => {}
     }
 }
 

@@ -15,7 +15,8 @@ use super::super::output::Streams;
 use super::super::pace::{called_off, reach};
 use super::super::session::Session;
 use super::report::{Report, Style};
-use super::{ExecArgs, command, exit_code, outcome};
+use super::{ExecArgs, exit_code, outcome};
+use crate::effects::exec::command;
 
 /// What a node may take beside the command itself, before it counts as timed out: SIGKILL comes five seconds
 /// after SIGTERM there, and its answer has to come back.

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::super::failure::{CliError, words};
 use super::super::output::Streams;
 use super::super::session::Session;
+use crate::fleet::bears;
 use crate::format::clean;
 
 /// Connections whose other end is looked for.
@@ -110,7 +111,7 @@ fn bearers<'a>(members: &'a [Member], target: &'a Member, address: IpAddr) -> Ve
     }
     let has = |member: &&Member| {
         let there = matches!(member.state, MemberState::Alive | MemberState::Suspect);
-        there && member.addresses.iter().any(|known| known.ip().to_canonical() == address)
+        there && bears(member, address)
     };
     members.iter().filter(has).collect()
 }

@@ -22,11 +22,11 @@ const NAME: &str = "NAME";
 /// The columns.
 pub(super) const COLUMNS: [Column; 6] = [
     Column::text(MODE, 10, 2, None),
-    Column::text(OWNER, 8, 3, Some(SortKey::User)).up_to(16),
-    Column::text(GROUP, 8, 4, None).up_to(16),
+    Column::text(OWNER, 10, 3, Some(SortKey::User)).up_to(16),
+    Column::text(GROUP, 10, 4, None).up_to(16),
     Column::number(SIZE, 6, 0, Some(SortKey::Disk)),
     Column::number(CHANGED, 7, 1, Some(SortKey::Age)),
-    Column::rest(NAME, 16, 0, Some(SortKey::Name)),
+    Column::rest(NAME, 22, 0, Some(SortKey::Name)),
 ];
 
 /// The fields of the filter.

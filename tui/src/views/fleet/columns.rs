@@ -128,12 +128,12 @@ pub(super) fn compare(key: SortKey, one: &Node, other: &Node) -> Ordering {
     }
 }
 
-fn memory_ratio(sample: &HostSample) -> f32 {
+pub(super) fn memory_ratio(sample: &HostSample) -> f32 {
     let memory = sample.memory;
     crate::fleet::share(memory.total_bytes.saturating_sub(memory.available_bytes), memory.total_bytes)
 }
 
-fn fullest(sample: &HostSample) -> Option<(&str, f32)> {
+pub(super) fn fullest(sample: &HostSample) -> Option<(&str, f32)> {
     let used = |disk: &p2p_shared::services::monitor::Disk| {
         crate::fleet::share(disk.total_bytes.saturating_sub(disk.available_bytes), disk.total_bytes)
     };
@@ -229,7 +229,7 @@ fn state_cell(node: &Node, glyphs: Glyphs) -> Cell {
 }
 
 /// What fires, in words: `1 crit`, `2 warn`, `1c 2w` of both kinds.
-fn alerts_cell(node: &Node, scene: &Scene<'_>) -> Cell {
+pub(super) fn alerts_cell(node: &Node, scene: &Scene<'_>) -> Cell {
     let Some(firing) = firing(scene.fleet, node.member.id, node) else { return Cell::default() };
     let (text, role) = match (firing.critical, firing.warning, firing.other) {
         (0, 0, 0) => ("0".to_owned(), Role::Dim),
@@ -250,7 +250,7 @@ fn alerts_of(scene: &Scene<'_>) -> Option<String> {
 }
 
 /// How old the figures are, or why there are none.
-fn seen(node: &Node, scene: &Scene<'_>) -> Cell {
+pub(super) fn seen(node: &Node, scene: &Scene<'_>) -> Cell {
     if !node.is_there() {
         // Who never had figures of it knows at least since when it is lost.
         let heard = node

@@ -8,7 +8,7 @@ use super::columns::Row;
 use crate::app::menu::{Choice, Item, Menu, Question};
 use crate::command::ProbeKind;
 use crate::fleet::NetItem;
-use crate::views::{Request, Scene, Scope, ViewId};
+use crate::views::{Scene, Scope, related};
 
 /// The menu for the node under the cursor; where a table is empty, for the one that it is of.
 pub(super) fn menu(list: &Listing, scene: &Scene<'_>) -> Menu {
@@ -30,12 +30,13 @@ pub(super) fn menu(list: &Listing, scene: &Scene<'_>) -> Menu {
         }
     };
     let item = |key, text: &str, kind| Item { key, label: text.to_owned(), choice: ask(kind) };
-    let items = vec![
-        Item { key: 'o', label: "the process that holds it".into(), choice: holder(row.as_ref()) },
+    let thing = row.as_ref().and_then(Network::thing);
+    let mut items = thing.map_or_else(Vec::new, |thing| related::items(scene, &thing));
+    items.extend([
         item('p', "ping: whether a host answers, and how fast", ProbeKind::Ping),
         item('t', "trace: the way to a host", ProbeKind::Trace),
         item('s', "scan: which ports of a host are open", ProbeKind::Scan),
-    ];
+    ]);
     Menu::new(title, items)
 }
 
@@ -45,20 +46,6 @@ fn only(list: &Listing, scene: &Scene<'_>) -> Option<NodeId> {
         Scope::Nodes(nodes) if nodes.len() == 1 => nodes.first().copied(),
         Scope::All if scene.fleet.len() == 1 => scene.fleet.iter().next().map(|(id, _)| id),
         _ => None,
-    }
-}
-
-/// The process of a socket, in its own view.
-fn holder(row: Option<&Row<'_>>) -> Result<Choice, String> {
-    let Some(Row { item, .. }) = row else { return Err("there is no row under the cursor".to_owned()) };
-    match &item.value {
-        NetItem::Socket(socket) => match socket.pid {
-            Some(pid) => {
-                Ok(Choice::Do(Box::new(Request::Find(ViewId::Processes, item.node, format!("pid={pid}")))))
-            }
-            None => Err("no process is known to hold it".to_owned()),
-        },
-        _ => Err("only a socket is held by a process".to_owned()),
     }
 }
 

@@ -9,6 +9,7 @@ use p2p_shared::time::{Millis, UnixMillis};
 use super::super::Scene;
 use crate::command::PastOrder;
 use crate::fleet::{Node, Past};
+use crate::format::date;
 
 /// The spans that the charts can show, and how far one key goes back in each; in seconds.
 pub(super) const SPANS: [(u64, u64); 11] = [
@@ -24,6 +25,8 @@ pub(super) const SPANS: [(u64, u64); 11] = [
     (604_800, 86_400),
     (2_592_000, 259_200),
 ];
+/// Place of the span in which a time is shown that something else leads to: ten minutes.
+const VISITED: usize = 3;
 /// Spans up to this one are watched.
 const WATCHED_S: u64 = 600;
 /// How far back nodes remember.
@@ -92,6 +95,29 @@ impl Looking {
         let after = UnixMillis((at.0 / step + 1) * step);
         self.at = (after < now).then_some(after);
         true
+    }
+
+    /// To a time, with some of what came before and after in sight.
+    pub(super) fn visit(&mut self, at: UnixMillis) {
+        self.zoom = VISITED;
+        let step = SPANS[self.zoom].1 * 1_000;
+        self.at = Some(UnixMillis((at.0 / step + 1) * step));
+    }
+
+    /// To a time; `None` is now.
+    pub(super) fn go_to(&mut self, at: Option<UnixMillis>, now: UnixMillis) -> Result<(), String> {
+        if let Some(at) = at.filter(|at| *at > now) {
+            return Err(format!("{} UTC is still to come: it is {} UTC there", date(at), date(now)));
+        }
+        if let Some(at) = at.filter(|at| now.since(*at) > KEPT) {
+            let first = date(UnixMillis(now.0.saturating_sub(KEPT.0)));
+            return Err(format!(
+                "{} UTC is too long ago: nodes remember 30 days, since {first} UTC",
+                date(at)
+            ));
+        }
+        self.at = at;
+        Ok(())
     }
 
     /// Returns to now; whether it was in the past.

@@ -17,8 +17,8 @@ use super::wire::Told;
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// How often both sides hear that the other is there.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A client of whom nothing was heard for so long is gone.
-const SILENCE_MAX: Duration = Duration::from_secs(40);
+/// A client that answers no ping for so long is gone, or has begun a message that it does not end.
+const PONG_MAX: Duration = Duration::from_secs(10);
 /// Most pings of a client in a second.
 const PINGS_MAX: u32 = 20;
 
@@ -105,7 +105,8 @@ impl Pace {
 /// One connection.
 pub(super) struct Channel {
     socket: WebSocket,
-    heard: Instant,
+    /// When it was asked whether it is there, if nothing was heard since.
+    asked: Option<Instant>,
     pings: Pace,
     seq: u64,
     patience: Duration,
@@ -114,14 +115,14 @@ pub(super) struct Channel {
 impl Channel {
     /// A client that takes none of what is written for `patience` lags.
     pub(super) fn new(socket: WebSocket, patience: Duration) -> Self {
-        Self { socket, heard: Instant::now(), pings: Pace::new(PINGS_MAX), seq: 0, patience }
+        Self { socket, asked: None, pings: Pace::new(PINGS_MAX), seq: 0, patience }
     }
 
     /// The next text of the client. May be given up and begun again: nothing is lost.
     pub(super) async fn hear(&mut self) -> Result<Utf8Bytes, Ended> {
         loop {
             let frame = self.socket.recv().await.ok_or(Ended::Gone)?;
-            self.heard = Instant::now();
+            self.asked = None;
             match frame.map_err(fault)? {
                 Message::Text(text) => return Ok(text),
                 Message::Binary(_) => {
@@ -149,16 +150,27 @@ impl Channel {
 
     /// Asks whether the client is there.
     pub(super) async fn beat(&mut self) -> Result<(), Ended> {
-        if self.heard.elapsed() > SILENCE_MAX {
-            return Err(Fault::new(1008, RpcError::deadline("no pong came: is anybody there?")).into());
-        }
         self.tell(Told::Heartbeat { now: crate::clock::wall() }).await?;
-        self.write(Message::Ping(Default::default()), self.patience).await
+        self.write(Message::Ping(Default::default()), self.patience).await?;
+        self.asked.get_or_insert_with(Instant::now);
+        Ok(())
     }
 
-    /// The client is known to be there, though nothing was read.
+    /// That the client answered in time when it was asked. Half a message is no answer.
+    pub(super) fn answers(&self) -> Result<(), Fault> {
+        match self.asked {
+            Some(asked) if asked.elapsed() > PONG_MAX => {
+                let why =
+                    format!("no pong and no whole message came within {} s of a ping", PONG_MAX.as_secs());
+                Err(Fault::new(1008, RpcError::deadline(why)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The client is not to blame that nothing was read.
     pub(super) fn excuse(&mut self) {
-        self.heard = Instant::now();
+        self.asked = None;
     }
 
     /// Says why, and closes.

@@ -93,6 +93,9 @@ impl Call<'_> {
                 () = parting.cancelled() => return Err(Fault::leaving().into()),
                 now = ask.tick() => {
                     held::still(self.api, self.bearer)?;
+                    if self.waiting.is_none() {
+                        channel.answers()?;
+                    }
                     if now >= beat {
                         channel.beat().await?;
                         beat = now + HEARTBEAT;

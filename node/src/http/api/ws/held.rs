@@ -40,7 +40,7 @@ pub(super) async fn enter(
             first(api, from, heard.as_str())?
         }
     };
-    let turn = stand(api, &bearer.name())?;
+    let turn = stand(api, bearer.name())?;
     welcome(api, channel, &bearer).await?;
     Ok((bearer, turn))
 }

@@ -96,6 +96,7 @@ impl Session {
                 () = lagged.notified() => return Err(Fault::lagged().into()),
                 now = ask.tick() => {
                     held::still(&self.api, &self.bearer)?;
+                    channel.answers()?;
                     if now >= beat {
                         channel.beat().await?;
                         beat = now + HEARTBEAT;

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::http::api::exact;
+
 fn own() -> String {
     "self".to_owned()
 }
@@ -32,7 +34,7 @@ pub(super) enum Wish {
         #[serde(default = "own")]
         node: String,
         /// The arguments of its method; what is left out of a topic of the table has a default.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "exact::map")]
         arguments: Map<String, Value>,
     },
     /// No longer.
@@ -54,12 +56,13 @@ pub(super) enum Word {
     /// Begins the call.
     Start {
         /// By their names.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "exact::map")]
         arguments: Map<String, Value>,
     },
     /// One item to the method.
     Item {
         /// As the contract of the method has it.
+        #[serde(deserialize_with = "exact::value")]
         item: Value,
     },
     /// No more items will come.
@@ -219,6 +222,7 @@ mod tests {
             r#"{"op": "auth", "token": 7}"#,
             r#"{"op": "ping", "more": 1}"#,
             r#"{"op": "subscribe", "topic": "fleet", "topic": "units"}"#,
+            r#"{"op": "subscribe", "topic": "fleet", "arguments": {"a": 1, "a": 2}}"#,
             r#"{"op": "subscribe", "topic": "fleet", "arguments": {"a": 1e999}}"#,
             &format!(r#"{{"op": {}"#, "[".repeat(10_000)),
         ] {

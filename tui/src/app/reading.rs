@@ -1,0 +1,50 @@
+//! Keys of layers that ask for a value, and of those that are only read.
+
+use super::State;
+use super::layer::Layer;
+use crate::event::{Code, Key};
+
+/// Lines that page keys scroll a layer by.
+const LAYER_PAGE: usize = 10;
+
+impl State {
+    pub(super) fn on_ask_key(
+        &mut self,
+        question: super::menu::Question,
+        mut field: crate::widgets::field::Field,
+        key: Key,
+    ) {
+        let mut mistake = None;
+        match key.code {
+            Code::Esc => return,
+            Code::Char('c') if key.ctrl => return,
+            Code::Enter => match self.answer(&question, field.text()) {
+                Ok(()) => return,
+                Err(what) => mistake = Some(what),
+            },
+            _ => {
+                field.on_key(key);
+            }
+        }
+        self.layers.push(Layer::Ask { question, field, mistake });
+    }
+
+    /// Layers that are only read: they scroll, and close.
+    pub(super) fn on_reading_key(&mut self, mut layer: Layer, key: Key) {
+        let Some(scroll) = layer.scroll_mut() else { return };
+        match key.code {
+            Code::Esc | Code::Enter | Code::Char('q' | '?') => return,
+            Code::Char('c') if key.ctrl => {
+                self.interrupt();
+            }
+            Code::Down | Code::Char('j') => *scroll = scroll.saturating_add(1),
+            Code::Up | Code::Char('k') => *scroll = scroll.saturating_sub(1),
+            Code::PageDown | Code::Char(' ' | 'd') => *scroll = scroll.saturating_add(LAYER_PAGE),
+            Code::PageUp | Code::Char('u') => *scroll = scroll.saturating_sub(LAYER_PAGE),
+            Code::Home | Code::Char('g') => *scroll = 0,
+            Code::End | Code::Char('G') => *scroll = usize::MAX / 2,
+            _ => {}
+        }
+        self.layers.push(layer);
+    }
+}

@@ -1,0 +1,38 @@
+//! The process that something leads to: who holds the other end of a connection, or whether one still lives.
+
+use p2p_shared::error::RpcError;
+use p2p_shared::id::NodeId;
+use p2p_shared::services::Services;
+use p2p_shared::services::process::ProcessInfo;
+
+use super::way::Way;
+use crate::command::Sought;
+
+/// The process and its node; `None` if there is none.
+pub(super) async fn seek(way: &Way, sought: Sought) -> Result<Option<(NodeId, ProcessInfo)>, RpcError> {
+    match sought {
+        Sought::Living { node, key, at, .. } => {
+            let list = way.node(node).await?.process().list(None).await?;
+            let same = |info: &ProcessInfo| info.key == key && info.started <= at;
+            Ok(list.processes.into_iter().find(same).map(|info| (node, info)))
+        }
+        Sought::Holder { nodes, protocol, local, remote } => {
+            let mut failed = None;
+            for node in nodes {
+                let ask = async {
+                    let process = way.node(node).await?.process();
+                    process.holders(protocol.clone(), local.to_string(), remote.to_string()).await
+                };
+                match ask.await {
+                    Ok(list) => {
+                        if let Some(info) = list.processes.into_iter().next() {
+                            return Ok(Some((node, info)));
+                        }
+                    }
+                    Err(error) => failed = Some(error),
+                }
+            }
+            failed.map_or(Ok(None), Err)
+        }
+    }
+}
