@@ -4,6 +4,7 @@
 //! `scripts/check.sh --lab` runs them. Each makes its hosts by `scripts/lab.sh` and leaves nothing behind.
 
 mod api;
+mod console;
 mod docker;
 mod fleet;
 mod host;
@@ -28,7 +29,7 @@ const FULL: &str = "P2P_FULL";
 type Test = fn() -> anyhow::Result<()>;
 
 /// The tests, in the order in which they run: one at a time, as they all use the machine's network.
-const TESTS: [(&str, Test); 20] = [
+const TESTS: [(&str, Test); 21] = [
     ("five_hosts_are_set_up_by_the_commands_of_the_readme", fleet::the_readme),
     ("a_host_that_reboots_freezes_or_is_cut_off_comes_back", fleet::comes_back),
     ("with_every_bootstrap_address_dead_a_node_remembers", fleet::remembers),
@@ -39,6 +40,7 @@ const TESTS: [(&str, Test); 20] = [
     ("a_program_of_another_node_goes_on_when_that_node_does_not", run::programs),
     ("a_command_outlives_its_node_and_nodes_upgrade_themselves_one_by_one", run::commands),
     ("a_shell_is_found_again_after_its_console_and_its_node_are_gone", run::shells),
+    ("the_console_is_walked_through_on_a_real_terminal", console::walked),
     ("a_stuck_node_is_started_anew_by_the_watchdog", service::watchdog),
     ("a_bad_certificate_is_named_and_nothing_starts", install::bad_certificates),
     ("installing_again_interrupted_or_wrongly_is_harmless", install::again_and_wrongly),
