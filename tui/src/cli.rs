@@ -228,7 +228,8 @@ pub async fn run_line<T: Into<OsString> + Clone>(
     streams: &mut Streams<'_>,
 ) -> Exit {
     match Options::read(arguments, streams) {
-        Ok(options) => run(&options, surroundings, streams).await,
+        // All that a command holds is on the heap: beside the parser's frames it is much for a small stack.
+        Ok(options) => Box::pin(run(&options, surroundings, streams)).await,
         Err(exit) => exit,
     }
 }
