@@ -13,7 +13,7 @@ mod support;
 
 use std::fmt::Write as _;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, fs};
 
 use anyhow::{Context, ensure};
@@ -43,8 +43,10 @@ const PACE: Duration = Duration::from_millis(20);
 const GOAL_S: f64 = 3.0;
 const TOLD_MAX: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_secs(3);
-/// Rounds begin at any moment of a second.
-const SHIFT: Duration = Duration::from_millis(370);
+/// Between two rounds, so that a receiver gets two messages of each: it gets one in two seconds.
+const PAUSE: Duration = Duration::from_secs(3);
+/// Rounds begin at any moment of a second: each so much later in it.
+const SHIFT: Duration = Duration::from_millis(37);
 /// Messages that wait to be looked at.
 const QUEUE: usize = 256;
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -92,7 +94,8 @@ async fn inside() -> anyhow::Result<()> {
 
     let mut took = Vec::new();
     for round in 0..ROUNDS {
-        sleep(SHIFT).await;
+        sleep(PAUSE).await;
+        sleep(until_second(SHIFT * round as u32)).await;
         let (name, began) = (name(round), Instant::now());
         let told = async {
             while !tellings.recv().await.context("no receiver")?.contains(&name) {}
@@ -112,6 +115,15 @@ async fn inside() -> anyhow::Result<()> {
 
 fn name(round: usize) -> String {
     format!("many_{round:02}")
+}
+
+/// How long it is until `shift` behind the beginning of a second.
+fn until_second(shift: Duration) -> Duration {
+    let second = Duration::from_secs(1);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let behind = Duration::from_nanos(now.subsec_nanos().into());
+    let shift = Duration::from_nanos(shift.subsec_nanos().into());
+    if shift >= behind { shift - behind } else { second + shift - behind }
 }
 
 /// More than the threshold of a second leaves the interface of the round at once, and then goes on to.

@@ -198,6 +198,8 @@ impl World<'_> {
         let began = Instant::now();
         let screen = Screen::open(line, self.home)?;
         if let Some(key) = key {
+            // As somebody does who sees the first screen.
+            screen.until("web-1").await?;
             screen.press(key)?;
         }
         screen.until(shown).await?;
