@@ -42,7 +42,7 @@ act() { press x; see "$2"; press "$1"; }
 # Agrees to the dialog that names this.
 agree() { see "$1"; press y; }
 resize() { tmux resize-window -t "$session" -x "$1" -y "$2"; }
-on() { ssh two "$@"; }
+on() { ssh -n two "$@"; }
 
 begin() {
     tmux new-session -d -s "$session" -x 120 -y 40 p2p-tui
