@@ -315,17 +315,17 @@ impl Fleet {
         self.past.as_ref().filter(|past| past.node == id)
     }
 
-    /// New differences of processes; answers the rows that appeared, changed or went.
+    /// New differences of processes.
     pub fn set_processes(
         &mut self,
         id: NodeId,
         delta: p2p_shared::services::process::ProcessDelta,
         now: Millis,
-    ) -> Vec<RowId> {
-        let Some(node) = self.nodes.get_mut(&id) else { return Vec::new() };
+    ) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
         let census = Census { at: delta.at, boot_id: delta.boot_id.clone() };
         node.census.set(census, now);
-        self.processes.apply(id, delta, now)
+        self.processes.apply(id, delta, now);
     }
 
     /// Its connections.

@@ -7,6 +7,19 @@ use crate::event::{Code, Key};
 /// Lines that page keys scroll a layer by.
 const LAYER_PAGE: usize = 10;
 
+/// The line that a key leads to from `at`; it may be beyond the last one.
+pub(super) const fn scrolled(code: Code, at: usize) -> usize {
+    match code {
+        Code::Down | Code::Char('j') => at.saturating_add(1),
+        Code::Up | Code::Char('k') => at.saturating_sub(1),
+        Code::PageDown | Code::Char(' ' | 'd') => at.saturating_add(LAYER_PAGE),
+        Code::PageUp | Code::Char('u') => at.saturating_sub(LAYER_PAGE),
+        Code::Home | Code::Char('g') => 0,
+        Code::End | Code::Char('G') => usize::MAX / 2,
+        _ => at,
+    }
+}
+
 impl State {
     pub(super) fn on_ask_key(
         &mut self,
@@ -37,13 +50,7 @@ impl State {
             Code::Char('c') if key.ctrl => {
                 self.interrupt();
             }
-            Code::Down | Code::Char('j') => *scroll = scroll.saturating_add(1),
-            Code::Up | Code::Char('k') => *scroll = scroll.saturating_sub(1),
-            Code::PageDown | Code::Char(' ' | 'd') => *scroll = scroll.saturating_add(LAYER_PAGE),
-            Code::PageUp | Code::Char('u') => *scroll = scroll.saturating_sub(LAYER_PAGE),
-            Code::Home | Code::Char('g') => *scroll = 0,
-            Code::End | Code::Char('G') => *scroll = usize::MAX / 2,
-            _ => {}
+            code => *scroll = scrolled(code, *scroll),
         }
         self.layers.push(layer);
     }

@@ -7,14 +7,13 @@ use p2p_shared::services::file::{FileFound, FileHit, SearchEnd};
 use super::State;
 use super::layer::Layer;
 use super::menu::Found;
+use super::reading::scrolled;
 use crate::command::{Command, SearchFor, SearchId, SearchOrder, Spot};
 use crate::event::{self, Key};
 use crate::paths;
 
 /// Hits that are kept, whatever a node says.
 const HITS_MAX: usize = 5_000;
-/// Hits that page keys move by.
-const PAGE: usize = 10;
 
 /// How far it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,13 +122,7 @@ impl State {
                     return;
                 }
             }
-            Code::Down | Code::Char('j') => searching.at = at + 1,
-            Code::Up | Code::Char('k') => searching.at = at.saturating_sub(1),
-            Code::PageDown | Code::Char(' ' | 'd') => searching.at = at + PAGE,
-            Code::PageUp | Code::Char('u') => searching.at = at.saturating_sub(PAGE),
-            Code::Home | Code::Char('g') => searching.at = 0,
-            Code::End | Code::Char('G') => searching.at = last,
-            _ => {}
+            code => searching.at = scrolled(code, at),
         }
         searching.at = searching.at.min(last);
         self.layers.push(Layer::Search(searching));

@@ -1,6 +1,6 @@
 //! The processes of all nodes in one slab: rows keep their id as long as they are the same process.
 //!
-//! Differences enter, and every call answers which rows it touched, so that an ordered view does work for those
+//! Differences enter, and each slot remembers which one touched it last, so that an ordered view does work for those
 //! only. A list that begins anew removes nobody at once: who was not named by the time the next look comes is gone.
 
 use std::collections::{BTreeMap, HashMap};
@@ -121,37 +121,33 @@ impl Processes {
         Some((process.node, ProcessRef { boot_id, pid, start_ticks }))
     }
 
-    /// Takes in a difference; answers the rows that appeared, changed or went.
-    pub fn apply(&mut self, node: NodeId, delta: ProcessDelta, now: Millis) -> Vec<RowId> {
+    /// Takes in a difference.
+    pub fn apply(&mut self, node: NodeId, delta: ProcessDelta, now: Millis) {
         self.looks += 1;
-        let mut touched = Vec::with_capacity(delta.appeared.len() + delta.changed.len() + delta.gone.len());
         let mut roll = self.rolls.remove(&node).unwrap_or_default();
         if delta.full {
-            self.begin_anew(&mut roll, &delta, now, &mut touched);
+            self.begin_anew(&mut roll, &delta, now);
         } else if roll.unconfirmed.as_ref().is_some_and(|(at, ..)| *at != delta.at) {
-            self.sweep_roll(&mut roll, &mut touched);
+            self.sweep_roll(&mut roll);
         }
         for info in delta.appeared {
-            self.put(node, &mut roll, info, &mut touched);
+            self.put(node, &mut roll, info);
         }
         for change in delta.changed {
             let Some(&id) = roll.rows.get(&change.key) else { continue };
             if let Some(process) = self.get_mut(id) {
                 process.info.usage = change.usage;
-                touched.push(id);
             }
         }
         for key in delta.gone {
             if let Some(id) = roll.rows.remove(&key) {
                 self.release(id);
-                touched.push(id);
             }
         }
         self.rolls.insert(node, roll);
-        touched
     }
 
-    fn begin_anew(&mut self, roll: &mut Roll, delta: &ProcessDelta, now: Millis, touched: &mut Vec<RowId>) {
+    fn begin_anew(&mut self, roll: &mut Roll, delta: &ProcessDelta, now: Millis) {
         if roll.boot_id == delta.boot_id {
             roll.unconfirmed = Some((delta.at, now, roll.rows.clone()));
             return;
@@ -160,18 +156,16 @@ impl Processes {
         roll.unconfirmed = None;
         for (_, id) in roll.rows.drain() {
             self.release(id);
-            touched.push(id);
         }
     }
 
-    fn put(&mut self, node: NodeId, roll: &mut Roll, info: ProcessInfo, touched: &mut Vec<RowId>) {
+    fn put(&mut self, node: NodeId, roll: &mut Roll, info: ProcessInfo) {
         if let Some((_, _, unconfirmed)) = &mut roll.unconfirmed {
             unconfirmed.remove(&info.key);
         }
         if let Some(&id) = roll.rows.get(&info.key) {
             if let Some(process) = self.get_mut(id) {
                 process.info = info;
-                touched.push(id);
             }
             return;
         }
@@ -181,21 +175,21 @@ impl Processes {
         let key = info.key;
         let id = self.take(Process { node, info });
         roll.rows.insert(key, id);
-        touched.push(id);
     }
 
-    fn sweep_roll(&mut self, roll: &mut Roll, touched: &mut Vec<RowId>) {
-        let Some((_, _, unconfirmed)) = roll.unconfirmed.take() else { return };
-        for (key, id) in unconfirmed {
-            roll.rows.remove(&key);
+    /// Answers the rows that went.
+    fn sweep_roll(&mut self, roll: &mut Roll) -> Vec<RowId> {
+        let Some((_, _, unconfirmed)) = roll.unconfirmed.take() else { return Vec::new() };
+        for (key, &id) in &unconfirmed {
+            roll.rows.remove(key);
             self.release(id);
-            touched.push(id);
         }
+        unconfirmed.into_values().collect()
     }
 
     /// Removes the rows that lists which began anew did not name in time; answers them.
     pub fn sweep(&mut self, now: Millis) -> Vec<RowId> {
-        let mut touched = Vec::new();
+        let mut swept = Vec::new();
         let due =
             |roll: &Roll| roll.unconfirmed.as_ref().is_some_and(|(_, came, _)| now.since(*came).0 >= LIST_MS);
         let nodes: Vec<NodeId> =
@@ -203,11 +197,11 @@ impl Processes {
         self.looks += u64::from(!nodes.is_empty());
         for node in nodes {
             if let Some(mut roll) = self.rolls.remove(&node) {
-                self.sweep_roll(&mut roll, &mut touched);
+                swept.extend(self.sweep_roll(&mut roll));
                 self.rolls.insert(node, roll);
             }
         }
-        touched
+        swept
     }
 
     /// Forgets a node; answers its rows.
@@ -283,7 +277,8 @@ mod tests {
         let node = simulated.id(0);
         let mut processes = Processes::default();
         let list = simulated.processes(0);
-        let old = processes.apply(node, list.clone(), Millis(0))[0];
+        processes.apply(node, list.clone(), Millis(0));
+        let old = processes.of(node).next().unwrap();
         let mut rebooted = list;
         rebooted.boot_id = "another".to_owned();
         processes.apply(node, rebooted, Millis(1));
