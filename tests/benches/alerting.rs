@@ -12,9 +12,9 @@ mod ca;
 mod support;
 
 use std::fmt::Write as _;
+use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use std::{env, fs};
 
 use anyhow::{Context, ensure};
 use p2p_shared::access::Role;
@@ -27,7 +27,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use ca::TestCa;
-use support::{Program, at_most, handle};
+use support::{Program, again, at_most, handle};
 
 /// Thresholds that are crossed.
 const ROUNDS: usize = 30;
@@ -52,12 +52,11 @@ const QUEUE: usize = 256;
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 fn main() -> anyhow::Result<()> {
-    if env::args().any(|word| word == "inside") {
+    if support::inside().is_some() {
         return inside();
     }
-    let mut again = Command::new("unshare");
-    again.arg("--net").arg(env::current_exe()?).arg("inside");
-    ensure!(again.status()?.success(), "a run in a network namespace failed: it needs root");
+    let status = again(&["--net"], "")?.status()?;
+    ensure!(status.success(), "a run in a network namespace failed: it needs root");
     Ok(())
 }
 

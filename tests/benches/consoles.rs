@@ -22,13 +22,13 @@ use p2p_shared::access::Role;
 use pty_process::{Pty, Size};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 use ca::TestCa;
-use support::{Program, at_most, cpu_s, figure, median, status_kib};
+use support::{OWN_PROCESSES, Program, Sleepers, again, at_most, cpu_s, figure, median, status_kib};
 
 /// Sleeping processes in the two runs.
 const FEW: usize = 300;
@@ -57,8 +57,7 @@ const ANSWERS: [(&[u8], &[u8]); 4] = [
 ];
 
 fn main() -> anyhow::Result<()> {
-    let count = env::args().skip_while(|word| word != "inside").nth(1);
-    match count {
+    match support::inside() {
         Some(count) => inside(count.parse()?),
         None => outside(),
     }
@@ -68,9 +67,7 @@ fn main() -> anyhow::Result<()> {
 fn outside() -> anyhow::Result<()> {
     let mut costs = Vec::new();
     for count in [FEW, MANY] {
-        let mut again = std::process::Command::new("unshare");
-        again.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(env::current_exe()?);
-        let out = again.args(["inside", &count.to_string()]).stderr(Stdio::inherit()).output()?;
+        let out = again(&OWN_PROCESSES, &count.to_string())?.stderr(Stdio::inherit()).output()?;
         let text = String::from_utf8(out.stdout)?;
         print!("{text}");
         ensure!(out.status.success(), "a run in a namespace of processes failed: it needs root");
@@ -84,7 +81,7 @@ fn outside() -> anyhow::Result<()> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn inside(count: usize) -> anyhow::Result<()> {
-    let _sleepers = sleepers(count)?;
+    let _sleepers = Sleepers::start(count)?;
     let ca = TestCa::new("home");
     let node = Program::start(&ca.node_files("web-1"), &[])?;
     let (certs, address) = (ca.operator_files("bench", Role::Admin), node.quic.to_string());
@@ -100,12 +97,6 @@ async fn inside(count: usize) -> anyhow::Result<()> {
     world.compare(&btm, &htop, &node).await?;
     world.starts(&htop).await?;
     world.still().await
-}
-
-/// `count` processes that sleep, ended with the one that began them.
-fn sleepers(count: usize) -> anyhow::Result<Child> {
-    let line = format!("for _ in $(seq {count}); do sleep 3600 & done; wait");
-    Ok(Command::new("sh").args(["-c", &line]).stdin(Stdio::null()).kill_on_drop(true).spawn()?)
 }
 
 /// What all consoles of a run share.

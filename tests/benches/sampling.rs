@@ -11,10 +11,10 @@ mod ca;
 mod support;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use anyhow::{Context, ensure};
 use p2p_shared::access::Role;
@@ -24,7 +24,7 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 use ca::TestCa;
-use support::{Program, at_most, cpu_s, figure, handle, median, status_kib};
+use support::{OWN_PROCESSES, Program, Sleepers, again, at_most, cpu_s, figure, handle, median, status_kib};
 
 /// Processes, and the most that ours may cost of netdata's.
 const RUNS: [(usize, f64); 2] = [(85, 0.7), (2_000, 0.3)];
@@ -36,14 +36,11 @@ const SETTLE: Duration = Duration::from_secs(8);
 const EACH_MS: u32 = 1_000;
 
 fn main() -> anyhow::Result<()> {
-    let inside_with = env::args().skip_while(|word| word != "inside").nth(1);
-    if let Some(count) = inside_with {
+    if let Some(count) = support::inside() {
         return inside(count.parse()?);
     }
     for (count, _) in RUNS {
-        let mut again = Command::new("unshare");
-        again.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(env::current_exe()?);
-        let status = again.args(["inside", &count.to_string()]).status()?;
+        let status = again(&OWN_PROCESSES, &count.to_string())?.status()?;
         ensure!(status.success(), "a run in a namespace of processes failed: it needs root");
     }
     Ok(())
@@ -51,8 +48,7 @@ fn main() -> anyhow::Result<()> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn inside(count: usize) -> anyhow::Result<()> {
-    let line = format!("for _ in $(seq {count}); do sleep 3600 & done; wait");
-    let mut sleepers = Command::new("sh").args(["-c", &line]).stdin(Stdio::null()).spawn()?;
+    let _sleepers = Sleepers::start(count)?;
     sleep(SETTLE).await;
     let ca = TestCa::new("home");
     let (certs, reader) = (ca.node_files("web-1"), ca.operator("reader", Role::Viewer));
@@ -84,8 +80,6 @@ async fn inside(count: usize) -> anyhow::Result<()> {
         theirs.push(share_of(|| rival.sum(cpu_s)).await?);
         resident.1.push(rival.sum(|pid| status_kib(pid, "VmRSS"))? / 1_024.0);
     }
-    sleepers.kill()?;
-    sleepers.wait()?;
     let goal = RUNS.iter().find(|run| run.0 == count).map_or(f64::NAN, |run| run.1);
     let (ours, theirs, alone) = (median(ours), median(theirs), median(alone));
     println!("# {count} processes: ours {ours:.4} of a core watched, {alone:.4} alone, netdata {theirs:.4}");

@@ -21,6 +21,8 @@ use tokio::runtime::Handle;
 /// Between two calls of somebody else.
 const LOOK: Duration = Duration::from_millis(5);
 const START_MAX: Duration = Duration::from_secs(20);
+/// Before the argument of a bench that runs itself again.
+const INSIDE: &str = "inside";
 /// What a node says to people, beside its data.
 const SAID: &str = "stderr";
 
@@ -189,6 +191,41 @@ impl Drop for Program {
     fn drop(&mut self) {
         // It may have been killed already.
         let _ = self.kill();
+    }
+}
+
+/// Namespaces in which a bench alone has processes; needs root.
+pub const OWN_PROCESSES: [&str; 4] = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+
+/// This bench once more, in namespaces of its own (as unshare(1) is told them), with an argument that [`inside`] finds
+/// there.
+pub fn again(namespaces: &[&str], argument: &str) -> anyhow::Result<Command> {
+    let mut command = Command::new("unshare");
+    command.args(namespaces).arg(std::env::current_exe()?).args([INSIDE, argument]);
+    Ok(command)
+}
+
+/// The argument of a bench that runs in namespaces of its own.
+pub fn inside() -> Option<String> {
+    std::env::args().skip_while(|word| word != INSIDE).nth(1)
+}
+
+/// Processes that sleep, for as long as it lives or their namespace does.
+pub struct Sleepers(Child);
+
+impl Sleepers {
+    /// So many.
+    pub fn start(count: usize) -> anyhow::Result<Self> {
+        let line = format!("for _ in $(seq {count}); do sleep 3600 & done; wait");
+        Ok(Self(Command::new("sh").args(["-c", &line]).stdin(Stdio::null()).spawn()?))
+    }
+}
+
+impl Drop for Sleepers {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -58,7 +58,8 @@ fn svg(screen: &Screen) -> String {
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{BACKGROUND}\"/>\n"
     );
     for row in 0..rows {
-        for run in runs(screen, row) {
+        let runs = runs(screen, row);
+        for run in &runs {
             let (x, y) = place(row, run.column);
             let wide = run.width * WIDTH;
             if run.style.ground != BACKGROUND {
@@ -69,7 +70,7 @@ fn svg(screen: &Screen) -> String {
                 );
             }
         }
-        for run in runs(screen, row).into_iter().filter(|run| !run.text.trim().is_empty()) {
+        for run in runs.iter().filter(|run| !run.text.trim().is_empty()) {
             let (x, y) = place(row, run.column);
             let wide = run.width * WIDTH;
             let Style { ink, bold, underlined, dim, .. } = &run.style;
