@@ -118,7 +118,8 @@ fn after_a_minute_without_a_key_only_what_is_on_the_screen_is_followed() {
     assert_eq!(ended.count(), 3);
     console.wait(60);
     let resumed = console.press("j");
-    let resumed = resumed.iter().filter(|it| matches!(it, Command::Subscribe(it) if it.topic == Topic::Sample));
+    let resumed =
+        resumed.iter().filter(|it| matches!(it, Command::Subscribe(it) if it.topic == Topic::Sample));
     assert_eq!(resumed.count(), 3);
     console.press("0");
     console.live(90);
