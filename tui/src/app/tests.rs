@@ -21,6 +21,7 @@ use p2p_shared::services::node::MemberState;
 use p2p_shared::services::process::ProcessRef;
 
 use super::*;
+use crate::command::Topic;
 use crate::event::{Code, Link, Said};
 use crate::testing::{Simulated, screen};
 

@@ -106,3 +106,23 @@ fn none_and_five_hundred_are_shown_and_only_those_in_sight_are_asked() {
     console.wait(1);
     assert!(samples(&console.press("gg")) > 0, "others are in sight now");
 }
+
+#[test]
+fn after_a_minute_without_a_key_only_what_is_on_the_screen_is_followed() {
+    let mut console = Console::over(Simulated::new(3, 1), options());
+    console.enter();
+    console.press(":journal<enter>");
+    console.live(59);
+    let ended = console.wait(2);
+    let ended = ended.iter().filter(|it| matches!(it, Command::Unsubscribe(it) if it.topic == Topic::Sample));
+    assert_eq!(ended.count(), 3);
+    console.wait(60);
+    let resumed = console.press("j");
+    let resumed =
+        resumed.iter().filter(|it| matches!(it, Command::Subscribe(it) if it.topic == Topic::Sample));
+    assert_eq!(resumed.count(), 3);
+    console.press("0");
+    console.live(90);
+    assert!(console.wait(1).is_empty(), "the figures are on the screen");
+    assert!(!console.shows("stale"), "{}", console.screen());
+}
