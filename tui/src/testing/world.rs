@@ -43,7 +43,8 @@ fn node_peer(member: &Member, index: usize, other: usize, step: u64) -> Peer {
         silent_ms: pair % 900,
         sent_bytes: pair % 900_000_000 + step * 4_100,
         received_bytes: pair % 700_000_000 + step * 5_300,
-        lost_packets: pair % 40,
+        sent_packets: 2_000 + pair % 90_000 + step * 9,
+        lost_packets: pair % 9,
         version: member.version.clone(),
     }
 }
@@ -62,6 +63,7 @@ fn operator_peer(name: &str, index: usize, at: usize, step: u64) -> Peer {
         silent_ms: 40,
         sent_bytes: 120_000 + step * 900,
         received_bytes: 9_000 + step * 40,
+        sent_packets: 900 + step * 4,
         lost_packets: 0,
         version: "0.1.0".to_owned(),
     }
