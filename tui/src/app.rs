@@ -15,6 +15,7 @@ mod feeds;
 mod jumps;
 mod keys;
 pub mod layer;
+mod look_up;
 pub mod menu;
 mod mesh;
 pub mod palette;
