@@ -8,6 +8,7 @@ mod audit;
 mod history;
 mod items;
 mod look_up;
+mod losses;
 mod network;
 mod past;
 mod processes;
@@ -33,6 +34,7 @@ pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
 pub use items::{Item, ItemId, Items};
 pub use look_up::LookedUp;
+pub use losses::{Losses, Recent};
 pub use network::{NetItem, NetKey, NetTable, NetTables, bears};
 pub use past::{Past, PastAnswer, Told};
 pub use processes::{Census, Process, Processes, RowId};
@@ -86,6 +88,8 @@ pub struct Node {
     pub census: Feed<Census>,
     /// Its connections.
     pub peers: Feed<Vec<Peer>>,
+    /// What they lost of late.
+    pub losses: Losses,
     /// Its routing table.
     pub routing: Feed<Vec<RoutingBucket>>,
     /// The handshakes that it refused.
@@ -105,6 +109,7 @@ impl Node {
             history: History::default(),
             census: Feed::default(),
             peers: Feed::default(),
+            losses: Losses::default(),
             routing: Feed::default(),
             refused: Feed::default(),
             seal: None,
@@ -335,6 +340,7 @@ impl Fleet {
     pub fn set_peers(&mut self, id: NodeId, mut peers: Vec<Peer>, now: Millis) {
         peers.truncate(LIST_MAX);
         if let Some(node) = self.nodes.get_mut(&id) {
+            node.losses.heard(&peers, now);
             node.peers.set(peers, now);
         }
     }

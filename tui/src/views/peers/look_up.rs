@@ -30,19 +30,19 @@ pub(super) fn verdict(node: &Node, looked: &LookedUp, glyphs: &Glyphs) -> (Strin
         return (format!("{wrong} a record of {name} came that is not believed: {why}"), Role::Bad);
     }
     let Some(found) = &told.found else {
-        return (format!("{wrong} nobody who was asked has a record of {name}: {}", cost(told)), Role::Bad);
+        return (format!("{wrong} no record of {name} was found: {}", cost(told)), Role::Bad);
     };
     let at = found.addresses.first().map_or_else(String::new, |address| format!(" at {address}"));
-    (format!("{well} {name} is found{at}: {}", cost(told)), Role::Good)
+    (format!("{well} found {name}{at}: {}", cost(told)), Role::Good)
 }
 
 fn cost(told: &LookUp) -> String {
     let silent = match told.failures {
         0 => String::new(),
-        number => format!(", {number} not answered"),
+        number => format!(", {number} silent"),
     };
-    let questions = plural(told.questions.len(), "question");
-    format!("{questions}{silent}, {}, {} ms", plural(told.rounds as usize, "hop"), told.elapsed_ms)
+    let asked = told.questions.len();
+    format!("{asked} asked{silent}, {}, {} ms", plural(told.rounds as usize, "hop"), told.elapsed_ms)
 }
 
 /// Where the record of the name is kept, and how near the look-up began and came.

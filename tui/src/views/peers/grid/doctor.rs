@@ -5,7 +5,7 @@
 
 use super::figure::{CLOCK_WARN_MS, FAR_MS, LOSS_WARN, is_far, is_one_way, rtt, share, time};
 use super::sight::{Between, Pair, Sight, Standing};
-use crate::format::{count, plural};
+use crate::format::{count, plural, span_ms};
 use crate::theme::Role;
 
 /// Names in one finding; the others are counted.
@@ -57,6 +57,7 @@ pub(super) fn findings(sight: &Sight) -> Vec<Finding> {
     found.extend(clocks(sight));
     found.extend(losses(sight));
     found.extend(one_sided(sight));
+    found.extend(unheard(sight));
     found.extend(lonely(sight));
     found.extend(far(sight));
     found.sort_by_key(|finding| finding.gravity);
@@ -226,6 +227,20 @@ fn one_sided(sight: &Sight) -> Vec<Finding> {
     vec![finding(Gravity::Bad, format!("{other} sees {one}, and {one} does not see {other}{more}"))]
 }
 
+/// Connections over which nothing comes, although both sides are there.
+fn unheard(sight: &Sight) -> Vec<Finding> {
+    let is_there = |node: usize| matches!(sight.standings[node], Standing::Fresh);
+    let pairs = sight.told().filter(|(from, to, pair)| is_there(*from) && is_there(*to) && pair.is_silent());
+    let mut pairs: Vec<(u64, usize, usize)> =
+        pairs.map(|(from, to, pair)| (pair.silent_ms, from, to)).collect();
+    pairs.sort_by_key(|(silent, ..)| std::cmp::Reverse(*silent));
+    let Some((silent, from, to)) = pairs.first().copied() else { return Vec::new() };
+    let [one, other] = [from, to].map(|at| &sight.names[at]);
+    let more = more(pairs.len() - 1, "such way");
+    let text = format!("{one} has heard nothing of {other} for {}{more}", span_ms(silent));
+    vec![finding(Gravity::Bad, text)]
+}
+
 /// Nodes that answer, and have no connection with any other.
 fn lonely(sight: &Sight) -> Vec<Finding> {
     let meets =
@@ -281,20 +296,20 @@ fn well(sight: &Sight) -> Finding {
     let told = sight.told().count();
     let all = sight.len() * (sight.len() - 1);
     let meet = match told == all {
-        true => "each sees each".to_owned(),
-        false => format!("{} of {} ways are connected, which is enough", count(told), count(all)),
+        true => "all connected".to_owned(),
+        false => format!("{} of {} ways connected, which is enough", count(told), count(all)),
     };
-    let usual = usual_rtt(sight).map(|ms| format!(", usually {} ms apart", rtt(ms))).unwrap_or_default();
+    let usual = usual_rtt(sight).map(|ms| format!(", usually {} ms", rtt(ms))).unwrap_or_default();
     let losses = sight.told().filter_map(|(_, _, pair)| pair.judged_loss());
     let loss = match losses.max_by(f64::total_cmp) {
         None => "",
-        Some(0.0) => ", nothing is lost",
-        Some(_) => ", hardly anything is lost",
+        Some(0.0) => ", no loss",
+        Some(_) => ", loss below 1%",
     };
     let told = sight.told().any(|(_, _, pair)| pair.ahead_ms.is_some());
     let clocks = if told { ", clocks agree" } else { "" };
     let nodes = plural(sight.len(), "node");
-    finding(Gravity::Good, format!("all is well: {nodes}, {meet}{usual}{loss}{clocks}"))
+    finding(Gravity::Good, format!("all well: {nodes}, {meet}{usual}{loss}{clocks}"))
 }
 
 /// The value in the middle; of an even number of them the lower one, so that half of the witnesses are not enough.
