@@ -48,11 +48,10 @@ fn cost(told: &LookUp) -> String {
 /// Where the record of the name is kept, and how near the look-up began and came.
 pub(super) fn place(node: &Node, looked: &LookedUp) -> String {
     let Some(Ok(told)) = &looked.told else { return String::new() };
-    let name = node.name();
-    let own = format!("key {}: {name} shares {} bits with it", short(&told.key), told.own_bits);
-    let own = if told.held_here { format!("{own} and holds the record itself") } else { own };
+    let held = if told.held_here { ", and it holds the record" } else { "" };
+    let own = format!("key {}: {} shares {} bits{held}", short(&told.key), node.name(), told.own_bits);
     let nearest = told.questions.iter().map(|question| question.shared_bits).max();
-    nearest.map_or_else(|| own.clone(), |bits| format!("{own}, the nearest of those asked {bits}"))
+    nearest.map_or_else(|| own.clone(), |bits| format!("{own}; the nearest asked {bits}"))
 }
 
 /// The head of a key.

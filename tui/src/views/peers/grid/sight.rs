@@ -16,8 +16,8 @@ use crate::views::Scene;
 pub(super) const JUDGED_PACKETS: u64 = 50;
 /// A connection younger than this may be missing at the other end only because that was asked before.
 const SETTLED_MS: u64 = 10_000;
-/// A silence that is not usual: nodes say something every second or two.
-const SILENT_MS: u64 = 8_000;
+/// A silence that is not usual: connections say every 5 s that they live.
+const SILENT_MS: u64 = 10_000;
 
 /// How a node answers, when it is asked whom it sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,6 +2,7 @@ use p2p_shared::id::NodeId;
 use proptest::prelude::*;
 
 use super::*;
+use crate::views::peers::grid::sight::Pair;
 
 /// Nodes that all see each other, 10 ms apart, with 1,000 packets sent each way and clocks that agree.
 fn whole(count: usize) -> Sight {
