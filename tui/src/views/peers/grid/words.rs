@@ -71,36 +71,26 @@ const fn dialled(direction: Direction) -> &'static str {
     }
 }
 
-/// Both sides of a pair with all figures, and below them what was found of the mesh: a title, names and values.
+/// What was found of the mesh, and below it both sides of a pair with all figures: a title, names and values.
 pub(super) fn facts(
     scene: &Scene<'_>,
     sight: &Sight,
     (from, to): (usize, usize),
 ) -> (String, Vec<(String, String)>) {
     let line = |name: &str, value: String| (name.to_owned(), value);
-    let mut lines = Vec::new();
+    let found = findings(sight).into_iter().enumerate();
+    let found = found.map(|(at, found)| line(if at == 0 { "the mesh" } else { "" }, found.text));
+    let mut lines: Vec<(String, String)> = found.collect();
     let sides = if from == to { vec![(from, to)] } else { vec![(from, to), (to, from)] };
     for (from, to) in sides {
-        let said = if from == to {
-            sight.names[from].clone()
-        } else {
-            format!("{} sees {}", sight.names[from], sight.names[to])
-        };
-        lines.push(line("", said));
+        let [one, other] = [from, to].map(|at| &sight.names[at]);
+        let said = if from == to { one.clone() } else { format!("{one} sees {other}") };
+        lines.extend([line("", String::new()), line("", said)]);
         match (sight.between(from, to), peer_of(scene, sight.ids[from], sight.ids[to])) {
-            (Between::Seen(pair), Some(peer)) => {
-                lines.extend(figures(&pair, peer, [&sight.names[from], &sight.names[to]]));
-            }
+            (Between::Seen(pair), Some(peer)) => lines.extend(figures(&pair, peer, [one, other])),
             _ => lines.extend(side(scene, sight, (from, to)).into_iter().map(|(text, _)| line("", text))),
         }
-        lines.push(line("", String::new()));
     }
-    lines.extend(
-        findings(sight)
-            .into_iter()
-            .enumerate()
-            .map(|(at, found)| line(if at == 0 { "the mesh" } else { "" }, found.text)),
-    );
     let title = match from == to {
         true => sight.names[from].clone(),
         false => format!("{} and {}", sight.names[from], sight.names[to]),
