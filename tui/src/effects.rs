@@ -18,6 +18,7 @@ pub mod local;
 mod past;
 mod probe;
 mod record;
+mod replay;
 mod search;
 mod seek;
 pub mod settings;
@@ -48,12 +49,13 @@ use self::entry::Entry;
 use self::errand::{Deed, Means};
 use self::feed::Feed;
 use self::local::Local;
+use self::replay::Reel;
 use self::shell::{Line, Wish};
 use self::tail::Tail;
 use self::way::Way;
 use crate::command::{
-    Command, CopyId, CopyOrder, Errand, FilesOrder, Follow, PastOrder, RunId, SearchId, SearchOrder,
-    ServiceKey, ServiceKind, ShellOrder, Sought, Subject, Subscription, TerminalId,
+    Command, CopyId, CopyOrder, Errand, FilesOrder, Follow, PastOrder, ReplayOrder, RunId, SearchId,
+    SearchOrder, ServiceKey, ServiceKind, ShellOrder, Sought, Subject, Subscription, TerminalId,
 };
 use crate::event::{CopySaid, Description, MeshEvent};
 
@@ -78,6 +80,7 @@ pub struct Effects {
     feeds: HashMap<Subscription, CancellationToken>,
     tails: HashMap<Follow, CancellationToken>,
     lines: HashMap<TerminalId, Line>,
+    reels: HashMap<TerminalId, Reel>,
     copies: HashMap<CopyId, CancellationToken>,
     searches: HashMap<SearchId, CancellationToken>,
     /// A run that no task holds any more is over.
@@ -129,6 +132,7 @@ impl Effects {
             feeds: HashMap::new(),
             tails: HashMap::new(),
             lines: HashMap::new(),
+            reels: HashMap::new(),
             copies: HashMap::new(),
             searches: HashMap::new(),
             runs: HashMap::new(),
@@ -173,6 +177,7 @@ impl Effects {
             }
             Command::EndShell { errand, node, id } => self.send(errand, Deed::EndShell { node, id }),
             Command::Shell { terminal, order } => self.shell(terminal, order),
+            Command::Replay { player, order } => self.replay(player, order),
             Command::Follow(follow) => self.follow(follow),
             Command::Unfollow(follow) => self.unfollow(&follow),
             Command::Past { node, order } => self.recall(node, order),
@@ -235,6 +240,24 @@ impl Effects {
         let (way, events) = (self.means.way.clone(), self.events.clone());
         let line = Line::open((terminal, wish), way, events, (&self.tasks, &self.stop));
         self.lines.insert(terminal, line);
+    }
+
+    fn replay(&mut self, player: TerminalId, order: ReplayOrder) {
+        match order {
+            ReplayOrder::Leave => {
+                self.reels.remove(&player);
+            }
+            ReplayOrder::Play { node, id } => {
+                let (way, events) = (self.means.way.clone(), self.events.clone());
+                let reel = Reel::play((player, node, id), way, events, (&self.tasks, &self.stop));
+                self.reels.insert(player, reel);
+            }
+            order => {
+                if let Some(reel) = self.reels.get(&player) {
+                    reel.order(order);
+                }
+            }
+        }
     }
 
     fn files(&self, node: NodeId, order: FilesOrder) {

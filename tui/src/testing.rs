@@ -25,7 +25,7 @@ use p2p_shared::services::node::{FleetDelta, Label, Member, MemberState};
 use p2p_shared::services::node::{Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessRef, Signal};
 use p2p_shared::services::program::ProgramInfo;
-use p2p_shared::services::shell::ShellInfo;
+use p2p_shared::services::shell::{ShellInfo, ShellRecording};
 use p2p_shared::services::unit::UnitDelta;
 use p2p_shared::time::{Millis, UnixMillis};
 
@@ -223,6 +223,11 @@ impl Simulated {
     /// The shells that live on a node.
     pub fn shells(&self, index: usize) -> Vec<ShellInfo> {
         jobs::shells(index, self.begin, self.hostile && index == 0)
+    }
+
+    /// What was recorded of shells on a node.
+    pub fn recordings(&self, index: usize) -> Vec<ShellRecording> {
+        jobs::recordings(index, self.begin, self.hostile && index == 0)
     }
 
     /// What a node has of the network.

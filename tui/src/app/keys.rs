@@ -37,6 +37,8 @@ impl State {
         }
         if self.layers.is_empty() && self.is_typing() {
             self.type_key(key);
+        } else if self.layers.is_empty() && self.editing.is_none() && self.on_left_key(key) {
+            self.pressed.clear();
         } else if let Some(layer) = self.layers.pop() {
             self.on_layer_key(layer, key);
         } else if let Some(editing) = self.editing.take() {
@@ -73,6 +75,9 @@ impl State {
         if action.spec().acts && self.view().past().is_some() {
             let close = self.options.keys.key_of(Action::Close);
             self.say(format!("this is the past, where nothing can be done: {close} returns to now"));
+            return;
+        }
+        if self.on_replay_action(action) {
             return;
         }
         match action {
@@ -116,6 +121,7 @@ impl State {
             }
             Action::Logs => self.show_logs(),
             Action::Shell => self.open_shell_here(),
+            Action::LastShell => self.enter_last_shell(),
             Action::CopyField => self.copy(false),
             Action::CopyRow => self.copy(true),
             other => {

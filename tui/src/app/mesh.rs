@@ -52,6 +52,7 @@ impl State {
             }
             MeshEvent::Log { follow, said } => self.on_log(&follow, said),
             MeshEvent::Shell { terminal, said } => self.on_shell(terminal, said),
+            MeshEvent::Replay { player, said } => self.on_replay(player, said),
             MeshEvent::Copy { copy, said } => self.on_copy(copy, said),
             MeshEvent::Found { search, found } => self.on_found(search, found),
             MeshEvent::Sought { sought, result } => self.on_sought(&sought, result),
@@ -177,6 +178,10 @@ fn take_data(fleet: &mut Fleet, event: MeshEvent, now: p2p_shared::time::Millis)
         }
         MeshEvent::Shells { node, shells } => {
             fleet.set_shells(node, shells, now);
+            Change::List(node)
+        }
+        MeshEvent::Recordings { node, recordings } => {
+            fleet.set_recordings(node, recordings, now);
             Change::List(node)
         }
         MeshEvent::Audit { node, news } => {

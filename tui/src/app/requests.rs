@@ -41,6 +41,8 @@ impl State {
                 Request::Related => self.show_related(),
                 Request::Describe { node, subject, name } => self.describe(node, subject, name),
                 Request::Attach { node, id } => self.attach(node, id),
+                Request::Detach { node, id } => self.detach(node, &id),
+                Request::Play(node, recording) => self.begin_replay(node, *recording),
                 Request::Files(node, FilesOrder::Edit(path)) => self.fetch_to_edit(node, path),
                 Request::Files(_, FilesOrder::Plan(plan)) => self.plan_copy(*plan),
                 Request::Files(node, order) => self.out.push(Command::Files { node, order }),

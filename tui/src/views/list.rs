@@ -195,6 +195,11 @@ impl<L: Listed> Default for ListView<L> {
 }
 
 impl<L: Listed> ListView<L> {
+    /// The cursor goes to the first row again, whichever that is, at the next change.
+    pub(super) const fn begin(&mut self) {
+        (self.moved, self.stale) = (false, true);
+    }
+
     fn rebuild(&mut self, scene: &Scene<'_>) {
         self.stale = false;
         let list = &mut self.list;
