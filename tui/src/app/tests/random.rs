@@ -318,7 +318,7 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
             Command::BeginCopy { copy, .. } => go_on_with(console, copy.0),
             Command::Seek(sought) => {
                 let result = match *sought {
-                    Sought::Living { node, .. } => {
+                    Sought::Living { node, .. } | Sought::Numbered { node, .. } => {
                         Ok(jumps::some_process(console, node).map(|info| (node, Box::new(info))))
                     }
                     Sought::Holder { .. } => Err(RpcError::unavailable("gone\u{1b}[2J")),
