@@ -10,6 +10,7 @@ mod form;
 mod jumps;
 mod looking;
 pub(crate) mod network;
+pub(crate) mod preview;
 mod random;
 mod replay;
 mod services;
