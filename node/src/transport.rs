@@ -26,6 +26,7 @@ use p2p_shared::counters::Counter;
 use p2p_shared::id::NodeId;
 use p2p_shared::mesh::failure::{CloseCode, DialError, DialFailure, LinkError};
 use p2p_shared::mesh::link::{Expected, Link, Local};
+use p2p_shared::mesh::silence::LOOK_EVERY;
 use p2p_shared::mesh::stream::StreamError;
 use p2p_shared::mesh::{Dial, Target, endpoint};
 use p2p_shared::rpc::frame::StreamKind;
@@ -36,7 +37,7 @@ use p2p_shared::tls::{Credentials, PeerIdentity, PeerKind, RefusalReason, Trust}
 use quinn::{ClientConfig, Endpoint, ServerConfig};
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,8 +50,6 @@ use table::{Placed, Table};
 const EVENTS_QUEUE: usize = 1_024;
 /// How long a graceful close waits for the other sides.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often it is noted from whom something was heard.
-const HEARD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What happens to connections with other nodes (operators come and go without notice).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -410,10 +409,15 @@ pub fn close_revoked(link: &Link) {
 }
 
 async fn note_heard(inner: Arc<Inner>) {
-    let mut ticks = tokio::time::interval(HEARD_INTERVAL);
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    // A process that was stopped looks once, and not as often as it missed.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = ticks.tick() => lock(&inner.table).note_heard(),
+            _ = ticks.tick() => {
+                let dead = lock(&inner.table).note_heard();
+                dead.iter().for_each(Link::give_up);
+            }
             () = inner.stopping.cancelled() => return,
         }
     }

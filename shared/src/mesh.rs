@@ -14,6 +14,7 @@ pub mod link;
 mod path;
 mod pool;
 pub mod runtime;
+pub mod silence;
 pub mod socket;
 pub mod stream;
 

@@ -37,7 +37,7 @@ const ARGS: &str = "P2P_E2E_ARGS";
 /// SIGTERM ends a node within this: it leaves, and waits for nobody.
 const STOPPED: Duration = Duration::from_secs(2);
 const VISIBLE: Duration = Duration::from_secs(2);
-const LOST: Duration = Duration::from_secs(10);
+pub const LOST: Duration = Duration::from_secs(10);
 
 /// Not a test of its own: the program, when this binary is started as one.
 #[test]

@@ -76,7 +76,7 @@ impl Client {
         Reply { status, head: head.to_ascii_lowercase(), body }
     }
 
-    fn begin(&self, method: &str, path: &str, body: Option<&Value>) -> TcpStream {
+    pub fn begin(&self, method: &str, path: &str, body: Option<&Value>) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);

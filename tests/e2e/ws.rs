@@ -1,6 +1,7 @@
 //! WebSockets of real processes: topics of several nodes by one connection, methods that stream both ways, and how
 //! each connection ends that should not stand.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,8 +10,10 @@ use p2p_shared::access::Role;
 use p2p_shared::services::Services;
 use p2p_shared::time::Millis;
 use p2p_shared::tls::{Credentials, mint_token};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::Error;
@@ -19,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::binary::{Program, World};
+use crate::binary::{LOST, Program, World};
 use crate::ca::now;
 use crate::cluster::{LONG, alive, eventually};
 use crate::http::{Client, PASSWORD, add_user};
@@ -224,6 +227,33 @@ async fn what_may_not_be_followed_is_refused_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
+async fn a_watch_of_a_node_that_is_killed_ends_when_the_node_is_lost_and_others_go_on() {
+    let mut nodes = Nodes::two().await;
+    let mut socket = nodes.enter(Role::Viewer).await;
+    for node in ["self", "web-2"] {
+        socket.say(json!({"op": "subscribe", "topic": "resources", "node": node})).await;
+    }
+    socket.until(|value| value["type"] == "item" && value["node"] == "web-2").await;
+    let viewer = Client::new(nodes.http).with(&nodes.token(Role::Viewer, 600).into());
+    let mut events = viewer.begin("GET", "/api/v1/nodes/web-2/monitor/watch?interval_ms=60000", None);
+    let events = spawn_blocking(move || {
+        let mut seen = String::new();
+        events.read_to_string(&mut seen).map(|_| seen)
+    });
+
+    nodes.programs[1].signal(Signal::KILL);
+    let ended = async { (socket.until(|value| value["type"] == "error").await, events.await) };
+    let (error, events) = timeout(LOST, ended).await.expect("an end while it is declared lost");
+    assert_eq!((&error["topic"], &error["node"]), (&json!("resources"), &json!("web-2")));
+    assert_eq!(error["error"]["code"], "unavailable");
+    let events = events.unwrap().unwrap();
+    let last = events.split("event: ").filter(|event| event.starts_with("error")).last();
+    assert!(last.is_some_and(|last| last.contains("unavailable") && last.contains("web-2")), "{events}");
+    socket.until(|value| value["type"] == "item" && value["node"] == "web-1").await;
+    nodes.programs[0].stop().await;
+}
+
+#[tokio::test]
 async fn frames_that_are_no_wishes_close_with_their_number() {
     let nodes = Nodes::one().await;
     let mut binary = nodes.enter(Role::Viewer).await;
@@ -302,7 +332,7 @@ async fn nobody_is_there_without_a_token_and_no_longer_than_it_lasts() {
     let until = longer.next().await["until"].clone();
     longer.say(json!({"op": "auth", "token": nodes.token(Role::Admin, 60)})).await;
     longer.refused("forbidden", 4403).await;
-    assert!(until.is_number());
+    assert!(until.as_str().is_some_and(|until| until.ends_with('Z')), "{until}");
     nodes.stop().await;
 }
 

@@ -160,7 +160,7 @@ pub const TABLE: &[Spec] = &[
     spec(Action::Search, "search", Group::Look, "find without hiding the rest"),
     spec(Action::NextHit, "next_hit", Group::Look, "next hit of the search"),
     spec(Action::PreviousHit, "previous_hit", Group::Look, "previous hit of the search"),
-    spec(Action::Tree, "tree", Group::Look, "processes as a tree"),
+    spec(Action::Tree, "tree", Group::Look, "processes as a tree; peers: round trip, loss or clock"),
     spec(Action::Logs, "logs", Group::Look, "journal of the node, or what the service says"),
     spec(Action::Follow, "follow", Group::Look, "go with the newest line, or stay"),
     spec(Action::AllNodes, "all_nodes", Group::Look, "this node, or all nodes in one table"),

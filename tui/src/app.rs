@@ -15,6 +15,7 @@ mod feeds;
 mod jumps;
 mod keys;
 pub mod layer;
+mod look_up;
 pub mod menu;
 mod mesh;
 mod mouse;
@@ -41,7 +42,7 @@ use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::layout::Rect;
 
 use crate::action::Action;
-use crate::command::{Command, CopyPlan, Follow, Sought, Subscription, Topic};
+use crate::command::{Command, CopyPlan, Follow, Sought, Subscription};
 use crate::event::{Entry, Event, Key, MeshEvent};
 use crate::filter::{Filter, Mistake};
 use crate::fleet::Fleet;
@@ -163,6 +164,8 @@ pub struct State {
     interrupted: Option<Millis>,
     /// Why there is no entry, from its loss until there is one again.
     cut_off: Option<String>,
+    /// When a key or the mouse was used last.
+    touched: Millis,
     mouse: bool,
     dirty: bool,
     out: Vec<Command>,
@@ -200,6 +203,7 @@ impl State {
             changes: BTreeSet::new(),
             interrupted: None,
             cut_off: None,
+            touched: Millis::ZERO,
             mouse: true,
             dirty: true,
             out: Vec::new(),
@@ -218,6 +222,7 @@ impl State {
             Event::Mesh(event) => self.on_mesh(event),
             Event::Edited { draft, ended } => self.on_edited(*draft, ended),
             Event::Key(key) => {
+                self.touched = self.world.now;
                 self.settle();
                 self.dirty = true;
                 self.on_key(key);
@@ -227,6 +232,7 @@ impl State {
                 self.on_paste(&text);
             }
             Event::Mouse(mouse) => {
+                self.touched = self.world.now;
                 self.settle();
                 self.dirty = true;
                 self.on_mouse(mouse);
@@ -362,12 +368,6 @@ impl State {
             self.changes.insert(Change::Time);
             self.dirty = true;
         }
-    }
-
-    /// Whether there is an age on the screen that grows by the second.
-    fn shows_ages(&self) -> bool {
-        let now = self.world.now;
-        self.world.fleet.iter().any(|(_, node)| !node.is_there() || node.is_stale(Topic::Sample, now))
     }
 
     fn on_mesh(&mut self, event: MeshEvent) {

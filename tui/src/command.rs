@@ -13,7 +13,7 @@ pub use probe::{Probe, ProbeKind};
 pub use search::{SearchFor, SearchId, SearchOrder};
 pub use seek::Sought;
 
-use p2p_shared::id::NodeId;
+use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::exec::ExecRequest;
 use p2p_shared::services::file::FilePath;
 use p2p_shared::services::job::JobId;
@@ -373,6 +373,8 @@ pub enum Command {
     EndSearch(SearchId),
     /// Ask for the process that something leads to; answered by one `Sought`.
     Seek(Box<Sought>),
+    /// Have a node look a name up in the DHT; answered by one `LookedUp`.
+    LookUp { node: NodeId, name: NodeName },
     /// Do something with a file; answered by one `Outcome`.
     File { errand: Errand, node: NodeId, deed: FileDeed },
     /// Run a command; what it wrote comes as `Answer`, and then one `Outcome`.

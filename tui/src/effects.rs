@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use p2p_shared::error::RpcError;
-use p2p_shared::id::NodeId;
+use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::Services;
 use p2p_shared::services::process::ProcessRef;
 use p2p_shared::tls::Credentials;
@@ -169,6 +169,7 @@ impl Effects {
             Command::EndCopy(copy) => end(&mut self.copies, &copy),
             Command::Search { search, order } => self.search(search, *order),
             Command::Seek(sought) => self.seek(*sought),
+            Command::LookUp { node, name } => self.look_up(node, name),
             Command::EndSearch(search) => end(&mut self.searches, &search),
             Command::File { errand, node, deed } => self.send(errand, Deed::File { node, deed }),
             Command::Exec { errand, node, request } => {
@@ -305,6 +306,15 @@ impl Effects {
             let Some(result) = stop.run_until_cancelled(ask).await else { return };
             let result = result.map(|found| found.map(|(node, info)| (node, Box::new(info))));
             let _ = events.send(MeshEvent::Sought { sought: Box::new(sought), result }).await;
+        });
+    }
+
+    fn look_up(&self, node: NodeId, name: NodeName) {
+        let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            let ask = async { way.node(node).await?.node().look_up(name.clone()).await };
+            let Some(result) = stop.run_until_cancelled(ask).await else { return };
+            let _ = events.send(MeshEvent::LookedUp { node, name, result: result.map(Box::new) }).await;
         });
     }
 

@@ -11,7 +11,7 @@ use p2p_shared::services::job::{JobDelta, JobStatus};
 use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::network::{PingReply, ScanFound, TraceStep};
-use p2p_shared::services::node::{FleetDelta, Peer, RefusedHandshake, RoutingBucket};
+use p2p_shared::services::node::{FleetDelta, LookUp, Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessInfo, ProcessRef};
 use p2p_shared::services::program::{LogChunk, ProgramDefinition, ProgramInfo, ProgramLog, ProgramStatus};
 use p2p_shared::services::shell::{ShellInfo, ShellItem, ShellRecording, ShellSize};
@@ -335,6 +335,12 @@ pub enum MeshEvent {
     Found {
         search: SearchId,
         found: Result<FileFound, RpcError>,
+    },
+    /// What a look-up of a node did.
+    LookedUp {
+        node: NodeId,
+        name: NodeName,
+        result: Result<Box<LookUp>, RpcError>,
     },
     Sought {
         sought: Box<Sought>,

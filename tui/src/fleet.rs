@@ -7,6 +7,7 @@ mod alerts;
 mod audit;
 mod history;
 mod items;
+mod look_up;
 mod network;
 mod past;
 mod processes;
@@ -31,6 +32,7 @@ pub use audit::{AuditNews, Seal, Verified};
 pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
 pub use items::{Item, ItemId, Items};
+pub use look_up::LookedUp;
 pub use network::{NetItem, NetKey, NetTable, NetTables, bears};
 pub use past::{Past, PastAnswer, Told};
 pub use processes::{Census, Process, Processes, RowId};
@@ -198,6 +200,7 @@ pub struct Fleet {
     pub audit: Items<u64, AuditEntry>,
     /// The span of a node's past that was asked for last.
     past: Option<Past>,
+    looked_up: Option<LookedUp>,
     health: Health,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Keys and the mesh's messages enter the state in batches, each after a tick; commands leave to the effects, and
 //! frames to the terminal when the state wants one, thirty a second at most. Nothing here waits for the network,
-//! and while nothing happens it wakes once a second and writes nothing.
+//! and while nothing happens it writes nothing and wakes each few seconds.
 
 mod editor;
 mod keep;
@@ -152,6 +152,10 @@ impl<E: Effects> Console<E> {
             }
             self.present()?;
             let wake = self.wait().await;
+            match wake {
+                Wake::Time => self.pacing.mark_idle(),
+                _ => self.pacing.mark_busy(),
+            }
             self.tick()?;
             self.handle(wake)?;
         }

@@ -21,7 +21,7 @@ use p2p_shared::services::alert::{AlertDelta, AlertRules};
 use p2p_shared::services::job::JobDelta;
 use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
-use p2p_shared::services::node::{FleetDelta, Label, Member, MemberState};
+use p2p_shared::services::node::{FleetDelta, Label, LookUp, Member, MemberState};
 use p2p_shared::services::node::{Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessRef, Signal};
 use p2p_shared::services::program::ProgramInfo;
@@ -262,6 +262,11 @@ impl Simulated {
     /// The routing table of a node, nearest bucket first.
     pub fn routing(&self, index: usize) -> Vec<RoutingBucket> {
         world::routing(&self.members, index, self.step)
+    }
+
+    /// What a look-up of a name does on a node.
+    pub fn look_up(&self, index: usize, name: &NodeName) -> LookUp {
+        world::look_up(&self.members, index, name)
     }
 
     /// The handshakes that a node refused, newest first.

@@ -434,6 +434,7 @@ fn hint(view: ViewId, action: Action) -> &'static str {
         Action::Palette => "go to",
         Action::Help => "help",
         Action::Describe => "details",
+        Action::Tree if view == ViewId::Peers => "loss, clock",
         Action::Tree => "tree",
         Action::AllNodes => "all nodes",
         Action::Mark => "mark",

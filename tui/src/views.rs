@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use p2p_shared::id::NodeId;
+use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::file::FilePath;
 use p2p_shared::services::shell::ShellRecording;
 use p2p_shared::time::{Millis, UnixMillis};
@@ -253,6 +253,13 @@ pub enum Request {
     Define(Vec<(NodeId, String)>),
     /// Edit the program of this name, as the first of these nodes has it, on all of them.
     EditProgram(String, Vec<(NodeId, String)>),
+    /// Have a node look a name up in the DHT, and show what it does.
+    LookUp {
+        /// Who looks.
+        node: NodeId,
+        /// For what.
+        name: NodeName,
+    },
     /// Open a shell there.
     OpenShell(NodeId),
     /// Show facts that are here already: names and values.

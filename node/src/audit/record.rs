@@ -22,6 +22,7 @@ pub struct Record {
     /// Counts up by one through all segments, from 1.
     pub seq: u64,
     /// When it was written, by the node's clock.
+    #[serde(with = "p2p_shared::time::number")]
     pub at_ms: UnixMillis,
     /// The node, by name.
     pub node: String,

@@ -8,8 +8,7 @@ const DAY: u64 = 24 * HOUR;
 
 /// RFC 3339, to the second.
 pub(super) fn utc(at: UnixMillis) -> String {
-    let seconds = i64::try_from(at.0 / 1_000).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| format!("{seconds} s"), |at| at.to_string())
+    at.to_the_second().to_string()
 }
 
 /// A span in the largest unit that gives at least two.

@@ -9,7 +9,6 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use p2p_shared::access::Role;
 use p2p_shared::id::{NodeId, NodeName, hex};
 use p2p_shared::time::UnixMillis;
@@ -253,10 +252,7 @@ pub(super) fn read_addresses(directory: &Path) -> Result<Vec<Address>, PkiError>
 
 /// A point in time for people and scripts.
 pub(super) fn rfc3339(at: UnixMillis) -> String {
-    i64::try_from(at.0)
-        .ok()
-        .and_then(|millis| Timestamp::from_millisecond(millis).ok())
-        .map_or_else(|| "after the year 9999".to_owned(), |time| time.to_string())
+    at.to_the_second().to_string()
 }
 
 fn read_address(name: &GeneralName<'_>) -> Option<Address> {

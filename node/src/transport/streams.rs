@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use p2p_shared::access::Caller;
 use p2p_shared::mesh::ends::Sending;
-use p2p_shared::mesh::failure::{CloseCode, LinkError};
+use p2p_shared::mesh::failure::CloseCode;
 use p2p_shared::mesh::link::Link;
 use p2p_shared::mesh::stream::{FrameReader, write_frame};
 use p2p_shared::rpc::frame::{FrameKind, StreamKind};
@@ -57,7 +57,7 @@ pub(super) async fn run(inner: Arc<Inner>, link: Link) {
             }
             stream = link.connection().accept_bi() => match stream {
                 Ok(stream) => begin(&inner, &link, stream, &strike_tx),
-                Err(error) => break LinkError::from(error),
+                Err(error) => break link.why(error.into()),
             },
         }
     };

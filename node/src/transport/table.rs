@@ -10,6 +10,7 @@ use p2p_shared::counters::Counter;
 use p2p_shared::id::NodeId;
 use p2p_shared::mesh::failure::CloseCode;
 use p2p_shared::mesh::link::{Link, Side, ahead_ms};
+use p2p_shared::mesh::silence::{Look, Silence};
 use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::{PeerIdentity, PeerKind};
 use tokio::time::Instant;
@@ -64,7 +65,7 @@ struct Tally {
 #[derive(Debug)]
 struct Entry {
     link: Link,
-    datagrams: u64,
+    silence: Silence,
     heard: Instant,
     clock: Option<Compared>,
     tally: Arc<Tally>,
@@ -187,15 +188,14 @@ impl Table {
         }
     }
 
-    /// Notes over which connections something came since the last time.
-    pub fn note_heard(&mut self) {
+    /// Notes over which connections something came since the last time; nodes leave of which nothing was heard for
+    /// too long. Operators are left to QUIC: a console may stand still for a while.
+    pub fn note_heard(&mut self) -> Vec<Link> {
         let now = Instant::now();
-        for entry in self.nodes.values_mut().chain(&mut self.operators) {
-            let datagrams = entry.count();
-            if datagrams != entry.datagrams {
-                (entry.datagrams, entry.heard) = (datagrams, now);
-            }
-        }
+        let looked = self.nodes.values_mut().filter_map(|entry| entry.look(now));
+        let dead = looked.collect();
+        self.operators.iter_mut().for_each(|entry| drop(entry.look(now)));
+        dead
     }
 
     /// Bytes over all connections that there are and were, as of the last [`Self::note_heard`].
@@ -208,7 +208,18 @@ impl Entry {
     fn new(link: Link, tally: &Arc<Tally>) -> Self {
         let clock = link.clock_ahead_ms().map(Compared::now);
         let (heard, tally) = (link.since(), Arc::clone(tally));
-        Self { heard, datagrams: 0, clock, link, tally, counted: Traffic::default() }
+        Self { heard, silence: Silence::default(), clock, link, tally, counted: Traffic::default() }
+    }
+
+    /// Notes whether something came since the last time; the connection leaves if it is dead.
+    fn look(&mut self, now: Instant) -> Option<Link> {
+        let datagrams = self.count();
+        match self.silence.look(datagrams) {
+            Look::Heard => self.heard = now,
+            Look::Silent => {}
+            Look::Dead => return Some(self.link.clone()),
+        }
+        None
     }
 
     /// Counts the bytes that went over it since the last time; how many datagrams have come.

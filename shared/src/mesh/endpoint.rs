@@ -36,7 +36,8 @@ const RECEIVE_WINDOW_BYTES: u32 = 512 << 10;
 const SEND_WINDOW_BYTES: u64 = 1 << 20;
 /// After this long without a packet a connection is given up.
 pub const IDLE_TIMEOUT_MS: u32 = 20_000;
-/// How often an idle connection says that it lives.
+/// How often an idle connection says that it lives. Whoever accepted it does; the answers tell the same of whoever
+/// dialled, who so sleeps twice as long.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// A guess for the first flight, right for a LAN.
 const INITIAL_RTT: Duration = Duration::from_millis(50);
@@ -47,8 +48,15 @@ const INCOMING_BUFFER_TOTAL_BYTES: u64 = 4 << 20;
 /// How long one address may take before the next one is tried beside it (as in RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// Which end of a connection.
+#[derive(Clone, Copy)]
+enum End {
+    Accepting,
+    Dialling,
+}
+
 /// The limits of one connection with `address`; of one with whoever comes if there is none.
-fn transport(address: Option<SocketAddr>) -> Arc<TransportConfig> {
+fn transport(end: End, address: Option<SocketAddr>) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(BIDI_STREAMS_MAX))
@@ -57,7 +65,7 @@ fn transport(address: Option<SocketAddr>) -> Arc<TransportConfig> {
         .receive_window(VarInt::from_u32(RECEIVE_WINDOW_BYTES))
         .send_window(SEND_WINDOW_BYTES)
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT_MS))))
-        .keep_alive_interval(Some(KEEP_ALIVE))
+        .keep_alive_interval(matches!(end, End::Accepting).then_some(KEEP_ALIVE))
         .initial_rtt(INITIAL_RTT)
         .datagram_receive_buffer_size(None);
     if let Some(bytes_max) = address.and_then(datagram_bytes_max) {
@@ -74,7 +82,7 @@ pub fn server_config(credentials: &Credentials, trust: Arc<Trust>) -> ServerConf
         .expect("the provider has the initial cipher suite of QUIC");
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     config
-        .transport_config(transport(None))
+        .transport_config(transport(End::Accepting, None))
         .migration(false)
         .max_incoming(INCOMING_MAX)
         .incoming_buffer_size(INCOMING_BUFFER_BYTES)
@@ -87,19 +95,19 @@ pub fn client_config(credentials: &Credentials, trust: Arc<Trust>) -> ClientConf
     let crypto = QuicClientConfig::try_from(tls::client_config(credentials, trust, ALPN))
         .expect("the provider has the initial cipher suite of QUIC");
     let mut config = ClientConfig::new(Arc::new(crypto));
-    config.transport_config(transport(None));
+    config.transport_config(transport(End::Dialling, None));
     config
 }
 
 /// `config` for a connection that came from `address`.
 pub fn accepting(mut config: ServerConfig, address: SocketAddr) -> Arc<ServerConfig> {
-    config.transport_config(transport(Some(address)));
+    config.transport_config(transport(End::Accepting, Some(address)));
     Arc::new(config)
 }
 
 /// `config` for a connection to `address`.
 pub fn dialling(mut config: ClientConfig, address: SocketAddr) -> ClientConfig {
-    config.transport_config(transport(Some(address)));
+    config.transport_config(transport(End::Dialling, Some(address)));
     config
 }
 

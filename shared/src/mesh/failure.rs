@@ -30,10 +30,12 @@ pub enum CloseCode {
     Revoked,
     /// The address led a node back to itself.
     Oneself,
+    /// Nothing was heard for too long.
+    Silent,
 }
 
 impl CloseCode {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Done,
         Self::Refused,
         Self::Replaced,
@@ -42,6 +44,7 @@ impl CloseCode {
         Self::Limit,
         Self::Revoked,
         Self::Oneself,
+        Self::Silent,
     ];
 
     /// The number on the wire.
@@ -55,6 +58,7 @@ impl CloseCode {
             Self::Limit => 5,
             Self::Revoked => 6,
             Self::Oneself => 7,
+            Self::Silent => 8,
         })
     }
 
@@ -135,6 +139,9 @@ impl fmt::Display for LinkError {
             }
             Self::Closed { code: Some(CloseCode::Oneself), .. } => {
                 f.write_str("this address leads back to this node")
+            }
+            Self::Closed { code: Some(CloseCode::Silent), .. } => {
+                f.write_str("the other side heard nothing for too long")
             }
             Self::Closed { detail, .. } if detail.is_empty() => f.write_str("closed by the other side"),
             Self::Closed { detail, .. } => write!(f, "closed by the other side: {detail}"),

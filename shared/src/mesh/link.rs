@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -118,6 +119,8 @@ struct Inner {
     agreement: Agreement,
     clock_ahead_ms: Option<i64>,
     since: Instant,
+    /// Closed here because nothing was heard.
+    given_up: AtomicBool,
 }
 
 impl Link {
@@ -225,6 +228,22 @@ impl Link {
     /// Ends it and tells the peer why.
     pub fn close(&self, code: CloseCode, detail: &str) {
         self.0.connection.close(code.to_wire(), detail.as_bytes());
+    }
+
+    /// Ends it because nothing was heard over it: whoever waits for something learns that, and not that it was
+    /// closed here.
+    pub fn give_up(&self) {
+        self.0.given_up.store(true, Ordering::Release);
+        self.close(CloseCode::Silent, "");
+    }
+
+    /// Why it ended, from what whoever used it was told.
+    #[must_use]
+    pub fn why(&self, told: LinkError) -> LinkError {
+        match told {
+            LinkError::Local if self.0.given_up.load(Ordering::Acquire) => LinkError::TimedOut,
+            told => told,
+        }
     }
 
     /// Opens a stream of `kind` and writes `frames` to it at once.
@@ -338,6 +357,7 @@ fn link(connection: Connection, peer: PeerIdentity, side: Side, (ours, theirs): 
         agreement,
         clock_ahead_ms,
         since: Instant::now(),
+        given_up: AtomicBool::new(false),
     }))
 }
 

@@ -21,13 +21,13 @@ use super::ends::{Receiving, Sending};
 use super::failure::DialError;
 use super::link::Link;
 use super::socket;
-use super::stream::{FrameReader, write_frame};
+use super::stream::{FrameReader, StreamError, write_frame};
 use crate::access::Proof;
 use crate::error::{Code, RpcError};
 use crate::id::{NodeId, NodeName};
 use crate::rpc::client::{Answer, Call, EncodeArgs, ItemSink, ItemSource, MethodRef, Opened};
 use crate::rpc::codec::{self, Encoding, VALUE_BYTES_MAX};
-use crate::rpc::frame::{FrameKind, RequestHead, RequestId, StreamKind};
+use crate::rpc::frame::{Frame, FrameKind, RequestHead, RequestId, StreamKind};
 use crate::rpc::registry::DEADLINE_DEFAULT;
 use crate::rpc::service::Verb;
 
@@ -256,7 +256,7 @@ impl NodeHandle {
             (None, Some(socket)) => socket::open(socket, &frames).await?,
             (None, None) => return Err(RpcError::internal("a call without a way")),
         };
-        let source = Source { reader: FrameReader::new(receive), name: self.name.clone(), _link: link };
+        let source = Source { reader: FrameReader::new(receive), name: self.name.clone(), link };
         Ok(Begun { send, source, encoding })
     }
 
@@ -325,7 +325,7 @@ impl Call for NodeHandle {
 pub struct Source {
     reader: FrameReader,
     name: NodeName,
-    _link: Option<Link>,
+    link: Option<Link>,
 }
 
 impl Drop for Source {
@@ -343,7 +343,7 @@ impl Source {
     async fn result(&mut self) -> Result<Bytes, RpcError> {
         let mut whole = BytesMut::new();
         loop {
-            let frame = self.reader.next_frame().await?.ok_or_else(|| self.cut_short())?;
+            let frame = self.frame().await?;
             match frame.kind {
                 FrameKind::Result if whole.is_empty() => return Ok(frame.payload),
                 FrameKind::Result | FrameKind::Part => whole.extend_from_slice(&frame.payload),
@@ -366,6 +366,17 @@ impl Source {
         RpcError::new(error.code, error.message).from_node(self.name().clone())
     }
 
+    async fn frame(&mut self) -> Result<Frame, RpcError> {
+        match self.reader.next_frame().await {
+            Ok(frame) => frame.ok_or_else(|| self.cut_short()),
+            Err(StreamError::Link(told)) => {
+                let why = self.link.as_ref().map_or(told.clone(), |link| link.why(told));
+                Err(RpcError::unavailable(format!("the connection with {} ended: {why}", self.name())))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn cut_short(&self) -> RpcError {
         RpcError::unavailable(format!("{} ended the call without an answer", self.name()))
     }
@@ -377,7 +388,7 @@ impl Source {
 
 impl ItemSource for Source {
     async fn next_item(&mut self) -> Result<Option<Bytes>, RpcError> {
-        let frame = self.reader.next_frame().await?.ok_or_else(|| self.cut_short())?;
+        let frame = self.frame().await?;
         match frame.kind {
             FrameKind::Item => Ok(Some(frame.payload)),
             FrameKind::End => Ok(None),

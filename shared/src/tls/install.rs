@@ -16,7 +16,6 @@ use std::path::{Component, Path, PathBuf};
 
 use super::bundle::{Bundle, BundleKind};
 use super::profile::PeerIdentity;
-use super::refusal::Utc;
 use crate::time::UnixMillis;
 
 pub use error::InstallError;
@@ -68,7 +67,7 @@ impl Installed {
             Change::Renewed => format!("Renewed in {place}, the key is the same"),
             Change::Replaced => format!("Put into {place}, and gave up what stood there"),
         };
-        format!("{what}: {}, good until {}.", named(&self.identity), Utc(&self.identity.not_after))
+        format!("{what}: {}, good until {}.", named(&self.identity), self.identity.not_after.to_the_second())
     }
 }
 

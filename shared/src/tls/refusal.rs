@@ -31,7 +31,7 @@ pub enum Refusal {
         detail: &'static str,
     },
     /// The certificate has ended.
-    #[error("expired: the certificate ended at {}, and here it is {}", Utc(.until), Utc(.now))]
+    #[error("expired: the certificate ended at {}, and here it is {}", until.to_the_second(), now.to_the_second())]
     Expired {
         /// The last moment it was good for.
         until: UnixMillis,
@@ -39,7 +39,7 @@ pub enum Refusal {
         now: UnixMillis,
     },
     /// The CA's own certificate has ended, which webpki does not look at.
-    #[error("expired: the CA's certificate ended at {}, and here it is {}", Utc(.until), Utc(.now))]
+    #[error("expired: the CA's certificate ended at {}, and here it is {}", until.to_the_second(), now.to_the_second())]
     CaExpired {
         /// The last moment it was good for.
         until: UnixMillis,
@@ -47,7 +47,7 @@ pub enum Refusal {
         now: UnixMillis,
     },
     /// The certificate begins later, or a clock is wrong.
-    #[error("not_yet_valid: the certificate is good from {}, and here it is {}: compare the clocks", Utc(.from), Utc(.now))]
+    #[error("not_yet_valid: the certificate is good from {}, and here it is {}: compare the clocks", from.to_the_second(), now.to_the_second())]
     NotYetValid {
         /// The first moment it is good for.
         from: UnixMillis,
@@ -55,7 +55,7 @@ pub enum Refusal {
         now: UnixMillis,
     },
     /// The CA's own certificate begins later, or a clock is wrong.
-    #[error("not_yet_valid: the CA's certificate is good from {}, and here it is {}: compare the clocks", Utc(.from), Utc(.now))]
+    #[error("not_yet_valid: the CA's certificate is good from {}, and here it is {}: compare the clocks", from.to_the_second(), now.to_the_second())]
     CaNotYetValid {
         /// The first moment it is good for.
         from: UnixMillis,
@@ -305,27 +305,6 @@ pub fn clean_text(bytes: &[u8]) -> String {
     clean
 }
 
-/// A point in time as RFC 3339 to the second, by the proleptic Gregorian calendar.
-pub(super) struct Utc<'a>(pub(super) &'a UnixMillis);
-
-impl fmt::Display for Utc<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.0 / 1_000;
-        // Howard Hinnant's civil_from_days: years begin in March, so that a leap day is the last of them.
-        let days = seconds / 86_400 + 719_468;
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-        let year = year_of_era + era * 400 + u64::from(month <= 2);
-        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,17 +352,5 @@ mod tests {
         assert_eq!(clean_text(b"a\x1b[2J\n"), "a\\u{1b}[2J\\n");
         assert_eq!(clean_text("\u{202e}x".as_bytes()), "\\u{202e}x");
         assert!(clean_text(&[b'\n'; 4_096]).len() <= TEXT_BYTES_MAX);
-    }
-
-    #[test]
-    fn times_read_as_rfc_3339() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_795_404_123, "2026-11-23T03:22:03Z"),
-            (253_402_300_799, "9999-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(Utc(&UnixMillis(seconds * 1_000)).to_string(), text);
-        }
     }
 }

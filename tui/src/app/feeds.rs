@@ -9,6 +9,9 @@ use crate::views::{Change, ViewId};
 
 /// In a fleet of up to so many nodes the figures of all are followed all the time, so that charts have a past.
 const FOLLOWED_MAX: usize = 64;
+/// Unless nobody has touched a key for so long.
+const FOLLOWED_FOR: Millis = Millis::from_secs(60);
+
 impl State {
     /// Orders what the screen shows, and no more.
     pub(super) fn subscribe(&mut self) {
@@ -17,7 +20,7 @@ impl State {
         }
         let mut wanted = self.view().topics(&self.scene());
         let fleet = &self.world.fleet;
-        if fleet.len() <= FOLLOWED_MAX {
+        if fleet.len() <= FOLLOWED_MAX && self.world.now.since(self.touched) < FOLLOWED_FOR {
             let there = fleet.iter().filter(|(_, node)| node.is_there());
             wanted.extend(there.map(|(node, _)| Subscription { node, topic: Topic::Sample }));
         }
@@ -27,6 +30,14 @@ impl State {
         self.out.extend(self.subscribed.difference(&wanted).copied().map(Command::Unsubscribe));
         self.out.extend(wanted.difference(&self.subscribed).copied().map(Command::Subscribe));
         self.subscribed = wanted;
+    }
+
+    /// Whether there is an age on the screen that grows by the second.
+    pub(super) fn shows_ages(&self) -> bool {
+        let now = self.world.now;
+        let is_followed = |node| self.subscribed.contains(&Subscription { node, topic: Topic::Sample });
+        let is_old = |id, node: &crate::fleet::Node| is_followed(id) && node.is_stale(Topic::Sample, now);
+        self.world.fleet.iter().any(|(id, node)| !node.is_there() || is_old(id, node))
     }
 
     /// Asks for the directories that the screen shows.

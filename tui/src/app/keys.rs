@@ -413,6 +413,7 @@ impl State {
             Goal::Probe { kind, node, text } => self.probe_from(kind, &node, &text),
             Goal::Exec { pattern, text } => self.exec(&pattern, &text),
             Goal::Define { pattern, text } => self.define(&pattern, &text),
+            Goal::LookUp(text) => self.look_up_line(&text),
             Goal::Node(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
                 Some(id) => self.show(ViewId::Resources, Some(Scope::one(id))),
                 None => self.say(format!("no node is called {name}")),

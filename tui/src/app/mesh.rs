@@ -56,6 +56,10 @@ impl State {
             MeshEvent::Copy { copy, said } => self.on_copy(copy, said),
             MeshEvent::Found { search, found } => self.on_found(search, found),
             MeshEvent::Sought { sought, result } => self.on_sought(&sought, result),
+            MeshEvent::LookedUp { node, name, result } => {
+                self.world.fleet.set_look_up(node, &name, result.map(|told| *told));
+                self.changed(Change::Peers(node));
+            }
             MeshEvent::Probe { run, said } => self.on_probe(run, said),
             MeshEvent::Files { node, said } => self.on_files(node, said),
             MeshEvent::Notice(text) => self.say(text),

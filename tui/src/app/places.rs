@@ -172,6 +172,7 @@ impl State {
         if let Some(found) = place.found {
             let below = Spot { node: found.order.node, path: found.order.path.clone() };
             self.views.files.go(below, None);
+            self.message = None;
             self.layers.push(Layer::Search(found));
         }
         self.refresh_view();

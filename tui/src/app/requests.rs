@@ -48,6 +48,7 @@ impl State {
                 Request::Files(node, order) => self.out.push(Command::Files { node, order }),
                 Request::Define(nodes) => self.open_form(nodes),
                 Request::EditProgram(name, nodes) => self.open_form_on(name, nodes),
+                Request::LookUp { node, name } => self.look_up(node, name),
                 Request::OpenShell(node) => self.open_shell(node),
                 Request::Read { title, lines } => self.layers.push(Layer::Facts { title, lines, scroll: 0 }),
             }

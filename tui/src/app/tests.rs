@@ -23,6 +23,7 @@ use p2p_shared::services::node::MemberState;
 use p2p_shared::services::process::ProcessRef;
 
 use super::*;
+use crate::command::Topic;
 use crate::event::{Code, Link, Mouse, MouseKind, Said};
 use crate::testing::{Simulated, screen};
 

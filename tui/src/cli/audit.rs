@@ -120,7 +120,7 @@ fn age(text: &str) -> Result<Duration, String> {
 struct AuditRow {
     node: NodeName,
     seq: u64,
-    at_ms: u64,
+    at: UnixMillis,
     kind: AuditKind,
     caller: String,
     who: String,
@@ -140,7 +140,7 @@ impl AuditRow {
         Self {
             node: node.clone(),
             seq: entry.seq,
-            at_ms: entry.at.0,
+            at: entry.at,
             kind: entry.kind,
             caller: entry.caller,
             who: entry.who,
@@ -175,7 +175,7 @@ impl Row for AuditRow {
             (message, arguments) => format!("{message} {arguments}"),
         };
         vec![
-            format::date(UnixMillis(self.at_ms)),
+            format::date(self.at),
             self.node.to_string(),
             self.seq.to_string(),
             if self.who.is_empty() { String::new() } else { format!("{kind}{}{role}", self.who) },
@@ -220,7 +220,7 @@ pub async fn run(session: &Session, args: &AuditArgs, streams: &mut Streams<'_>)
     };
     session.ask(&targets.members, question, answered).await?;
     if args.list.output != Format::Jsonl {
-        rows.sort_by(|a, b| (b.at_ms, &a.node, b.seq).cmp(&(a.at_ms, &b.node, a.seq)));
+        rows.sort_by(|a, b| (b.at, &a.node, b.seq).cmp(&(a.at, &b.node, a.seq)));
         streams.rows(&rows, args.list.output)?;
     }
     Ok(account.exit_of(&targets.members))
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn the_shape_for_scripts_is_stable() {
-        let expected = "{\"node\":\"web-1\",\"seq\":7,\"at_ms\":0,\"kind\":\"call\",\"caller\":\"operator\",\
+        let expected = "{\"node\":\"web-1\",\"seq\":7,\"at\":\"1970-01-01T00:00:00.000Z\",\"kind\":\"call\",\"caller\":\"operator\",\
                         \"who\":\"ann\",\"id\":null,\"role\":\"admin\",\"from\":\"192.0.2.7:4000\",\
                         \"method\":\"process.signal\",\"arguments\":\"{\\\"signal\\\":\\\"term\\\"}\",\
                         \"request_id\":\"00\",\"code\":\"ok\",\"message\":\"\",\"duration_ms\":3}";

@@ -71,15 +71,15 @@ fn step(text: &str) -> Result<u32, String> {
 struct SeriesRow {
     node: NodeName,
     series: String,
-    from_ms: u64,
-    to_ms: u64,
+    from: UnixMillis,
+    to: UnixMillis,
     step_s: u32,
     points: Vec<PointRow>,
 }
 
 #[derive(Debug, Serialize)]
 struct PointRow {
-    at_ms: u64,
+    at: UnixMillis,
     count: u32,
     min: f32,
     mean: f32,
@@ -88,9 +88,9 @@ struct PointRow {
 
 impl SeriesRow {
     fn all(node: &NodeName, history: History) -> Vec<Self> {
-        let (from_ms, to_ms, step_s) = (history.from.0, history.to.0, history.step_s);
+        let (from, to, step_s) = (history.from, history.to, history.step_s);
         let point = |point: HistoryPoint| PointRow {
-            at_ms: point.at.0,
+            at: point.at,
             count: point.count,
             min: point.min,
             mean: point.mean,
@@ -99,8 +99,8 @@ impl SeriesRow {
         let rows = history.series.into_iter().map(|series| Self {
             node: node.clone(),
             series: series.name,
-            from_ms,
-            to_ms,
+            from,
+            to,
             step_s,
             points: series.points.into_iter().map(point).collect(),
         });
@@ -117,8 +117,8 @@ impl SeriesRow {
     }
 
     fn spark(&self) -> String {
-        let points = self.points.iter().map(|point| (point.at_ms, point.mean, point.count));
-        spark::line(points, (self.from_ms, self.to_ms), is_ratio(&self.series))
+        let points = self.points.iter().map(|point| (point.at.0, point.mean, point.count));
+        spark::line(points, (self.from.0, self.to.0), is_ratio(&self.series))
     }
 }
 
@@ -179,7 +179,7 @@ impl Row for NameRow {
 #[derive(Debug, Serialize)]
 struct BusyRow {
     node: NodeName,
-    at_ms: u64,
+    at: UnixMillis,
     span_ms: u64,
     pid: u32,
     start_ticks: u64,
@@ -191,10 +191,10 @@ struct BusyRow {
 
 impl BusyRow {
     fn all(node: &NodeName, busiest: Busiest) -> Vec<Self> {
-        let (at_ms, span_ms) = (busiest.at.0, busiest.span_ms);
+        let (at, span_ms) = (busiest.at, busiest.span_ms);
         let row = |process: BusyProcess| Self {
             node: node.clone(),
-            at_ms,
+            at,
             span_ms,
             pid: process.key.pid,
             start_ticks: process.key.start_ticks,
@@ -212,7 +212,7 @@ impl Row for BusyRow {
 
     fn cells(&self) -> Vec<String> {
         vec![
-            format::date(UnixMillis(self.at_ms)),
+            format::date(self.at),
             self.node.to_string(),
             self.pid.to_string(),
             self.user.clone(),
@@ -295,7 +295,7 @@ mod tests {
 
     fn row(series: &str, points: &[(u64, f32)]) -> SeriesRow {
         let point = |&(at_ms, value): &(u64, f32)| PointRow {
-            at_ms,
+            at: UnixMillis(at_ms),
             count: 1,
             min: value - 0.1,
             mean: value,
@@ -304,8 +304,8 @@ mod tests {
         SeriesRow {
             node: "web-1".parse().unwrap(),
             series: series.into(),
-            from_ms: 0,
-            to_ms: 60_000,
+            from: UnixMillis(0),
+            to: UnixMillis(60_000),
             step_s: 1,
             points: points.iter().map(point).collect(),
         }

@@ -21,11 +21,11 @@ pub struct NodeRow {
     name: NodeName,
     id: NodeId,
     state: MemberState,
-    state_since_ms: u64,
+    state_since: UnixMillis,
     addresses: Vec<SocketAddr>,
     version: String,
     labels: BTreeMap<String, String>,
-    started_ms: u64,
+    started: UnixMillis,
     /// How long it runs, as far as this machine's clock can tell.
     #[serde(skip)]
     up_ms: u64,
@@ -38,11 +38,11 @@ impl NodeRow {
             name: member.name,
             id: member.id,
             state: member.state,
-            state_since_ms: member.state_since.0,
+            state_since: member.state_since,
             addresses: member.addresses,
             version: member.version,
             labels: member.labels.into_iter().map(|label| (label.key, label.value)).collect(),
-            started_ms: member.started.0,
+            started: member.started,
             up_ms: now.since(member.started).0,
         }
     }
@@ -108,9 +108,9 @@ mod tests {
     #[test]
     fn the_shape_for_scripts_is_stable() {
         let expected = format!(
-            "{{\"name\":\"web-1\",\"id\":\"{}\",\"state\":\"alive\",\"state_since_ms\":2,\
+            "{{\"name\":\"web-1\",\"id\":\"{}\",\"state\":\"alive\",\"state_since\":\"1970-01-01T00:00:00.002Z\",\
              \"addresses\":[\"10.0.0.1:5678\",\"[::1]:5678\"],\"version\":\"0.1.0\",\
-             \"labels\":{{\"role\":\"web\"}},\"started_ms\":1000}}",
+             \"labels\":{{\"role\":\"web\"}},\"started\":\"1970-01-01T00:00:01.000Z\"}}",
             "07".repeat(32)
         );
         assert_eq!(json(&row(), false).unwrap(), expected);

@@ -4,6 +4,7 @@ use p2p_shared::error::Exit;
 use p2p_shared::id::NodeName;
 use p2p_shared::services::Services;
 use p2p_shared::services::process::{ProcessInfo, ProcessList, ProcessState};
+use p2p_shared::time::UnixMillis;
 use serde::Serialize;
 
 use super::ListArgs;
@@ -31,7 +32,7 @@ pub struct ProcessRow {
     threads: u32,
     nice: i32,
     cpu_time_ms: u64,
-    started_ms: u64,
+    started: UnixMillis,
 }
 
 impl ProcessRow {
@@ -52,7 +53,7 @@ impl ProcessRow {
             threads: info.usage.threads,
             nice: info.usage.nice,
             cpu_time_ms: info.usage.cpu_time_ms,
-            started_ms: info.started.0,
+            started: info.started,
         }
     }
 
@@ -121,7 +122,6 @@ pub async fn run(session: &Session, args: &ListArgs, streams: &mut Streams<'_>) 
 #[cfg(test)]
 mod tests {
     use p2p_shared::services::process::{ProcessKey, ProcessUsage};
-    use p2p_shared::time::UnixMillis;
 
     use super::super::output::{json, table};
     use super::*;
@@ -152,7 +152,7 @@ mod tests {
         let expected = "{\"node\":\"web-1\",\"pid\":812,\"name\":\"nginx\",\"cpu_ratio\":0.25,\
                         \"rss_bytes\":2097152,\"user\":\"www\",\"command\":\"nginx: worker\",\
                         \"state\":\"sleeping\",\"start_ticks\":99,\"boot_id\":\"b00t\",\"ppid\":1,\"uid\":33,\
-                        \"threads\":4,\"nice\":-5,\"cpu_time_ms\":61250,\"started_ms\":5}";
+                        \"threads\":4,\"nice\":-5,\"cpu_time_ms\":61250,\"started\":\"1970-01-01T00:00:00.005Z\"}";
         assert_eq!(json(&row("nginx", "nginx: worker"), false).unwrap(), expected);
     }
 

@@ -6,6 +6,7 @@ use p2p_shared::mesh::NodeHandle;
 use p2p_shared::services::Services;
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::Member;
+use p2p_shared::time::UnixMillis;
 use serde::Serialize;
 
 use super::ListArgs;
@@ -28,7 +29,7 @@ pub struct TopRow {
     disk_used_ratio: Option<f32>,
     processes: u32,
     uptime_s: u64,
-    at_ms: u64,
+    at: UnixMillis,
 }
 
 impl TopRow {
@@ -49,7 +50,7 @@ impl TopRow {
             disk_used_ratio: sample.disks.iter().filter_map(used).max_by(f32::total_cmp),
             processes: sample.processes,
             uptime_s: sample.uptime_s,
-            at_ms: sample.at.0,
+            at: sample.at,
         }
     }
 }

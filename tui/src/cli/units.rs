@@ -13,6 +13,7 @@ use p2p_shared::services::node::Member;
 use p2p_shared::services::unit::{
     ActiveState, FileReport, JobReport, JobResult, LoadState, UnitInfo, UnitList,
 };
+use p2p_shared::time::UnixMillis;
 use serde::Serialize;
 
 use super::ListArgs;
@@ -109,7 +110,7 @@ struct UnitRow {
     main_pid: Option<u32>,
     memory_bytes: Option<u64>,
     cpu_time_ms: Option<u64>,
-    since_ms: Option<u64>,
+    since: Option<UnixMillis>,
     description: String,
     /// How long it is so, as far as this machine's clock can tell.
     #[serde(skip)]
@@ -128,7 +129,7 @@ impl UnitRow {
             main_pid: info.main_pid,
             memory_bytes: info.memory_bytes,
             cpu_time_ms: info.cpu_time_ms,
-            since_ms: info.since.map(|since| since.0),
+            since: info.since,
             description: info.description,
             age_ms: info.since.map(|since| now().since(since).0),
         }
@@ -339,7 +340,7 @@ mod tests {
         assert_eq!(table(std::slice::from_ref(&row), None), expected);
         let text = json(&row, false).unwrap();
         for part in
-            ["\"node\":\"web-1\"", "\"active\":\"failed\"", "\"file_state\":\"enabled\"", "\"since_ms\":null"]
+            ["\"node\":\"web-1\"", "\"active\":\"failed\"", "\"file_state\":\"enabled\"", "\"since\":null"]
         {
             assert!(text.contains(part), "{text}");
         }

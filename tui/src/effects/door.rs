@@ -11,8 +11,10 @@ use p2p_shared::id::NodeId;
 use p2p_shared::mesh::endpoint::ClientEndpoint;
 use p2p_shared::mesh::failure::{CloseCode, DialError, LinkError};
 use p2p_shared::mesh::link::Link;
+use p2p_shared::mesh::silence::{LOOK_EVERY, Look, Silence};
 use p2p_shared::mesh::{Dial, Target};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 
 use crate::event::{Link as LinkState, MeshEvent};
@@ -85,7 +87,7 @@ impl Door {
         let (door, link) = (self.clone(), link.clone());
         self.0.tasks.spawn(async move {
             door.report(id, LinkState::Connected).await;
-            let reason = LinkError::from(link.connection().closed().await);
+            let reason = closed(&link).await;
             let was_current = {
                 let mut open = door.open();
                 let current = open.get(&id).is_none_or(|current| current.is(&link));
@@ -122,6 +124,23 @@ impl Door {
         if let Some(reports) = &self.0.reports {
             // Who does not listen any more is leaving.
             let _ = reports.send(MeshEvent::Link { node, link }).await;
+        }
+    }
+}
+
+/// Waits until a link has ended, and ends it if nothing is heard of the node any more.
+async fn closed(link: &Link) -> LinkError {
+    let mut looks = interval(LOOK_EVERY);
+    // A console that was stopped looks once, and not as often as it missed.
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut silence = Silence::default();
+    let mut closed = std::pin::pin!(link.connection().closed());
+    loop {
+        tokio::select! {
+            told = &mut closed => return link.why(told.into()),
+            _ = looks.tick() => if silence.look(link.connection().stats().udp_rx.datagrams) == Look::Dead {
+                link.give_up();
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! When to draw and when to wake: at most thirty frames a second, and one tick a second when nothing happens.
+//! When to draw and when to wake: at most thirty frames a second, a tick a second after something happened, and
+//! fewer and fewer while nothing does.
 //!
 //! Pure: the runtime tells the time.
 
@@ -6,22 +7,42 @@ use p2p_shared::time::Millis;
 
 /// The least time between two frames.
 const FRAME: Millis = Millis(34);
-/// The most time between two ticks.
+/// The time to the next tick after something happened.
 const TICK: Millis = Millis::from_secs(1);
+/// The most time between two ticks.
+const TICK_MAX: Millis = Millis::from_secs(4);
 
 /// What was drawn and told when.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pacing {
     /// Whether what is on the screen is out of date.
     stale: bool,
     drawn: Option<Millis>,
     ticked: Millis,
+    /// How long after the last tick the next one comes.
+    rest: Millis,
+}
+
+impl Default for Pacing {
+    fn default() -> Self {
+        Self { stale: false, drawn: None, ticked: Millis::ZERO, rest: TICK }
+    }
 }
 
 impl Pacing {
     /// The screen is out of date.
     pub const fn mark_stale(&mut self) {
-        self.stale = true;
+        (self.stale, self.rest) = (true, TICK);
+    }
+
+    /// The wait is over, and nothing had happened.
+    pub fn mark_idle(&mut self) {
+        self.rest = (self.rest + self.rest).min(TICK_MAX);
+    }
+
+    /// Something happened.
+    pub const fn mark_busy(&mut self) {
+        self.rest = TICK;
     }
 
     /// A tick was told.
@@ -42,7 +63,7 @@ impl Pacing {
 
     /// When to wake if nothing happens before.
     pub fn wake_at(&self) -> Millis {
-        let tick = self.ticked + TICK;
+        let tick = self.ticked + self.rest;
         if self.stale { tick.min(self.drawn.map_or(Millis::ZERO, |drawn| drawn + FRAME)) } else { tick }
     }
 }
@@ -52,13 +73,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_console_wakes_once_a_second_and_draws_nothing() {
+    fn an_idle_console_wakes_less_and_less_and_draws_nothing() {
         let mut pacing = Pacing::default();
         pacing.mark_stale();
         pacing.mark_frame(Millis(10));
         pacing.mark_tick(Millis(10));
-        assert_eq!(pacing.wake_at(), Millis(1_010));
-        assert!(!pacing.is_frame_due(Millis(1_010)));
+        let mut wakes = Vec::new();
+        for _ in 0..5 {
+            wakes.push(pacing.wake_at().0);
+            assert!(!pacing.is_frame_due(pacing.wake_at()));
+            pacing.mark_tick(pacing.wake_at());
+            pacing.mark_idle();
+        }
+        assert_eq!(wakes, [1_010, 3_010, 7_010, 11_010, 15_010]);
+        pacing.mark_busy();
+        assert_eq!(pacing.wake_at(), Millis(16_010));
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::cli::output::Row;
 use crate::cli::session::now;
 use crate::format;
 
-fn age(since_ms: u64) -> String {
-    let Millis(span) = now().since(UnixMillis(since_ms));
+fn age(since: UnixMillis) -> String {
+    let Millis(span) = now().since(since);
     format::span_ms(span)
 }
 
@@ -27,8 +27,8 @@ pub struct AlertRow {
     rule: String,
     state: AlertState,
     severity: AlertSeverity,
-    since_ms: u64,
-    fired_ms: Option<u64>,
+    since: UnixMillis,
+    fired: Option<UnixMillis>,
     summary: String,
     metric: String,
     value: f64,
@@ -48,8 +48,8 @@ impl AlertRow {
             rule: alert.rule,
             state: alert.state,
             severity: alert.severity,
-            since_ms: alert.since.0,
-            fired_ms: alert.fired.map(|at| at.0),
+            since: alert.since,
+            fired: alert.fired,
             summary: alert.summary,
             metric: alert.metric,
             value: alert.value,
@@ -66,14 +66,14 @@ impl AlertRow {
     }
 
     /// What needs somebody first, the graver and the older one before others.
-    fn key(&self) -> (u8, Reverse<AlertSeverity>, u64, &NodeName, &str) {
+    fn key(&self) -> (u8, Reverse<AlertSeverity>, UnixMillis, &NodeName, &str) {
         let is_quiet = self.silenced.is_some() || self.acknowledged_by.is_some();
         let rank = match self.state {
             AlertState::Firing | AlertState::Unknown => u8::from(is_quiet),
             AlertState::Pending => 2,
             AlertState::Resolved => 3,
         };
-        (rank, Reverse(self.severity), self.since_ms, &self.node, &self.id)
+        (rank, Reverse(self.severity), self.since, &self.node, &self.id)
     }
 }
 
@@ -91,7 +91,7 @@ impl Row for AlertRow {
             self.id.get(..8).unwrap_or(&self.id).to_owned(),
             state,
             self.severity.as_str().to_owned(),
-            age(self.since_ms),
+            age(self.since),
             self.rule.clone(),
             format!("{}{who}", self.summary),
         ]
@@ -155,8 +155,8 @@ pub struct SilenceRow {
     matchers: String,
     reason: String,
     by: String,
-    starts_ms: u64,
-    ends_ms: u64,
+    starts: UnixMillis,
+    ends: UnixMillis,
     alerts: u32,
 }
 
@@ -168,8 +168,8 @@ impl SilenceRow {
             matchers: silence.matchers,
             reason: silence.reason,
             by: silence.by,
-            starts_ms: silence.starts.0,
-            ends_ms: silence.ends.0,
+            starts: silence.starts,
+            ends: silence.ends,
             alerts: silence.alerts,
         }
     }
@@ -183,7 +183,7 @@ impl Row for SilenceRow {
         vec![
             self.node.to_string(),
             self.id.to_string(),
-            format::span_ms(self.ends_ms.saturating_sub(now().0)),
+            format::span_ms(self.ends.since(now()).0),
             self.alerts.to_string(),
             self.by.clone(),
             self.matchers.clone(),
@@ -272,9 +272,9 @@ mod tests {
     #[test]
     fn the_shape_for_scripts_is_stable() {
         let mut row = row(AlertState::Firing, Some("ann"));
-        row.since_ms = 7;
+        row.since = UnixMillis(7);
         let expected = "{\"node\":\"web-1\",\"id\":\"00c0ffee00c0ffee\",\"rule\":\"disk_full\",\"state\":\"firing\",\
-                        \"severity\":\"critical\",\"since_ms\":7,\"fired_ms\":7,\"summary\":\"/ is 97% full\",\
+                        \"severity\":\"critical\",\"since\":\"1970-01-01T00:00:00.007Z\",\"fired\":\"1970-01-01T00:00:00.007Z\",\"summary\":\"/ is 97% full\",\
                         \"metric\":\"filesystem_used_ratio\",\"value\":0.97,\"labels\":{\"mountpoint\":\"/\"},\
                         \"acknowledged_by\":\"ann\",\"note\":\"on it\",\"silenced\":null,\"notify\":true}";
         assert_eq!(json(&row, false).unwrap(), expected);

@@ -17,19 +17,19 @@ pub struct JobRow {
     node: NodeName,
     id: JobId,
     state: JobState,
-    since_ms: u64,
+    since: UnixMillis,
     detail: String,
     kind: JobKind,
     work: String,
     label: String,
     by: String,
     by_id: Option<NodeId>,
-    submitted_ms: u64,
+    submitted: UnixMillis,
     priority: JobPriority,
-    start_by_ms: Option<u64>,
-    again_at_ms: Option<u64>,
-    started_ms: Option<u64>,
-    ended_ms: Option<u64>,
+    start_by: Option<UnixMillis>,
+    again_at: Option<UnixMillis>,
+    started: Option<UnixMillis>,
+    ended: Option<UnixMillis>,
     attempts: u32,
     attempts_max: u32,
     progress_ratio: Option<f64>,
@@ -41,8 +41,8 @@ pub struct JobRow {
 #[derive(Debug, Serialize)]
 struct ExitRow {
     attempt: u32,
-    started_ms: u64,
-    ended_ms: u64,
+    started: UnixMillis,
+    ended: UnixMillis,
     code: Option<i32>,
     signal: Option<i32>,
     out_of_memory: Option<bool>,
@@ -69,8 +69,8 @@ impl ExitRow {
     fn new(exit: JobExit) -> Self {
         Self {
             attempt: exit.attempt,
-            started_ms: exit.started.0,
-            ended_ms: exit.ended.0,
+            started: exit.started,
+            ended: exit.ended,
             code: exit.code,
             signal: exit.signal,
             out_of_memory: exit.out_of_memory,
@@ -86,13 +86,13 @@ impl ExitRow {
     }
 
     fn line(&self) -> String {
-        let ran = format::span_ms(self.ended_ms.saturating_sub(self.started_ms));
-        format!("{}: {} ago, {} after {ran}", self.attempt, age(self.ended_ms), self.text)
+        let ran = format::span_ms(self.ended.since(self.started).0);
+        format!("{}: {} ago, {} after {ran}", self.attempt, age(self.ended), self.text)
     }
 }
 
-fn age(since_ms: u64) -> String {
-    let Millis(span) = now().since(UnixMillis(since_ms));
+fn age(since: UnixMillis) -> String {
+    let Millis(span) = now().since(since);
     format::span_ms(span)
 }
 
@@ -103,19 +103,19 @@ impl JobRow {
             node: node.clone(),
             id: info.id,
             state: info.state,
-            since_ms: info.since.0,
+            since: info.since,
             detail: info.detail,
             kind: info.kind,
             work: info.work,
             label: info.label,
             by: info.owner.name,
             by_id: info.owner.id,
-            submitted_ms: info.submitted.0,
+            submitted: info.submitted,
             priority: info.priority,
-            start_by_ms: info.start_by.map(|at| at.0),
-            again_at_ms: info.again_at.map(|at| at.0),
-            started_ms: info.started.map(|at| at.0),
-            ended_ms: info.ended.map(|at| at.0),
+            start_by: info.start_by,
+            again_at: info.again_at,
+            started: info.started,
+            ended: info.ended,
             attempts: info.attempts,
             attempts_max: info.attempts_max,
             progress_ratio: progress.ratio,
@@ -154,7 +154,7 @@ impl Row for JobRow {
             self.node.to_string(),
             self.id.to_string(),
             if how_far.is_empty() { state.to_owned() } else { format!("{state} {how_far}") },
-            age(self.since_ms),
+            age(self.since),
             self.attempts.to_string(),
             self.exit.as_ref().map_or_else(|| "-".to_owned(), ExitRow::brief),
             self.by.clone(),
@@ -182,7 +182,7 @@ impl StatusRow {
         let detail = if row.detail.is_empty() { String::new() } else { format!(": {}", row.detail) };
         let mut lines = vec![
             ("job", format!("{} on {}", row.id, row.node)),
-            ("state", format!("{} for {}{detail}", row.state.as_str(), age(row.since_ms))),
+            ("state", format!("{} for {}{detail}", row.state.as_str(), age(row.since))),
         ];
         let how_far = row.how_far();
         if !how_far.is_empty() {
@@ -201,14 +201,14 @@ impl StatusRow {
             }
             lines.extend(exec.timeout_ms.map(|span| ("time-out", format::span_ms(span))));
         }
-        lines.push(("submitted", format!("{} ago by {}", age(row.submitted_ms), row.by)));
+        lines.push(("submitted", format!("{} ago by {}", age(row.submitted), row.by)));
         lines.extend(self.asked_by.clone().map(|by| ("asked by", by)));
         lines.push(("priority", row.priority.as_str().to_owned()));
         let twice = if self.request.may_run_twice { ", may run twice" } else { "" };
         lines.push(("attempts", format!("{} of {}{twice}", row.attempts, row.attempts_max)));
-        let in_future = |at: u64| format!("in {}", format::span_ms(at.saturating_sub(now().0)));
-        lines.extend(row.again_at_ms.map(|at| ("tried again", in_future(at))));
-        lines.extend(row.start_by_ms.map(|at| ("expires", in_future(at))));
+        let in_future = |at: UnixMillis| format!("in {}", format::span_ms(at.since(now()).0));
+        lines.extend(row.again_at.map(|at| ("tried again", in_future(at))));
+        lines.extend(row.start_by.map(|at| ("expires", in_future(at))));
         lines.extend(self.pid.map(|pid| ("pid", pid.to_string())));
         match (self.output_dropped, self.output_bytes) {
             (true, _) => lines.push(("output", "thrown away to make room".into())),
@@ -263,12 +263,12 @@ mod tests {
 
     #[test]
     fn the_shape_for_scripts_is_stable() {
-        let expected = "{\"node\":\"web-1\",\"id\":\"1kd3f9x2a\",\"state\":\"failed\",\"since_ms\":7,\
+        let expected = "{\"node\":\"web-1\",\"id\":\"1kd3f9x2a\",\"state\":\"failed\",\"since\":\"1970-01-01T00:00:00.007Z\",\
                         \"detail\":\"exit 1\",\"kind\":\"command\",\"work\":\"apt-get \\u001b[2J\",\"label\":\"\",\
-                        \"by\":\"ann\",\"by_id\":null,\"submitted_ms\":4,\"priority\":\"normal\",\
-                        \"start_by_ms\":null,\"again_at_ms\":null,\"started_ms\":5,\"ended_ms\":7,\"attempts\":1,\
+                        \"by\":\"ann\",\"by_id\":null,\"submitted\":\"1970-01-01T00:00:00.004Z\",\"priority\":\"normal\",\
+                        \"start_by\":null,\"again_at\":null,\"started\":\"1970-01-01T00:00:00.005Z\",\"ended\":\"1970-01-01T00:00:00.007Z\",\"attempts\":1,\
                         \"attempts_max\":1,\"progress_ratio\":null,\"progress\":null,\
-                        \"exit\":{\"attempt\":1,\"started_ms\":5,\"ended_ms\":9,\"code\":1,\"signal\":null,\
+                        \"exit\":{\"attempt\":1,\"started\":\"1970-01-01T00:00:00.005Z\",\"ended\":\"1970-01-01T00:00:00.009Z\",\"code\":1,\"signal\":null,\
                         \"out_of_memory\":null,\"timed_out\":false,\"problem\":null,\"text\":\"exit 1\"}}";
         assert_eq!(json(&row(UnixMillis(7)), false).unwrap(), expected);
     }

@@ -18,7 +18,7 @@ pub struct ProgramRow {
     node: NodeName,
     name: ProgramName,
     state: ProgramState,
-    since_ms: u64,
+    since: UnixMillis,
     detail: String,
     pid: Option<u32>,
     start_ticks: Option<u64>,
@@ -33,8 +33,8 @@ pub struct ProgramRow {
 /// How a run ended. The names of the fields are stable.
 #[derive(Debug, Serialize)]
 struct ExitRow {
-    at_ms: u64,
-    started_ms: Option<u64>,
+    at: UnixMillis,
+    started: Option<UnixMillis>,
     code: Option<i32>,
     signal: Option<i32>,
     out_of_memory: Option<bool>,
@@ -58,8 +58,8 @@ pub struct StatusRow {
 impl ExitRow {
     fn new(exit: ProgramExit) -> Self {
         Self {
-            at_ms: exit.at.0,
-            started_ms: exit.started.map(|at| at.0),
+            at: exit.at,
+            started: exit.started,
             code: exit.code,
             signal: exit.signal,
             out_of_memory: exit.out_of_memory,
@@ -75,16 +75,15 @@ impl ExitRow {
     }
 
     fn line(&self) -> String {
-        let ran =
-            self.started_ms.map(|at| format!(" after {}", format::span_ms(self.at_ms.saturating_sub(at))));
+        let ran = self.started.map(|start| format!(" after {}", format::span_ms(self.at.since(start).0)));
         let by = self.asked_by.as_ref().map(|by| format!(", asked by {by}"));
-        let ago = age(self.at_ms);
+        let ago = age(self.at);
         format!("{ago} ago: {}{}{}", self.text, ran.unwrap_or_default(), by.unwrap_or_default())
     }
 }
 
-fn age(since_ms: u64) -> String {
-    let Millis(span) = now().since(UnixMillis(since_ms));
+fn age(since: UnixMillis) -> String {
+    let Millis(span) = now().since(since);
     format::span_ms(span)
 }
 
@@ -98,7 +97,7 @@ impl ProgramRow {
             boot_id: process.map(|process| process.boot_id.clone()),
             name: info.name,
             state: info.state,
-            since_ms: info.since.0,
+            since: info.since,
             detail: info.detail,
             command: info.command,
             at_boot: info.at_boot,
@@ -124,7 +123,7 @@ impl Row for ProgramRow {
             self.node.to_string(),
             self.name.to_string(),
             self.state.as_str().to_owned(),
-            age(self.since_ms),
+            age(self.since),
             or_none(self.pid.map(|pid| pid.to_string())),
             self.starts.to_string(),
             or_none(self.last_exit.as_ref().map(ExitRow::brief)),
@@ -155,7 +154,7 @@ impl StatusRow {
         let detail = if row.detail.is_empty() { String::new() } else { format!(": {}", row.detail) };
         let mut lines = vec![
             ("program", format!("{} on {}", row.name, row.node)),
-            ("state", format!("{} for {}{detail}", row.state.as_str(), age(row.since_ms))),
+            ("state", format!("{} for {}{detail}", row.state.as_str(), age(row.since))),
         ];
         lines.extend(row.pid.map(|pid| ("pid", pid.to_string())));
         lines.push(("command", row.command.clone()));
@@ -216,10 +215,10 @@ mod tests {
 
     #[test]
     fn the_shape_for_scripts_is_stable() {
-        let expected = "{\"node\":\"web-1\",\"name\":\"web\",\"state\":\"backing_off\",\"since_ms\":7,\
+        let expected = "{\"node\":\"web-1\",\"name\":\"web\",\"state\":\"backing_off\",\"since\":\"1970-01-01T00:00:00.007Z\",\
                         \"detail\":\"exit 1\",\"pid\":null,\"start_ticks\":null,\"boot_id\":null,\
                         \"command\":\"nginx \\u001b[2J\",\"at_boot\":true,\"starts\":2,\"restarts\":1,\
-                        \"last_exit\":{\"at_ms\":9,\"started_ms\":5,\"code\":1,\"signal\":null,\
+                        \"last_exit\":{\"at\":\"1970-01-01T00:00:00.009Z\",\"started\":\"1970-01-01T00:00:00.005Z\",\"code\":1,\"signal\":null,\
                         \"out_of_memory\":null,\"error\":null,\"asked_by\":null,\"text\":\"exit 1\"}}";
         assert_eq!(json(&row(UnixMillis(7)), false).unwrap(), expected);
     }
