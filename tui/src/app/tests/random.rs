@@ -329,15 +329,7 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 };
                 console.mesh(MeshEvent::Sought { sought, result });
             }
-            Command::Shell {
-                terminal,
-                order: ShellOrder::Open { node, .. } | ShellOrder::Attach { node, .. },
-            } => {
-                let index = console.simulated.index_of(node).unwrap();
-                let shell = console.simulated.shells(index).remove(terminal.0 as usize % 3);
-                let attached = ShellItem::Attached(Box::new(shell));
-                console.mesh(MeshEvent::Shell { terminal, said: ShellSaid::Item(attached) });
-            }
+            Command::Shell { terminal, order } => talk(console, terminal, &order),
             Command::Replay { player, order } => play(console, player, order),
             Command::Search { search, order } => {
                 let hit = FileHit {
@@ -373,6 +365,16 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
             }
             _ => {}
         }
+    }
+}
+
+/// A shell that is opened or attached to is there.
+fn talk(console: &mut Console, terminal: TerminalId, order: &ShellOrder) {
+    if let ShellOrder::Open { node, .. } | ShellOrder::Attach { node, .. } = order {
+        let index = console.simulated.index_of(*node).unwrap();
+        let shell = console.simulated.shells(index).remove(terminal.0 as usize % 3);
+        let attached = ShellItem::Attached(Box::new(shell));
+        console.mesh(MeshEvent::Shell { terminal, said: ShellSaid::Item(attached) });
     }
 }
 
