@@ -45,7 +45,7 @@ shot() {
     [ "$wanted" = "  " ] || [[ $wanted == *" $1 "* ]] || return 0
     # Charts are to have something to show.
     sleep "${2:-1}"
-    screen -e | sed "s#$root#/opt/p2p-admin#g" | "$picture" "$columns" "$rows" >"$out/$1.svg"
+    screen -eN | sed "s#$root#/opt/p2p-admin#g" | "$picture" "$columns" "$rows" >"$out/$1.svg"
     echo "$out/$1.svg"
 }
 

@@ -11,7 +11,8 @@ use p2p_shared::time::{Millis, UnixMillis};
 
 use crate::dht::core::key::Key;
 use crate::dht::core::message::Record;
-use crate::dht::handle::DhtHandle;
+use crate::dht::core::output::{Outcome, QueryStats};
+use crate::dht::handle::{DhtHandle, Ended};
 use crate::membership::core::record::{SharedFacts, SignedFacts};
 use crate::membership::driver::Verify;
 
@@ -20,6 +21,19 @@ pub const FACTS_LIFE: Millis = Millis::from_secs(24 * 3_600);
 
 /// Domain of the hash that makes a name a key.
 const KEY_DOMAIN: &[u8] = b"p2p-admin/dht-name/v1";
+
+/// What a look-up of a name did.
+#[derive(Clone, Debug)]
+pub struct Traced {
+    /// Where the name is kept.
+    pub key: Key,
+    /// How it ended, with its questions.
+    pub ended: Ended,
+    /// What was found.
+    pub found: Option<Found>,
+    /// Why a record that came is not believed.
+    pub disbelieved: Option<String>,
+}
 
 /// Publishes and finds names.
 #[derive(Clone)]
@@ -64,18 +78,46 @@ impl Naming {
         let looked = looked.map_err(|error| RpcError::unavailable(error.to_string()))?;
         let nobody = || RpcError::not_found(format!("nobody in the DHT knows a node {name}"));
         let record = looked.record.ok_or_else(nobody)?;
-        let found = judge(&self.mesh, &record, &self.verify).map_err(|_| nobody())?;
-        let facts = &found.facts;
-        Ok(Found {
-            id: found.id,
-            name: facts.name.clone(),
-            addresses: facts.addresses.clone(),
-            labels: facts.labels.clone(),
-            version: facts.version.clone(),
-            sequence: facts.sequence,
-            hops: looked.stats.hops,
-            messages: looked.stats.messages,
-        })
+        let facts = judge(&self.mesh, &record, &self.verify).map_err(|_| nobody())?;
+        Ok(found(&facts, looked.stats))
+    }
+
+    /// Looks a name up, and tells every question that was asked.
+    ///
+    /// # Errors
+    /// `unavailable` if the DHT has stopped or has too much to do.
+    pub async fn look_up(&self, name: &NodeName) -> Result<Traced, RpcError> {
+        let key = key(&self.mesh, name);
+        let ended = self.dht.trace(key).await;
+        let ended = ended.map_err(|error| RpcError::unavailable(error.to_string()))?;
+        let judged = match &ended.outcome {
+            Outcome::Busy => {
+                return Err(RpcError::unavailable("too many look-ups wait on this node already"));
+            }
+            Outcome::Found { record, .. } => Some(judge(&self.mesh, record, &self.verify)),
+            _ => None,
+        };
+        let (found, disbelieved) = match judged {
+            Some(Ok(facts)) => (Some(found(&facts, ended.stats)), None),
+            Some(Err(why)) => (None, Some(why)),
+            None => (None, None),
+        };
+        Ok(Traced { key, ended, found, disbelieved })
+    }
+}
+
+/// Facts that were found at this cost.
+fn found(known: &SharedFacts, stats: QueryStats) -> Found {
+    let facts = &known.facts;
+    Found {
+        id: known.id,
+        name: facts.name.clone(),
+        addresses: facts.addresses.clone(),
+        labels: facts.labels.clone(),
+        version: facts.version.clone(),
+        sequence: facts.sequence,
+        hops: stats.hops,
+        messages: stats.messages,
     }
 }
 

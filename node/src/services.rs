@@ -10,6 +10,7 @@ pub mod file;
 mod followed;
 pub mod job;
 pub mod journal;
+mod look_up;
 pub mod monitor;
 pub mod network;
 pub mod node;

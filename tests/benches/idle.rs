@@ -1,7 +1,7 @@
 //! What the real release program costs while nothing happens, and how soon the mesh tells what does: P21 for a
-//! node alone, the bytes of a process watch over idle processes, visible after start, lost after SIGKILL.
+//! node alone and for one with 1,000 connections, the bytes of a process watch over idle processes, visible after start, lost after SIGKILL.
 //!
-//! Takes about a minute; prints one line a goal.
+//! Takes some two minutes; prints one line a goal.
 
 #[expect(dead_code, clippy::unwrap_used, reason = "the tests need more of it, and a bench without a CA ends")]
 #[path = "../e2e/ca.rs"]
@@ -9,11 +9,13 @@ mod ca;
 #[expect(dead_code, reason = "the other benches need more of it")]
 mod support;
 
+use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use p2p_shared::access::Role;
+use p2p_shared::mesh::{Dial, Target};
 use p2p_shared::rpc::client::{ItemSource, Subscription};
 use p2p_shared::services::Services;
 use p2p_shared::services::node::{FleetDelta, Member, MemberState};
@@ -21,7 +23,7 @@ use tokio::runtime::Builder;
 use tokio::time::{sleep, timeout};
 
 use ca::TestCa;
-use support::{Program, at_most, handle};
+use support::{Program, at_most, dialler, handle};
 
 /// How long a node is watched doing nothing.
 const SPAN: Duration = Duration::from_secs(20);
@@ -29,6 +31,10 @@ const SPAN: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_secs(3);
 /// How long the bytes of a watch are counted.
 const WATCHED: Duration = Duration::from_secs(10);
+/// Nodes that are connected and say nothing.
+const CROWD: u32 = 1_000;
+/// How long after the last one came what they cost at first is over.
+const CROWD_SETTLE: Duration = Duration::from_secs(20);
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// A namespace of processes of its own, with 200 that sleep, and then the node.
 const QUIET: [&str; 8] = [
@@ -51,6 +57,32 @@ async fn idle(ca: &TestCa) -> anyhow::Result<()> {
     at_most("P21 idle_rss_mib", node.status_kib("VmRSS")? / 1_024.0, 26.0);
     println!("# of it anonymous {:.1} MiB", node.status_kib("RssAnon")? / 1_024.0);
     at_most("P21 idle_share_of_a_core", share, 0.005);
+    Ok(())
+}
+
+/// A node to which many others are connected that say nothing.
+async fn crowd(ca: &TestCa) -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let config = directory.path().join("node.toml");
+    fs::write(&config, format!("max_peers = {}\n", CROWD + 100))?;
+    let config = config.to_str().context("a path that is no text")?;
+    let node = Program::start(&ca.node_files("busy"), &["--config", config])?;
+    sleep(SETTLE).await;
+    let rss = || node.status_kib("RssAnon");
+    let (alone, name) = (rss()?, "busy".parse()?);
+    let target = Target { id: None, name: Some(name), addresses: vec![node.quic] };
+    let mut links = Vec::new();
+    for nth in 0..CROWD {
+        links.push(dialler(&ca.node(&format!("n-{nth}")))?.dial(target.clone()).await?);
+    }
+    sleep(CROWD_SETTLE).await;
+    let (began, before) = (Instant::now(), node.cpu_s()?);
+    sleep(SPAN).await;
+    let share = (node.cpu_s()? - before) / began.elapsed().as_secs_f64();
+    let open = links.iter().filter(|link| link.is_open()).count();
+    anyhow::ensure!(open == CROWD as usize, "only {open} are still connected");
+    at_most("P21 kib_a_connection", (rss()? - alone) / f64::from(CROWD), 49.0);
+    at_most("P21 crowd_share_of_a_core", share, 0.025);
     Ok(())
 }
 
@@ -126,6 +158,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         idle(&ca).await?;
+        crowd(&ca).await?;
         watch(&ca).await?;
         mesh(&ca).await
     })

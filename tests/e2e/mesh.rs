@@ -129,9 +129,17 @@ async fn every_node_finds_every_name_in_the_dht() {
                     .await;
             assert_eq!((found.id, &found.name), (cluster.id(target), cluster.name(target)));
             assert_eq!(found.addresses, [cluster.address(target)]);
+            let told = node.look_up(cluster.name(target).clone()).await.unwrap();
+            let had_it = told.questions.iter().filter(|question| question.had_record).count();
+            assert!(told.held_here || had_it > 0, "{told:?}");
+            assert_eq!(told.messages as usize, told.questions.len());
+            assert_eq!(told.found.map(|found| found.id), Some(cluster.id(target)));
         }
         let nobody = node.find("web-9".parse().unwrap()).await.unwrap_err();
         assert_eq!(nobody.code, Code::NotFound, "{nobody}");
+        let told = node.look_up("web-9".parse().unwrap()).await.unwrap();
+        assert!(told.found.is_none() && !told.held_here, "{told:?}");
+        assert!(told.questions.iter().all(|question| !question.had_record && question.name.is_some()));
     }
 }
 

@@ -19,7 +19,7 @@ use crate::echo::soon;
 fn harmless(method: &str) -> Value {
     let process = json!({ "boot_id": "another boot", "pid": 1, "start_ticks": 1 });
     match method {
-        "node.find" => json!({ "name": "web-1" }),
+        "node.find" | "node.look_up" => json!({ "name": "web-1" }),
         "node.can_i" => json!({ "method": "node.info", "arguments": null }),
         "audit.list" => json!({ "filter": null, "limit": 10 }),
         "audit.accept" => json!({ "id": NodeId::new([0; 32]) }),

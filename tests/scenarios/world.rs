@@ -329,7 +329,7 @@ impl World {
                     let sent = self.open_replies.remove(&token).expect("one reply a request");
                     self.reply(node, sent, message);
                 }
-                Output::Finished { query, outcome, stats } => {
+                Output::Finished { query, outcome, stats, .. } => {
                     self.mix(query.0 ^ u64::from(stats.messages) << 32);
                     self.finished.insert(query, Finished { outcome, stats });
                 }

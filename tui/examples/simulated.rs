@@ -134,6 +134,7 @@ impl World {
                 Topic::Audit => MeshEvent::Audit { node, news: Box::new(simulated.audit(index)) },
                 Topic::Rules => MeshEvent::Rules { node, rules: Box::new(simulated.rules()) },
                 Topic::Shells => MeshEvent::Shells { node, shells: simulated.shells(index) },
+                Topic::Recordings => MeshEvent::Recordings { node, recordings: simulated.recordings(index) },
                 Topic::Units => MeshEvent::Units { node, delta: simulated.units(index) },
                 Topic::Network => MeshEvent::Network { node, tables: Box::new(simulated.network(index)) },
             })

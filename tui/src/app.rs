@@ -15,12 +15,15 @@ mod feeds;
 mod jumps;
 mod keys;
 pub mod layer;
+mod look_up;
 pub mod menu;
 mod mesh;
+mod mouse;
 pub mod palette;
 mod places;
 pub mod probe;
 mod reading;
+mod replay;
 mod requests;
 pub mod runs;
 pub mod saved;
@@ -40,18 +43,18 @@ use ratatui::layout::Rect;
 
 use crate::action::Action;
 use crate::command::{Command, CopyPlan, Follow, Sought, Subscription};
-use crate::event::{Code, Entry, Event, Key, MeshEvent, Mouse, MouseKind};
+use crate::event::{Entry, Event, Key, MeshEvent};
 use crate::filter::{Filter, Mistake};
 use crate::fleet::Fleet;
 use crate::keymap::Keymap;
 use crate::layout::{self, Areas, Extras};
 use crate::log::Log;
 use crate::theme::{Theme, Themes};
+use crate::views::shell::Shells;
 use crate::views::{Change, Scene, View, ViewId};
 use crate::widgets::field::Field;
 
 use copies::Copies;
-use defining::Stage;
 use layer::Layer;
 use palette::History;
 use places::Places;
@@ -92,6 +95,8 @@ pub struct World {
     pub fleet: Fleet,
     /// The lines of the log that is followed, or was last.
     pub log: Log,
+    /// The shells that are attached to, and the recording that is played.
+    pub shells: Shells,
     /// Through whom it looks.
     pub entry: Option<Entry>,
     /// The console's clock.
@@ -238,6 +243,7 @@ impl State {
         self.browse();
         self.recall();
         self.fit_terminal();
+        self.rest_replay();
         std::mem::take(&mut self.out)
     }
 
@@ -284,7 +290,10 @@ impl State {
 
     /// Where everything stands on the screen now.
     pub fn areas(&self) -> Areas {
-        let filter = self.editing.is_some() || self.view().filter().is_some() || self.search.is_some();
+        let filter = self.editing.is_some()
+            || (!self.is_typing()
+                && !self.is_replaying()
+                && (self.view().filter().is_some() || self.search.is_some()));
         let extras = Extras { banners: self.banners().len() as u16, filter, tabs: self.tabs.count() > 1 };
         layout::areas(self.world.screen, extras)
     }
@@ -376,6 +385,7 @@ impl State {
                 | MeshEvent::Alerts { .. }
                 | MeshEvent::Rules { .. }
                 | MeshEvent::Shells { .. }
+                | MeshEvent::Recordings { .. }
                 | MeshEvent::Network { .. }
                 | MeshEvent::Audit { .. }
                 | MeshEvent::Log { .. }
@@ -425,52 +435,6 @@ impl State {
         self.message = Some((text.into(), self.world.now + MESSAGE_LIFE + Millis(1)));
         self.dirty = true;
     }
-
-    fn on_mouse(&mut self, mouse: Mouse) {
-        if self.options.first_run.is_some() {
-            return;
-        }
-        if !self.layers.is_empty() {
-            self.scroll_layer(mouse.kind);
-            return;
-        }
-        let areas = self.areas();
-        let inside = |area: Rect| area.contains((mouse.column, mouse.row).into());
-        if inside(areas.body) && self.is_typing() {
-            self.scroll_terminal(mouse.kind);
-        } else if inside(areas.body) {
-            let requests = self.with_view(|view, scene| view.on_mouse(scene, mouse));
-            self.fulfil(requests);
-        } else if inside(areas.bar) && mouse.kind == MouseKind::Press {
-            if let Some(tab) = crate::view::bar_at(self, mouse.column) {
-                self.go_to_tab(tab);
-            }
-        } else if inside(areas.tabs)
-            && mouse.kind == MouseKind::Press
-            && let Some(view) = crate::view::tab_at(self, mouse.column)
-        {
-            self.act(Action::Show(view));
-        }
-    }
-
-    fn scroll_layer(&mut self, kind: MouseKind) {
-        if let Some(Layer::Form(defining)) = self.layers.last_mut() {
-            let code = if kind == MouseKind::WheelDown { Code::Down } else { Code::Up };
-            if kind != MouseKind::Press && matches!(defining.stage, Stage::Writing | Stage::Sent(_)) {
-                defining.form.on_key(Key::plain(code));
-            }
-            return;
-        }
-        if let Some(scroll) = self.layers.last_mut().and_then(Layer::scroll_mut) {
-            match kind {
-                MouseKind::WheelDown => *scroll = scroll.saturating_add(3),
-                MouseKind::WheelUp => *scroll = scroll.saturating_sub(3),
-                MouseKind::Press => {}
-            }
-        } else {
-            self.scroll_probe(kind);
-        }
-    }
 }
 
 /// What is said at the start: a line, or a box where a line would not hold it.
@@ -488,7 +452,15 @@ fn told(options: &Options) -> (Option<(String, Millis)>, Vec<Layer>) {
 }
 
 const fn scene(world: &World, body: Rect, readonly: bool) -> Scene<'_> {
-    Scene { fleet: &world.fleet, log: &world.log, now: world.now, wall: world.wall, body, readonly }
+    Scene {
+        fleet: &world.fleet,
+        log: &world.log,
+        shells: &world.shells,
+        now: world.now,
+        wall: world.wall,
+        body,
+        readonly,
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub use probe::{Probe, ProbeKind};
 pub use search::{SearchFor, SearchId, SearchOrder};
 pub use seek::Sought;
 
-use p2p_shared::id::NodeId;
+use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::exec::ExecRequest;
 use p2p_shared::services::file::FilePath;
 use p2p_shared::services::job::JobId;
@@ -63,6 +63,8 @@ pub enum Topic {
     Rules,
     /// The shells that live there; asked for likewise.
     Shells,
+    /// What was recorded of shells there; asked for likewise.
+    Recordings,
     /// Its interfaces, sockets, routes and neighbours; asked for likewise.
     Network,
     /// Who did what there, and whether the record is whole; new entries are asked for likewise.
@@ -76,7 +78,7 @@ impl Topic {
             Self::Sample | Self::Processes | Self::Units | Self::Jobs | Self::Alerts => 1_000,
             Self::Peers | Self::Programs | Self::Shells | Self::Network | Self::Audit => 2_000,
             Self::Routing | Self::Refused => 5_000,
-            Self::Rules => 10_000,
+            Self::Rules | Self::Recordings => 10_000,
         }
     }
 
@@ -94,6 +96,7 @@ impl Topic {
             Self::Alerts => "alerts",
             Self::Rules => "alert rules",
             Self::Shells => "shells",
+            Self::Recordings => "recordings",
             Self::Network => "network",
             Self::Audit => "audit record",
         }
@@ -261,6 +264,23 @@ pub enum ShellOrder {
     Leave,
 }
 
+/// What a player wants of the recording that it shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplayOrder {
+    /// Play this one of this node from its beginning.
+    Play { node: NodeId, id: String },
+    /// Stand still.
+    Pause,
+    /// Go on.
+    Go,
+    /// So fast, in hundredths.
+    Speed(u32),
+    /// Go on from so long after the beginning.
+    Seek(Millis),
+    /// Nobody looks any more.
+    Leave,
+}
+
 /// Which span of a node's past is asked for. Times are by the node's wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PastOrder {
@@ -351,6 +371,8 @@ pub enum Command {
     EndSearch(SearchId),
     /// Ask for the process that something leads to; answered by one `Sought`.
     Seek(Box<Sought>),
+    /// Have a node look a name up in the DHT; answered by one `LookedUp`.
+    LookUp { node: NodeId, name: NodeName },
     /// Do something with a file; answered by one `Outcome`.
     File { errand: Errand, node: NodeId, deed: FileDeed },
     /// Run a command; what it wrote comes as `Answer`, and then one `Outcome`.
@@ -361,6 +383,8 @@ pub enum Command {
     EndShell { errand: Errand, node: NodeId, id: String },
     /// What a terminal wants; what comes of it is told as it comes.
     Shell { terminal: TerminalId, order: ShellOrder },
+    /// What a player wants; what comes of it is told as it comes.
+    Replay { player: TerminalId, order: ReplayOrder },
     /// Begin to deliver lines: the last ones, and then what comes.
     Follow(Follow),
     /// Stop to deliver them.

@@ -18,6 +18,7 @@ pub mod local;
 mod past;
 mod probe;
 mod record;
+mod replay;
 mod search;
 mod seek;
 pub mod settings;
@@ -34,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use p2p_shared::error::RpcError;
-use p2p_shared::id::NodeId;
+use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::Services;
 use p2p_shared::services::process::ProcessRef;
 use p2p_shared::tls::Credentials;
@@ -48,12 +49,13 @@ use self::entry::Entry;
 use self::errand::{Deed, Means};
 use self::feed::Feed;
 use self::local::Local;
+use self::replay::Reel;
 use self::shell::{Line, Wish};
 use self::tail::Tail;
 use self::way::Way;
 use crate::command::{
-    Command, CopyId, CopyOrder, Errand, FilesOrder, Follow, PastOrder, RunId, SearchId, SearchOrder,
-    ServiceKey, ServiceKind, ShellOrder, Sought, Subject, Subscription, TerminalId,
+    Command, CopyId, CopyOrder, Errand, FilesOrder, Follow, PastOrder, ReplayOrder, RunId, SearchId,
+    SearchOrder, ServiceKey, ServiceKind, ShellOrder, Sought, Subject, Subscription, TerminalId,
 };
 use crate::event::{CopySaid, Description, MeshEvent};
 
@@ -78,6 +80,7 @@ pub struct Effects {
     feeds: HashMap<Subscription, CancellationToken>,
     tails: HashMap<Follow, CancellationToken>,
     lines: HashMap<TerminalId, Line>,
+    reels: HashMap<TerminalId, Reel>,
     copies: HashMap<CopyId, CancellationToken>,
     searches: HashMap<SearchId, CancellationToken>,
     /// A run that no task holds any more is over.
@@ -129,6 +132,7 @@ impl Effects {
             feeds: HashMap::new(),
             tails: HashMap::new(),
             lines: HashMap::new(),
+            reels: HashMap::new(),
             copies: HashMap::new(),
             searches: HashMap::new(),
             runs: HashMap::new(),
@@ -163,6 +167,7 @@ impl Effects {
             Command::EndCopy(copy) => end(&mut self.copies, &copy),
             Command::Search { search, order } => self.search(search, *order),
             Command::Seek(sought) => self.seek(*sought),
+            Command::LookUp { node, name } => self.look_up(node, name),
             Command::EndSearch(search) => end(&mut self.searches, &search),
             Command::File { errand, node, deed } => self.send(errand, Deed::File { node, deed }),
             Command::Exec { errand, node, request } => {
@@ -173,6 +178,7 @@ impl Effects {
             }
             Command::EndShell { errand, node, id } => self.send(errand, Deed::EndShell { node, id }),
             Command::Shell { terminal, order } => self.shell(terminal, order),
+            Command::Replay { player, order } => self.replay(player, order),
             Command::Follow(follow) => self.follow(follow),
             Command::Unfollow(follow) => self.unfollow(&follow),
             Command::Past { node, order } => self.recall(node, order),
@@ -237,6 +243,24 @@ impl Effects {
         self.lines.insert(terminal, line);
     }
 
+    fn replay(&mut self, player: TerminalId, order: ReplayOrder) {
+        match order {
+            ReplayOrder::Leave => {
+                self.reels.remove(&player);
+            }
+            ReplayOrder::Play { node, id } => {
+                let (way, events) = (self.means.way.clone(), self.events.clone());
+                let reel = Reel::play((player, node, id), way, events, (&self.tasks, &self.stop));
+                self.reels.insert(player, reel);
+            }
+            order => {
+                if let Some(reel) = self.reels.get(&player) {
+                    reel.order(order);
+                }
+            }
+        }
+    }
+
     fn files(&self, node: NodeId, order: FilesOrder) {
         let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
         self.tasks.spawn(async move {
@@ -274,6 +298,15 @@ impl Effects {
             let Some(result) = stop.run_until_cancelled(ask).await else { return };
             let result = result.map(|found| found.map(|(node, info)| (node, Box::new(info))));
             let _ = events.send(MeshEvent::Sought { sought: Box::new(sought), result }).await;
+        });
+    }
+
+    fn look_up(&self, node: NodeId, name: NodeName) {
+        let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            let ask = async { way.node(node).await?.node().look_up(name.clone()).await };
+            let Some(result) = stop.run_until_cancelled(ask).await else { return };
+            let _ = events.send(MeshEvent::LookedUp { node, name, result: result.map(Box::new) }).await;
         });
     }
 

@@ -11,10 +11,10 @@ use p2p_shared::services::job::{JobDelta, JobStatus};
 use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::network::{PingReply, ScanFound, TraceStep};
-use p2p_shared::services::node::{FleetDelta, Peer, RefusedHandshake, RoutingBucket};
+use p2p_shared::services::node::{FleetDelta, LookUp, Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessInfo, ProcessRef};
 use p2p_shared::services::program::{LogChunk, ProgramDefinition, ProgramInfo, ProgramLog, ProgramStatus};
-use p2p_shared::services::shell::{ShellInfo, ShellItem};
+use p2p_shared::services::shell::{ShellInfo, ShellItem, ShellRecording, ShellSize};
 use p2p_shared::services::transfer::{TransferProgress, TransferSummary};
 use p2p_shared::services::unit::{UnitDelta, UnitStatus};
 use p2p_shared::time::{Millis, UnixMillis};
@@ -144,6 +144,26 @@ pub enum ShellSaid {
     },
 }
 
+/// What is said to a player.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReplaySaid {
+    /// It is played from the beginning, on a cleared terminal.
+    Began,
+    /// The terminal has this size.
+    Size(ShellSize),
+    /// It is so far after the beginning, and this was written up to there.
+    Shown {
+        /// How far.
+        at: Millis,
+        /// What; may be nothing.
+        bytes: Vec<u8>,
+    },
+    /// There is no more, and so long it is.
+    Over(Millis),
+    /// Nothing comes any more.
+    Failed(RpcError),
+}
+
 /// What a node says of its files.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FilesSaid {
@@ -268,6 +288,10 @@ pub enum MeshEvent {
         node: NodeId,
         shells: Vec<ShellInfo>,
     },
+    Recordings {
+        node: NodeId,
+        recordings: Vec<ShellRecording>,
+    },
     Network {
         node: NodeId,
         tables: Box<NetTables>,
@@ -279,6 +303,10 @@ pub enum MeshEvent {
     Shell {
         terminal: TerminalId,
         said: ShellSaid,
+    },
+    Replay {
+        player: TerminalId,
+        said: ReplaySaid,
     },
     Log {
         follow: Follow,
@@ -296,6 +324,12 @@ pub enum MeshEvent {
     Found {
         search: SearchId,
         found: Result<FileFound, RpcError>,
+    },
+    /// What a look-up of a node did.
+    LookedUp {
+        node: NodeId,
+        name: NodeName,
+        result: Result<Box<LookUp>, RpcError>,
     },
     Sought {
         sought: Box<Sought>,

@@ -7,6 +7,7 @@ mod alerts;
 mod audit;
 mod history;
 mod items;
+mod look_up;
 mod network;
 mod past;
 mod processes;
@@ -22,7 +23,7 @@ use p2p_shared::services::job::{JobDelta, JobId, JobInfo};
 use p2p_shared::services::monitor::HostSample;
 use p2p_shared::services::node::{FleetDelta, Member, MemberState, Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::program::ProgramInfo;
-use p2p_shared::services::shell::ShellInfo;
+use p2p_shared::services::shell::{ShellInfo, ShellRecording};
 use p2p_shared::services::unit::UnitDelta;
 use p2p_shared::time::Millis;
 
@@ -31,6 +32,7 @@ pub use audit::{AuditNews, Seal, Verified};
 pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
 pub use items::{Item, ItemId, Items};
+pub use look_up::LookedUp;
 pub use network::{NetItem, NetKey, NetTable, NetTables, bears};
 pub use past::{Past, PastAnswer, Told};
 pub use processes::{Census, Process, Processes, RowId};
@@ -190,12 +192,15 @@ pub struct Fleet {
     pub jobs: Items<JobId, JobInfo>,
     /// The shells that live on them.
     pub shells: Items<String, ShellInfo>,
+    /// What was recorded of shells.
+    pub recordings: Items<String, ShellRecording>,
     /// What they have of the network.
     pub network: Items<NetKey, NetItem>,
     /// Who did what on them.
     pub audit: Items<u64, AuditEntry>,
     /// The span of a node's past that was asked for last.
     past: Option<Past>,
+    looked_up: Option<LookedUp>,
     health: Health,
 }
 
@@ -265,6 +270,7 @@ impl Fleet {
                 self.jobs.forget(id);
                 self.alerts.forget(id);
                 self.shells.forget(id);
+                self.recordings.forget(id);
                 self.network.forget(id);
                 self.audit.forget(id);
                 touched.push(id);
@@ -420,6 +426,14 @@ impl Fleet {
         node.heard(Topic::Shells, now);
         let keyed = shells.into_iter().map(|shell| (shell.id.clone(), shell)).collect();
         self.shells.replace(id, |_| true, keyed);
+    }
+
+    /// All its recordings of shells.
+    pub fn set_recordings(&mut self, id: NodeId, recordings: Vec<ShellRecording>, now: Millis) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.heard(Topic::Recordings, now);
+        let keyed = recordings.into_iter().map(|one| (one.id.clone(), one)).collect();
+        self.recordings.replace(id, |_| true, keyed);
     }
 
     /// All that it has of the network.

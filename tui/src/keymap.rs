@@ -193,9 +193,12 @@ fn name(key: Key) -> String {
 const CYRILLIC: &str = "йцукенгшщзхъфывапролджэячсмитьбюЙЦУКЕНГШЩЗХЪФЫВАПРОЛДЖЭЯЧСМИТЬБЮ";
 const LATIN: &str = "qwertyuiop[]asdfghjkl;'zxcvbnm,.QWERTYUIOP{}ASDFGHJKL:\"ZXCVBNM<>";
 
-/// The key that a letter of ЙЦУКЕН sits on.
+/// The key that a letter of ЙЦУКЕН sits on. Terminals cannot tell ^] from ^5.
 fn latin(key: Key) -> Key {
     let Code::Char(letter) = key.code else { return key };
+    if key.ctrl && letter == '5' {
+        return Key { code: Code::Char(']'), ..key };
+    }
     let found = CYRILLIC.chars().position(|cyrillic| cyrillic == letter);
     let code = found.and_then(|at| LATIN.chars().nth(at)).map_or(key.code, Code::Char);
     Key { code, ..key }

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod app;
+pub mod cast;
 pub mod cli;
 pub mod command;
 pub mod edit;

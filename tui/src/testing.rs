@@ -21,11 +21,11 @@ use p2p_shared::services::alert::{AlertDelta, AlertRules};
 use p2p_shared::services::job::JobDelta;
 use p2p_shared::services::journal::JournalBatch;
 use p2p_shared::services::monitor::HostSample;
-use p2p_shared::services::node::{FleetDelta, Label, Member, MemberState};
+use p2p_shared::services::node::{FleetDelta, Label, LookUp, Member, MemberState};
 use p2p_shared::services::node::{Peer, RefusedHandshake, RoutingBucket};
 use p2p_shared::services::process::{ProcessDelta, ProcessDetails, ProcessRef, Signal};
 use p2p_shared::services::program::ProgramInfo;
-use p2p_shared::services::shell::ShellInfo;
+use p2p_shared::services::shell::{ShellInfo, ShellRecording};
 use p2p_shared::services::unit::UnitDelta;
 use p2p_shared::time::{Millis, UnixMillis};
 
@@ -225,6 +225,11 @@ impl Simulated {
         jobs::shells(index, self.begin, self.hostile && index == 0)
     }
 
+    /// What was recorded of shells on a node.
+    pub fn recordings(&self, index: usize) -> Vec<ShellRecording> {
+        jobs::recordings(index, self.begin, self.hostile && index == 0)
+    }
+
     /// What a node has of the network.
     pub fn network(&self, index: usize) -> crate::fleet::NetTables {
         network::tables(index, self.hostile && index == 0)
@@ -257,6 +262,11 @@ impl Simulated {
     /// The routing table of a node, nearest bucket first.
     pub fn routing(&self, index: usize) -> Vec<RoutingBucket> {
         world::routing(&self.members, index, self.step)
+    }
+
+    /// What a look-up of a name does on a node.
+    pub fn look_up(&self, index: usize, name: &NodeName) -> LookUp {
+        world::look_up(&self.members, index, name)
     }
 
     /// The handshakes that a node refused, newest first.

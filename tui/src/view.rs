@@ -16,6 +16,8 @@ mod snapshots;
 mod snapshots_files;
 #[cfg(test)]
 mod snapshots_own;
+#[cfg(test)]
+mod snapshots_shells;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -318,13 +320,8 @@ fn footer(state: &State, area: Rect, painter: &mut Painter<'_>) {
         painter.text((area.x + 1, area.y), area.width, "... a key more", Role::Dim);
         return;
     }
-    if state.is_typing() {
-        let pieces = if state.is_shell_over() {
-            [("Enter", Role::Key), (" goes back", Role::Text)]
-        } else {
-            [("^]", Role::Key), (" leaves; every other key is the shell's", Role::Text)]
-        };
-        painter.line((area.x + 1, area.y), area.width.saturating_sub(2), &pieces);
+    if let Some(pieces) = own_keys(state) {
+        painter.line((area.x + 1, area.y), area.width.saturating_sub(2), pieces);
         return;
     }
     // The way to every other key is always there; the keys of the view fill what is left.
@@ -342,6 +339,54 @@ fn footer(state: &State, area: Rect, painter: &mut Painter<'_>) {
         }
     }
 }
+
+/// The keys while a shell or a recording has them.
+fn own_keys(state: &State) -> Option<&'static [(&'static str, Role)]> {
+    let replaying = state.is_replaying();
+    Some(match () {
+        () if state.is_typing() && state.is_shell_over() => {
+            &[("Enter", Role::Key), (" goes back", Role::Text)]
+        }
+        () if state.is_typing() => {
+            &[("^]", Role::Key), (" leaves, and it stays open; every other key is the shell's", Role::Text)]
+        }
+        () if state.has_just_left() => LEFT_KEYS,
+        () if replaying && state.is_replay_over() => {
+            &[("Space", Role::Key), (" once more  ", Role::Text), ("q", Role::Key), (" leaves", Role::Text)]
+        }
+        () if replaying => REPLAY_KEYS,
+        () => return None,
+    })
+}
+
+/// The keys right behind the one that leaves a shell.
+const LEFT_KEYS: &[(&str, Role)] = &[
+    ("^]", Role::Key),
+    (" back in  ", Role::Text),
+    ("1-8", Role::Key),
+    (" that shell  ", Role::Text),
+    ("n p", Role::Key),
+    (" next, previous  ", Role::Text),
+    ("d", Role::Key),
+    (" detach  ", Role::Text),
+    ("]", Role::Key),
+    (" types ^]  ", Role::Text),
+    ("q", Role::Key),
+    (" back", Role::Text),
+];
+
+const REPLAY_KEYS: &[(&str, Role)] = &[
+    ("Space", Role::Key),
+    (" pause  ", Role::Text),
+    ("+ -", Role::Key),
+    (" speed  ", Role::Text),
+    (", .", Role::Key),
+    (" 10 s back, forth  ", Role::Text),
+    ("gg", Role::Key),
+    (" from the beginning  ", Role::Text),
+    ("q", Role::Key),
+    (" leaves", Role::Text),
+];
 
 const HINT_GAP: u16 = 2;
 
@@ -368,6 +413,8 @@ fn hint(view: ViewId, action: Action) -> &'static str {
     match action {
         Action::PaneNext if view == ViewId::Files => "other pane",
         Action::TabNext if view == ViewId::Files => "next node",
+        Action::TabNext if view == ViewId::Services => "all units",
+        Action::TabNext if view == ViewId::Fleet => "cards or table",
         Action::CopyOver => "copy over",
         Action::MoveOver => "move over",
         Action::Open => "open",
@@ -377,11 +424,12 @@ fn hint(view: ViewId, action: Action) -> &'static str {
         Action::Palette => "go to",
         Action::Help => "help",
         Action::Describe => "details",
+        Action::Tree if view == ViewId::Peers => "loss, clock",
         Action::Tree => "tree",
         Action::AllNodes => "all nodes",
         Action::Mark => "mark",
         Action::PaneNext => "next node",
-        Action::TabNext => "next tab",
+        Action::TabNext => "next list",
         Action::ZoomIn => "closer",
         Action::ZoomOut => "wider",
         Action::Related => "jump",

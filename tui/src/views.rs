@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use p2p_shared::id::NodeId;
+use p2p_shared::id::{NodeId, NodeName};
 use p2p_shared::services::file::FilePath;
+use p2p_shared::services::shell::ShellRecording;
 use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -40,6 +41,7 @@ pub mod shell;
 mod stage;
 
 use related::Thing;
+use shell::Shells;
 
 /// The views, in the order of their number keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,6 +128,8 @@ pub struct Scene<'a> {
     pub fleet: &'a Fleet,
     /// The lines of the log that is followed, or was last.
     pub log: &'a Log,
+    /// The shells that are attached to, and the recording that is played.
+    pub shells: &'a Shells,
     /// The console's monotonic clock.
     pub now: Millis,
     /// The wall's.
@@ -222,6 +226,15 @@ pub enum Request {
         /// Which.
         id: String,
     },
+    /// Let go of a shell that is attached to; it lives on.
+    Detach {
+        /// Where.
+        node: NodeId,
+        /// Which.
+        id: String,
+    },
+    /// Play a recording of a node.
+    Play(NodeId, Box<ShellRecording>),
     /// Look at files of a node.
     Files(NodeId, FilesOrder),
     /// Show the sockets of a node that match a filter.
@@ -240,6 +253,13 @@ pub enum Request {
     Define(Vec<(NodeId, String)>),
     /// Edit the program of this name, as the first of these nodes has it, on all of them.
     EditProgram(String, Vec<(NodeId, String)>),
+    /// Have a node look a name up in the DHT, and show what it does.
+    LookUp {
+        /// Who looks.
+        node: NodeId,
+        /// For what.
+        name: NodeName,
+    },
     /// Open a shell there.
     OpenShell(NodeId),
     /// Show facts that are here already: names and values.

@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 use super::core::Dht;
 use super::core::input::{Command, Input, Opened, QueryId, ReplyToken};
 use super::core::message::{Contact, Envelope, Record, Refusal, Reply, Request, RequestId};
-use super::core::output::{Outcome, Output, QueryStats};
-use super::handle::{DhtCounts, DhtEvent, Order, Overview};
+use super::core::output::Output;
+use super::handle::{DhtCounts, DhtEvent, Ended, Order, Overview, Waiter};
 use crate::membership::revoked::InForce;
 use crate::transport::{Inbound, LinkEvent, Transport};
 
@@ -63,7 +63,6 @@ pub struct Wiring {
 }
 
 type Asked = (RequestId, NodeId, Option<Bytes>);
-type Waiter = oneshot::Sender<(Outcome, QueryStats)>;
 
 /// The task that owns the core.
 pub struct Driver {
@@ -174,6 +173,10 @@ impl Driver {
                 let query = self.query(waiter);
                 self.handle(Input::Command(Command::Get { query, key }));
             }
+            Order::Trace(key, waiter) => {
+                let query = self.query(waiter);
+                self.handle(Input::Command(Command::Trace { query, key }));
+            }
             Order::Put(record, waiter) => {
                 let query = self.query(waiter);
                 self.handle(Input::Command(Command::Put { query, record }));
@@ -237,10 +240,10 @@ impl Driver {
                         answer(sender, request, message);
                     }
                 }
-                Output::Finished { query, outcome, stats } => {
+                Output::Finished { query, outcome, stats, questions } => {
                     if let Some(waiter) = self.waiters.remove(&query) {
                         // Whoever asked may have gone away.
-                        let _ = waiter.send((outcome, stats));
+                        let _ = waiter.send(Ended { outcome, stats, questions, at: self.now() });
                     }
                 }
                 Output::Verified(contact) => self.report(DhtEvent::Verified(contact)),

@@ -13,21 +13,40 @@ use super::core::bucket::Entry;
 use super::core::key::Key;
 use super::core::message::{Contact, Record};
 use super::core::output::{Outcome, QueryStats};
+use super::core::trace::Question;
 
 /// Orders that wait for the driver; whoever gives one more waits.
 pub const ORDERS_QUEUE: usize = 64;
 /// Findings that wait for whoever keeps them.
 pub const FINDINGS_QUEUE: usize = 256;
 
+/// Who waits for the end of a query.
+pub type Waiter = oneshot::Sender<Ended>;
+
+/// How a query ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// With what.
+    pub outcome: Outcome,
+    /// What it cost.
+    pub stats: QueryStats,
+    /// What was asked, if that was wanted.
+    pub questions: Vec<Question>,
+    /// The core's clock then.
+    pub at: Millis,
+}
+
 /// One order to the driver.
 #[derive(Debug)]
 pub enum Order {
     /// Enter the mesh through these contacts.
-    Join(Vec<Contact>, oneshot::Sender<(Outcome, QueryStats)>),
+    Join(Vec<Contact>, Waiter),
     /// Find a record.
-    Get(Key, oneshot::Sender<(Outcome, QueryStats)>),
+    Get(Key, Waiter),
+    /// Find a record, and tell every question.
+    Trace(Key, Waiter),
     /// Publish an own record.
-    Put(Record, oneshot::Sender<(Outcome, QueryStats)>),
+    Put(Record, Waiter),
     /// What the core holds now.
     Overview(oneshot::Sender<Overview>),
 }
@@ -114,7 +133,7 @@ impl DhtHandle {
     /// # Errors
     /// [`Stopped`].
     pub async fn join(&self, contacts: Vec<Contact>) -> Result<Vec<Contact>, Stopped> {
-        match self.order(|waiter| Order::Join(contacts, waiter)).await?.0 {
+        match self.order(|waiter| Order::Join(contacts, waiter)).await?.outcome {
             Outcome::Nodes(neighbours) => Ok(neighbours),
             _ => Ok(Vec::new()),
         }
@@ -125,7 +144,7 @@ impl DhtHandle {
     /// # Errors
     /// [`Stopped`].
     pub async fn get(&self, key: Key) -> Result<Lookup, Stopped> {
-        let (outcome, stats) = self.order(|waiter| Order::Get(key, waiter)).await?;
+        let Ended { outcome, stats, .. } = self.order(|waiter| Order::Get(key, waiter)).await?;
         let record = match outcome {
             Outcome::Found { record, .. } => Some(record),
             _ => None,
@@ -133,12 +152,20 @@ impl DhtHandle {
         Ok(Lookup { record, stats })
     }
 
+    /// Looks a record up, and tells every question that was asked.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn trace(&self, key: Key) -> Result<Ended, Stopped> {
+        self.order(|waiter| Order::Trace(key, waiter)).await
+    }
+
     /// Publishes an own record; how it went.
     ///
     /// # Errors
     /// [`Stopped`].
     pub async fn put(&self, record: Record) -> Result<Outcome, Stopped> {
-        Ok(self.order(|waiter| Order::Put(record, waiter)).await?.0)
+        Ok(self.order(|waiter| Order::Put(record, waiter)).await?.outcome)
     }
 
     /// What the core holds now.

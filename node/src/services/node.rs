@@ -13,14 +13,14 @@ use p2p_shared::rpc::registry::CallContext;
 use p2p_shared::rpc::service::Items;
 use p2p_shared::services;
 use p2p_shared::services::node::{
-    Direction, FleetDelta, Found, Label, Member, MemberState, Node, NodeInfo, NodeStats, Peer, PeerRole,
-    Permit, RefusedHandshake, RoutingBucket,
+    Direction, FleetDelta, Found, Label, LookUp, Member, MemberState, Node, NodeInfo, NodeStats, Peer,
+    PeerRole, Permit, RefusedHandshake, RoutingBucket,
 };
 use p2p_shared::tls::PeerKind;
 use tokio::time::Instant;
 
 use super::permit::Permits;
-use super::routing;
+use super::{look_up, routing};
 use crate::labels::keeper::LabelKeeper;
 use crate::membership::handle::{Directory, ForgetError, MembershipHandle};
 use crate::naming::Naming;
@@ -97,6 +97,13 @@ impl Node for NodeService {
         self.naming.find(&name).await
     }
 
+    async fn look_up(&self, _: &CallContext, name: NodeName) -> Result<LookUp, RpcError> {
+        let traced = self.naming.look_up(&name).await?;
+        let address = |id| self.transport.link(&id).map(|link| link.address());
+        let members = self.membership.members();
+        Ok(look_up::look_up((name, traced), self.portrait.id(), &members, address))
+    }
+
     async fn labels(&self, _: &CallContext) -> Result<Vec<Label>, RpcError> {
         Ok(self.labels.all().await)
     }
@@ -159,6 +166,7 @@ fn peer(status: &PeerStatus, states: &BTreeMap<NodeId, MemberState>) -> Peer {
         silent_ms: millis_since(status.heard),
         sent_bytes: traffic.udp_tx.bytes,
         received_bytes: traffic.udp_rx.bytes,
+        sent_packets: traffic.path.sent_packets,
         lost_packets: traffic.path.lost_packets,
         version: link.version().to_owned(),
     }

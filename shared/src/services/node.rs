@@ -224,6 +224,9 @@ pub struct Peer {
     pub sent_bytes: u64,
     /// Bytes received from it.
     pub received_bytes: u64,
+    /// Packets sent to it; 0 from a node that does not tell.
+    #[serde(default)]
+    pub sent_packets: u64,
     /// Packets that were lost on the way to it.
     pub lost_packets: u64,
     /// Version of its program.
@@ -292,6 +295,77 @@ pub struct Found {
     pub messages: u32,
 }
 
+/// How a question of a look-up ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QuestionEnd {
+    /// It was answered.
+    Answered,
+    /// It was not answered, or not in a way that helps.
+    Failed,
+    /// The look-up had its end before.
+    Open,
+    /// An end of a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// One question of a look-up in the DHT.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LookUpQuestion {
+    /// Who was asked.
+    pub id: NodeId,
+    /// Its name, if the directory knows it.
+    pub name: Option<NodeName>,
+    /// Where: of a connection that stands, else the first address that was known.
+    pub address: Option<SocketAddr>,
+    /// Answers that led to it: 0 if it stood in the routing table.
+    pub hop: u32,
+    /// How many leading bits it shares with what is looked for: the more, the nearer.
+    pub shared_bits: u16,
+    /// When it was asked, in milliseconds since the beginning.
+    pub asked_ms: u64,
+    /// How the question ended.
+    pub end: QuestionEnd,
+    /// After how many milliseconds it ended; `None` if it was still open.
+    pub took_ms: Option<u64>,
+    /// Whether others were asked in its place because it took so long.
+    pub slow: bool,
+    /// Nodes that it named.
+    pub named: u32,
+    /// Those of them that are nearer to what is looked for than itself.
+    pub nearer: u32,
+    /// Whether it had the record.
+    pub had_record: bool,
+}
+
+/// What a look-up in the DHT did, and what it found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LookUp {
+    /// What was looked for.
+    pub name: NodeName,
+    /// Where the record of that name is kept: 256 bits in hexadecimal digits.
+    pub key: String,
+    /// How many leading bits the asking node shares with it.
+    pub own_bits: u16,
+    /// Whether the asking node holds the record itself.
+    pub held_here: bool,
+    /// The questions, in the order in which they were asked; at most 150.
+    pub questions: Vec<LookUpQuestion>,
+    /// What was found; `None` if nobody who was asked has a record that can be believed.
+    pub found: Option<Found>,
+    /// Why a record that came is not believed.
+    pub disbelieved: Option<String>,
+    /// Answers that led to the nearest node that answered.
+    pub rounds: u32,
+    /// Requests sent.
+    pub messages: u32,
+    /// Requests that were not answered.
+    pub failures: u32,
+    /// From the beginning to the end, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
 /// Whether somebody may do something, before it is tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Permit {
@@ -322,6 +396,8 @@ crate::service! {
         get routing() -> Vec<RoutingBucket>, needs NodeRead;
         /// Looks a node up by name in the DHT, past the directory.
         get find(name: NodeName) -> Found, needs NodeRead;
+        /// The same, and what it did, question by question; what is not found is no error.
+        get look_up(name: NodeName) -> LookUp, needs NodeRead;
         /// Its labels, by key.
         get labels() -> Vec<Label>, needs NodeRead;
         /// Whether the caller may call `method` here, with `arguments` (a JSON object) if they are given; asks

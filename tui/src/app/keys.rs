@@ -37,6 +37,8 @@ impl State {
         }
         if self.layers.is_empty() && self.is_typing() {
             self.type_key(key);
+        } else if self.layers.is_empty() && self.editing.is_none() && self.on_left_key(key) {
+            self.pressed.clear();
         } else if let Some(layer) = self.layers.pop() {
             self.on_layer_key(layer, key);
         } else if let Some(editing) = self.editing.take() {
@@ -73,6 +75,9 @@ impl State {
         if action.spec().acts && self.view().past().is_some() {
             let close = self.options.keys.key_of(Action::Close);
             self.say(format!("this is the past, where nothing can be done: {close} returns to now"));
+            return;
+        }
+        if self.on_replay_action(action) {
             return;
         }
         match action {
@@ -116,6 +121,7 @@ impl State {
             }
             Action::Logs => self.show_logs(),
             Action::Shell => self.open_shell_here(),
+            Action::LastShell => self.enter_last_shell(),
             Action::CopyField => self.copy(false),
             Action::CopyRow => self.copy(true),
             other => {
@@ -402,6 +408,7 @@ impl State {
             Goal::Probe { kind, node, text } => self.probe_from(kind, &node, &text),
             Goal::Exec { pattern, text } => self.exec(&pattern, &text),
             Goal::Define { pattern, text } => self.define(&pattern, &text),
+            Goal::LookUp(text) => self.look_up_line(&text),
             Goal::Node(name) => match self.world.fleet.named(&name).map(|(id, _)| id) {
                 Some(id) => self.show(ViewId::Resources, Some(Scope::one(id))),
                 None => self.say(format!("no node is called {name}")),

@@ -52,9 +52,14 @@ impl State {
             }
             MeshEvent::Log { follow, said } => self.on_log(&follow, said),
             MeshEvent::Shell { terminal, said } => self.on_shell(terminal, said),
+            MeshEvent::Replay { player, said } => self.on_replay(player, said),
             MeshEvent::Copy { copy, said } => self.on_copy(copy, said),
             MeshEvent::Found { search, found } => self.on_found(search, found),
             MeshEvent::Sought { sought, result } => self.on_sought(&sought, result),
+            MeshEvent::LookedUp { node, name, result } => {
+                self.world.fleet.set_look_up(node, &name, result.map(|told| *told));
+                self.changed(Change::Peers(node));
+            }
             MeshEvent::Probe { run, said } => self.on_probe(run, said),
             MeshEvent::Files { node, said } => self.on_files(node, said),
             MeshEvent::Notice(text) => self.say(text),
@@ -177,6 +182,10 @@ fn take_data(fleet: &mut Fleet, event: MeshEvent, now: p2p_shared::time::Millis)
         }
         MeshEvent::Shells { node, shells } => {
             fleet.set_shells(node, shells, now);
+            Change::List(node)
+        }
+        MeshEvent::Recordings { node, recordings } => {
+            fleet.set_recordings(node, recordings, now);
             Change::List(node)
         }
         MeshEvent::Audit { node, news } => {

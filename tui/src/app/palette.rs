@@ -54,6 +54,8 @@ pub enum Goal {
         /// What it is.
         text: String,
     },
+    /// What a look-up of this name does: `NAME`, or `NAME NODE` for the node that looks.
+    LookUp(String),
     /// This node's resources.
     Node(String),
     /// Labels for the nodes under the cursor or marked.
@@ -186,6 +188,8 @@ fn goal_with_argument(text: &str) -> Option<Goal> {
         ("alerts", rest) if !rest.is_empty() => Goal::On(ViewId::Alerts, rest.to_owned()),
         ("audit", rest) if !rest.is_empty() => Goal::On(ViewId::Audit, rest.to_owned()),
         ("jobs", rest) if !rest.is_empty() => Goal::On(ViewId::Jobs, rest.to_owned()),
+        ("peers", rest) if !rest.is_empty() => Goal::On(ViewId::Peers, rest.to_owned()),
+        ("lookup" | "look_up", rest) if !rest.is_empty() => Goal::LookUp(rest.to_owned()),
         ("network", rest) if !rest.is_empty() => Goal::On(ViewId::Network, rest.to_owned()),
         ("files", rest) if !rest.is_empty() => Goal::Files(rest.to_owned()),
         ("shells", rest) => Goal::On(ViewId::Shell, or_all(rest)),
@@ -225,6 +229,8 @@ const fn hint_of(goal: &Goal) -> &'static str {
         Goal::On(ViewId::Alerts, _) => "alerts of the nodes that match",
         Goal::On(ViewId::Audit, _) => "who did what on the nodes that match",
         Goal::On(ViewId::Jobs, _) => "jobs of the nodes that match",
+        Goal::On(ViewId::Peers, _) => "who sees whom of the nodes that match, and how well",
+        Goal::LookUp(_) => "NAME [NODE]: how a node finds that name in the DHT, hop by hop",
         Goal::On(ViewId::Network, _) => "network of the nodes that match",
         Goal::On(..) => "processes of the nodes that match",
         Goal::Lines { unit: None, .. } => "journal of the nodes that match",
@@ -335,6 +341,8 @@ mod tests {
         let exec = Goal::Exec { pattern: "web-*".into(), text: "df -h | tail".into() };
         assert_eq!(best("exec web-* df -h | tail"), Some(exec));
         assert_eq!(best("node web-1"), Some(Goal::Node("web-1".into())));
+        assert_eq!(best("lookup web-1 db-2"), Some(Goal::LookUp("web-1 db-2".into())));
+        assert_eq!(best("peers role=web"), Some(Goal::On(ViewId::Peers, "role=web".into())));
         assert_eq!(best("label role=web"), Some(Goal::Label("role=web".into())));
     }
 

@@ -71,11 +71,8 @@ impl State {
         self.pressed.clear();
         // Whoever is asked now answers the tab that is shown then.
         self.views.resources.answered();
-        let mut views = std::mem::take(&mut self.views);
-        // The shells stay with the console.
-        std::mem::swap(&mut views.shell, &mut self.views.shell);
         Tab {
-            views,
+            views: std::mem::take(&mut self.views),
             current: self.current,
             places: std::mem::take(&mut self.places),
             search: self.search.take(),
@@ -84,9 +81,8 @@ impl State {
 
     /// Puts a parked tab on the screen.
     fn unpark(&mut self, tab: Tab) {
-        let shell = std::mem::take(&mut self.views.shell);
-        self.views = Views { shell, ..tab.views };
-        (self.current, self.places, self.search) = (tab.current, tab.places, tab.search);
+        (self.views, self.current, self.places, self.search) =
+            (tab.views, tab.current, tab.places, tab.search);
         self.views.files.refresh();
         self.refresh_view();
     }

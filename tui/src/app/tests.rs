@@ -11,6 +11,7 @@ mod jumps;
 mod looking;
 pub(crate) mod network;
 mod random;
+mod replay;
 mod services;
 mod shell;
 mod tabs;
@@ -22,7 +23,7 @@ use p2p_shared::services::process::ProcessRef;
 
 use super::*;
 use crate::command::Topic;
-use crate::event::{Code, Link, Said};
+use crate::event::{Code, Link, Mouse, MouseKind, Said};
 use crate::testing::{Simulated, screen};
 
 /// A console over a simulated fleet.
@@ -137,6 +138,7 @@ impl Console {
         self.mesh(MeshEvent::Audit { node, news: Box::new(self.simulated.audit(index)) });
         self.mesh(MeshEvent::Rules { node, rules: Box::new(self.simulated.rules()) });
         self.mesh(MeshEvent::Shells { node, shells: self.simulated.shells(index) });
+        self.mesh(MeshEvent::Recordings { node, recordings: self.simulated.recordings(index) });
         self.mesh(MeshEvent::Network { node, tables: Box::new(self.simulated.network(index)) });
         let source = self.state.world.log.source().clone();
         let said = Said::Journal(self.simulated.journal(index));

@@ -122,6 +122,7 @@ impl Feed {
             | Topic::Refused
             | Topic::Programs
             | Topic::Shells
+            | Topic::Recordings
             | Topic::Rules
             | Topic::Network => self.poll(&handle, delivered).await,
         }
@@ -146,6 +147,9 @@ impl Feed {
             Topic::Routing => MeshEvent::Routing { node, buckets: handle.node().routing().await? },
             Topic::Refused => MeshEvent::Refused { node, handshakes: handle.node().refused().await? },
             Topic::Shells => MeshEvent::Shells { node, shells: handle.shell().list().await? },
+            Topic::Recordings => {
+                MeshEvent::Recordings { node, recordings: handle.shell().recordings().await? }
+            }
             Topic::Rules => MeshEvent::Rules { node, rules: Box::new(handle.alert().rules().await?) },
             Topic::Network => MeshEvent::Network { node, tables: Box::new(tables(handle).await?) },
             Topic::Programs => MeshEvent::Programs { node, programs: handle.program().list().await? },

@@ -6,7 +6,7 @@ use p2p_shared::services::job::{
     JobCounts, JobDelta, JobExit, JobId, JobInfo, JobKind, JobOwner, JobPriority, JobProgress, JobRequest,
     JobState, JobStatus, JobWork,
 };
-use p2p_shared::services::shell::{ShellExit, ShellInfo, ShellSize, ShellState};
+use p2p_shared::services::shell::{ShellExit, ShellInfo, ShellRecording, ShellSize, ShellState};
 use p2p_shared::time::UnixMillis;
 
 use super::HOSTILE;
@@ -111,4 +111,17 @@ pub fn shells(node: usize, begin: UnixMillis, hostile: bool) -> Vec<ShellInfo> {
         }
     };
     (0..3).map(shell).collect()
+}
+
+pub fn recordings(node: usize, begin: UnixMillis, hostile: bool) -> Vec<ShellRecording> {
+    let recording = |index: usize| ShellRecording {
+        id: format!("r{node}{index}"),
+        user: "root".to_owned(),
+        command: vec![if hostile { HOSTILE[index].to_owned() } else { "-bash".to_owned() }],
+        opened_by: if index == 0 { "alice" } else { "bob" }.to_owned(),
+        opened: UnixMillis(begin.0 - 86_400_000 * (index as u64 + 1)),
+        written: UnixMillis(begin.0 - 86_400_000 * (index as u64 + 1) + 65_000),
+        size_bytes: 20_000 * (index as u64 + 1),
+    };
+    (0..2).map(recording).collect()
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use p2p_shared::id::NodeId;
-use p2p_shared::services::node::{Direction, Member, Peer, PeerRole};
+use p2p_shared::id::{NodeId, NodeName};
+use p2p_shared::services::node::{
+    Direction, Found, LookUp, LookUpQuestion, Member, Peer, PeerRole, QuestionEnd,
+};
 use p2p_shared::services::node::{RefusedHandshake, RoutingBucket, RoutingContact};
 use p2p_shared::time::UnixMillis;
 
@@ -38,12 +40,13 @@ fn node_peer(member: &Member, index: usize, other: usize, step: u64) -> Peer {
         direction: if other < index { Direction::Outbound } else { Direction::Inbound },
         state: Some(member.state),
         rtt_ms: 0.2 + (pair % 400) as f32 / 10.0 + wave(index, 501 + other as u64, step, 20) * 3.0,
-        clock_ahead_ms: None,
+        clock_ahead_ms: Some(pair as i64 % 7 - 3),
         age_ms: pair % 90_000_000 + step * 1_000,
         silent_ms: pair % 900,
         sent_bytes: pair % 900_000_000 + step * 4_100,
         received_bytes: pair % 700_000_000 + step * 5_300,
-        lost_packets: pair % 40,
+        sent_packets: 2_000 + pair % 90_000 + step * 9,
+        lost_packets: pair % 9,
         version: member.version.clone(),
     }
 }
@@ -62,6 +65,7 @@ fn operator_peer(name: &str, index: usize, at: usize, step: u64) -> Peer {
         silent_ms: 40,
         sent_bytes: 120_000 + step * 900,
         received_bytes: 9_000 + step * 40,
+        sent_packets: 900 + step * 4,
         lost_packets: 0,
         version: "0.1.0".to_owned(),
     }
@@ -100,6 +104,53 @@ fn shared_bits(one: NodeId, other: NodeId) -> u16 {
         }
     }
     bits
+}
+
+/// A look-up that goes to the three nodes nearest to a key: the second one does not answer, the last has the record.
+pub fn look_up(members: &[Member], index: usize, name: &NodeName) -> LookUp {
+    let found = members.iter().enumerate().find(|(_, member)| member.name == *name);
+    let key = NodeId::new(found.map_or([7; 32], |(at, _)| node_id(at + 500_000).as_bytes().to_owned()));
+    let mut near: Vec<(usize, &Member)> =
+        members.iter().enumerate().filter(|(other, _)| *other != index).collect();
+    near.sort_by_key(|(_, member)| shared_bits(key, member.id));
+    let near = near.split_off(near.len().saturating_sub(3));
+    let question = |(at, (other, member)): (usize, &(usize, &Member))| LookUpQuestion {
+        id: member.id,
+        name: (*other != 4).then(|| member.name.clone()),
+        address: Some(address(*other)),
+        hop: at as u32,
+        shared_bits: shared_bits(key, member.id),
+        asked_ms: at as u64 * 14,
+        end: if at == 1 { QuestionEnd::Failed } else { QuestionEnd::Answered },
+        took_ms: Some(if at == 1 { 2_000 } else { 9 + at as u64 }),
+        slow: at == 1,
+        named: if at == 1 { 0 } else { 20 },
+        nearer: 2u32.saturating_sub(at as u32),
+        had_record: found.is_some() && at == 2,
+    };
+    let questions: Vec<LookUpQuestion> = near.iter().enumerate().map(question).collect();
+    LookUp {
+        name: name.clone(),
+        key: key.to_string(),
+        own_bits: shared_bits(key, members[index].id),
+        held_here: false,
+        found: found.map(|(at, member)| Found {
+            id: member.id,
+            name: name.clone(),
+            addresses: vec![address(at)],
+            labels: member.labels.clone(),
+            version: member.version.clone(),
+            sequence: member.sequence,
+            hops: 2,
+            messages: 3,
+        }),
+        disbelieved: None,
+        rounds: 2,
+        messages: questions.len() as u32,
+        failures: questions.iter().filter(|question| question.end == QuestionEnd::Failed).count() as u32,
+        elapsed_ms: 2_017,
+        questions,
+    }
 }
 
 pub fn refused(index: usize, wall: UnixMillis, hostile: bool) -> Vec<RefusedHandshake> {

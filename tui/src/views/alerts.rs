@@ -48,11 +48,12 @@ enum Part {
 impl Part {
     const ALL: [Self; 3] = [Self::Now, Self::Over, Self::Rules];
 
-    const fn as_str(self) -> &'static str {
+    /// What one row of it is.
+    const fn noun(self) -> &'static str {
         match self {
-            Self::Now => "alerts",
-            Self::Over => "history",
-            Self::Rules => "rules",
+            Self::Now => "alert",
+            Self::Over => "past alert",
+            Self::Rules => "rule",
         }
     }
 
@@ -124,6 +125,10 @@ impl Listed for Alerts {
         }
     }
 
+    fn noun(&self) -> &'static str {
+        self.part.noun()
+    }
+
     fn remark(&self, list: &Listing, scene: &Scene<'_>) -> String {
         let ids = list.in_scope(scene).flat_map(|(id, _)| scene.fleet.alerts.of(id));
         let alerts = ids.filter_map(|id| match &scene.fleet.alerts.get(id)?.value {
@@ -131,7 +136,7 @@ impl Listed for Alerts {
             AlertItem::Silence(_) | AlertItem::Rule(_) => None,
         });
         let (part, count) = (self.part, Part::ALL.len());
-        format!(", {} {}/{count}{}", part.as_str(), part.place() + 1, columns::tally(alerts))
+        format!(", {}/{count}{}", part.place() + 1, columns::tally(alerts))
     }
 
     fn nothing(&self, scope: &str) -> String {

@@ -55,7 +55,7 @@ impl FleetView {
 
     /// How the cards stand, if there are cards.
     fn grid(&self, body: Rect) -> Option<Grid> {
-        self.cards.unwrap_or(body.width >= cards::WIDTH_FROM).then(|| Grid::of(body))
+        self.cards.unwrap_or(body.width >= cards::WIDTH_FROM).then(|| Grid::of(body, self.table.rows().len()))
     }
 
     /// Scrolls so that the cursor is seen.

@@ -65,6 +65,10 @@ pub(crate) trait Listed: Debug + Default {
     fn thing(_row: &Self::Row<'_>) -> Option<Thing> {
         None
     }
+    /// What one row is now.
+    fn noun(&self) -> &'static str {
+        Self::NOUN
+    }
     /// Something more about the scope for the title.
     fn remark(&self, _list: &Listing, _scene: &Scene<'_>) -> String {
         String::new()
@@ -195,6 +199,11 @@ impl<L: Listed> Default for ListView<L> {
 }
 
 impl<L: Listed> ListView<L> {
+    /// The cursor goes to the first row again, whichever that is, at the next change.
+    pub(super) const fn begin(&mut self) {
+        (self.moved, self.stale) = (false, true);
+    }
+
     fn rebuild(&mut self, scene: &Scene<'_>) {
         self.stale = false;
         let list = &mut self.list;
@@ -229,7 +238,7 @@ impl<L: Listed> ListView<L> {
     /// Said in an empty table: what is awaited, or why there is nothing.
     fn emptiness(&self, scene: &Scene<'_>) -> String {
         if self.list.filter.is_some() && self.list.table.total() > 0 {
-            return format!("no {} matches the filter", L::NOUN);
+            return format!("no {} matches the filter", self.about.noun());
         }
         let scope = self.list.scope.title(scene.fleet);
         let nodes: Vec<&Node> = self.list.in_scope(scene).map(|(_, node)| node).collect();
@@ -278,8 +287,8 @@ impl<L: Listed> View for ListView<L> {
     fn title(&self, scene: &Scene<'_>) -> String {
         let list = &self.list;
         let count = match list.table.total() {
-            0 => format!("{}s", L::NOUN),
-            total => plural(total, L::NOUN),
+            0 => format!("{}s", self.about.noun()),
+            total => plural(total, self.about.noun()),
         };
         let remark = self.about.remark(list, scene);
         let old = old_data(list.in_scope(scene), L::TOPICS[0], scene);

@@ -90,7 +90,16 @@ impl Listed for Network {
     /// Which table it is, and that there are others.
     fn remark(&self, _: &Listing, _: &Scene<'_>) -> String {
         let at = NetTable::ALL.iter().position(|table| *table == self.table).unwrap_or(0);
-        format!(", {} {}/{}", self.table.as_str(), at + 1, NetTable::ALL.len())
+        format!(", {}/{}", at + 1, NetTable::ALL.len())
+    }
+
+    fn noun(&self) -> &'static str {
+        match self.table {
+            NetTable::Interfaces => "interface",
+            NetTable::Sockets => "socket",
+            NetTable::Routes => "route",
+            NetTable::Neighbours => "neighbour",
+        }
     }
 
     fn nothing(&self, scope: &str) -> String {

@@ -50,6 +50,16 @@ impl Observed {
         self.chosen = Some(node);
     }
 
+    /// Looks at this node within the same scope.
+    pub(super) const fn look_at(&mut self, node: NodeId) {
+        self.chosen = Some(node);
+    }
+
+    /// The nodes among which it is chosen.
+    pub(super) const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     /// The node that was chosen, or was settled on.
     pub(super) const fn chosen(&self) -> Option<NodeId> {
         self.chosen

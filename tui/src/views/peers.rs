@@ -1,20 +1,27 @@
-//! Peers: the mesh as one node sees it. Three sub-tabs: its connections, its routing table, whom it refused.
+//! Peers: the mesh, and how one node sees it. Five sub-tabs: all pairs as a grid; of one node its connections, its
+//! routing table, what a look-up of it does, and whom it refused.
 //!
 //! It reads the lists in the fleet; it keeps which node, which sub-tab, and the order of each list by ids.
 
+mod grid;
 mod listing;
+mod lists;
+mod look_up;
+mod menu;
 mod rows;
+mod tabs;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use p2p_shared::id::NodeId;
-use p2p_shared::time::{Millis, UnixMillis};
+use p2p_shared::time::Millis;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use self::listing::Listing;
-use self::rows::{Around, ContactRow, PeerRow, RefusedRow, Row};
+use self::grid::Grid;
+use self::lists::{Lists, Place};
+use self::rows::Around;
+use self::tabs::Tab;
 use super::observed::{self, Observed};
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::Action;
@@ -22,108 +29,34 @@ use crate::command::{Subscription, Topic};
 use crate::event::{Mouse, MouseKind};
 use crate::filter::{Field, Filter};
 use crate::fleet::Node;
-use crate::format::{count, width};
-use crate::theme::{Glyphs, Role, Theme};
+use crate::format::{count, plural, width};
+use crate::theme::{Role, Theme};
 use crate::widgets::paint::Painter;
-use crate::widgets::table::{Column, sort_at};
+use crate::widgets::table::sort_at;
 
-/// Lines above the rows: the sub-tabs and the heading.
-const HEAD_ROWS: u16 = 2;
 /// Rows that one step of the wheel moves.
 const WHEEL_ROWS: usize = 3;
 
-/// The sub-tabs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Tab {
-    #[default]
-    Peers,
-    Routing,
-    Refused,
-}
-
-impl Tab {
-    const ALL: [Self; 3] = [Self::Peers, Self::Routing, Self::Refused];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Peers => "Peers",
-            Self::Routing => "Routing",
-            Self::Refused => "Refused",
-        }
-    }
-
-    const fn topic(self) -> Topic {
-        match self {
-            Self::Peers => PeerRow::TOPIC,
-            Self::Routing => ContactRow::TOPIC,
-            Self::Refused => RefusedRow::TOPIC,
-        }
-    }
-
-    const fn columns(self) -> &'static [Column] {
-        match self {
-            Self::Peers => PeerRow::COLUMNS,
-            Self::Routing => ContactRow::COLUMNS,
-            Self::Refused => RefusedRow::COLUMNS,
-        }
-    }
-
-    /// The sub-tab beside it, around the end.
-    const fn beside(self, forward: bool) -> Self {
-        let step = if forward { 1 } else { Self::ALL.len() - 1 };
-        Self::ALL[(self as usize + step) % Self::ALL.len()]
-    }
-}
-
 /// The view.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PeersView {
     observed: Observed,
     tab: Tab,
-    peers: Listing<(NodeId, SocketAddr)>,
-    routing: Listing<(u16, NodeId)>,
-    refused: Listing<(UnixMillis, SocketAddr, u32)>,
-}
-
-/// Evaluates an expression with `$listing` and `$row` standing for the shown list and its type of row.
-macro_rules! with_listing {
-    ($view:expr, |$listing:ident, $row:ident| $body:expr) => {
-        match $view.tab {
-            Tab::Peers => {
-                let $listing = &$view.peers;
-                type $row<'a> = PeerRow<'a>;
-                $body
-            }
-            Tab::Routing => {
-                let $listing = &$view.routing;
-                type $row<'a> = ContactRow<'a>;
-                $body
-            }
-            Tab::Refused => {
-                let $listing = &$view.refused;
-                type $row<'a> = RefusedRow<'a>;
-                $body
-            }
-        }
-    };
-}
-
-impl Default for PeersView {
-    fn default() -> Self {
-        Self::new()
-    }
+    grid: Grid,
+    lists: Lists,
 }
 
 impl PeersView {
-    /// A view of the first node's connections.
-    pub fn new() -> Self {
-        Self {
-            observed: Observed::default(),
-            tab: Tab::default(),
-            peers: Listing::new(PeerRow::ORDER),
-            routing: Listing::new(ContactRow::ORDER),
-            refused: Listing::new(RefusedRow::ORDER),
-        }
+    /// Shows what a look-up by this node does.
+    pub(crate) fn show_look_up(&mut self, scene: &Scene<'_>, asker: NodeId) {
+        self.tab = Tab::LookUp;
+        self.observed.look_at(asker);
+        self.rebuild(scene);
+    }
+
+    /// The node that the lists are of.
+    pub(crate) fn asker(&self, scene: &Scene<'_>) -> Option<NodeId> {
+        self.observed.current(scene.fleet)
     }
 
     fn node<'a>(&self, scene: &Scene<'a>) -> Option<(NodeId, &'a Node)> {
@@ -131,107 +64,110 @@ impl PeersView {
         Some((id, scene.fleet.get(id)?))
     }
 
-    /// Orders all lists anew: three short ones, and only when something came.
-    fn rebuild(&mut self, scene: &Scene<'_>) {
-        let Some((_, node)) = self.node(scene) else {
-            *self = Self { observed: self.observed.clone(), tab: self.tab, ..Self::new() };
-            return;
-        };
-        let height = visible(scene.body);
-        self.peers.rebuild::<PeerRow<'_>>(node, around(scene, node, Topic::Peers), height);
-        self.routing.rebuild::<ContactRow<'_>>(node, around(scene, node, Topic::Routing), height);
-        self.refused.rebuild::<RefusedRow<'_>>(node, around(scene, node, Topic::Refused), height);
+    /// The node of the lists, with what their rows need to know.
+    fn place<'a>(&self, scene: &Scene<'a>, tab: Tab) -> Option<Place<'a>> {
+        let (_, node) = self.node(scene)?;
+        Some((node, around(scene, node, tab)))
     }
 
-    fn on_table(&mut self, action: Action, height: usize) -> bool {
-        let columns = self.tab.columns();
-        match self.tab {
-            Tab::Peers => self.peers.on_action(action, columns, height),
-            Tab::Routing => self.routing.on_action(action, columns, height),
-            Tab::Refused => self.refused.on_action(action, columns, height),
+    /// Rows of the shown list that fit into a body.
+    fn height(&self, body: Rect) -> usize {
+        usize::from(body.height.saturating_sub(self.tab.head_row() + 1))
+    }
+
+    /// Orders everything anew: short lists, and only when something came.
+    fn rebuild(&mut self, scene: &Scene<'_>) {
+        self.grid.rebuild(scene, self.observed.scope(), self.observed.current(scene.fleet));
+        let height = self.height(scene.body);
+        for tab in Tab::ALL {
+            match self.place(scene, tab) {
+                Some(place) => self.lists.rebuild(tab, place, height),
+                None => self.lists = Lists::default(),
+            }
         }
     }
 
-    fn press(&mut self, line: usize) {
-        match self.tab {
-            Tab::Peers => self.peers.table.press(line),
-            Tab::Routing => self.routing.table.press(line),
-            Tab::Refused => self.refused.table.press(line),
-        };
+    /// Takes an action of the grid: other sub-tabs look at the node of its row.
+    fn on_grid(&mut self, scene: &Scene<'_>, action: Action) {
+        if self.grid.on_action(scene, action) {
+            self.look_at_row();
+        }
     }
 
-    /// Shows what the row under the cursor is about, or says all of it.
-    fn open(&self, scene: &Scene<'_>) -> Option<Request> {
-        let (_, node) = self.node(scene)?;
-        let around = around(scene, node, self.tab.topic());
-        with_listing!(self, |listing, R| {
-            let row: R<'_> = listing.under_cursor(node, around)?;
-            let show = |id| Request::Show(ViewId::Resources, Scope::one(id));
-            Some(row.subject().map_or_else(|| Request::Say(row.sentence()), show))
-        })
+    fn look_at_row(&mut self) {
+        if let Some((from, _)) = self.grid.cursor() {
+            self.observed.look_at(from);
+        }
+    }
+
+    /// The node that the row or the cell under the cursor is about, and what is to be said of it.
+    fn under_cursor(&self, scene: &Scene<'_>) -> Option<lists::Under> {
+        self.lists.under_cursor(self.tab, self.place(scene, self.tab)?)
+    }
+
+    /// Shows what the row under the cursor is about, or says all of it; in the grid, the connection under the cursor.
+    fn open(&mut self, scene: &Scene<'_>) -> Option<Request> {
+        if self.tab == Tab::Grid {
+            let (from, to) = self.grid.cursor()?;
+            let address = grid::address_of(scene, from, to);
+            self.tab = Tab::Peers;
+            self.observed.look_at(from);
+            self.rebuild(scene);
+            if let Some(address) = address {
+                self.lists.peers.table.select((to, address));
+            }
+            return None;
+        }
+        let under = self.under_cursor(scene)?;
+        let show = |id| Request::Show(ViewId::Resources, Scope::one(id));
+        Some(under.subject.map_or(Request::Say(under.sentence), show))
     }
 
     fn describe(&self, scene: &Scene<'_>) -> Option<Request> {
-        let (_, node) = self.node(scene)?;
-        let around = around(scene, node, self.tab.topic());
-        with_listing!(self, |listing, R| {
-            let row: R<'_> = listing.under_cursor(node, around)?;
-            Some(Request::Say(row.sentence()))
-        })
+        if self.tab == Tab::Grid {
+            let (title, lines) = self.grid.facts(scene)?;
+            return Some(Request::Read { title, lines });
+        }
+        Some(Request::Say(self.under_cursor(scene)?.sentence))
     }
 
-    /// The rows that an action is about, as text for the clipboard: a field each, or all columns.
-    fn copied(&self, scene: &Scene<'_>, whole: bool) -> Option<String> {
-        let (_, node) = self.node(scene)?;
-        let around = around(scene, node, self.tab.topic());
-        // The mark of a state is for the eye: a file wants the word.
-        let glyphs = Glyphs { states: [""; 5], ..Theme::default().glyphs };
-        let lines: Vec<String> = with_listing!(self, |listing, R| {
-            let rows: Vec<R<'_>> = listing.targets(node, around);
-            let line = |row: &R<'_>| {
-                if !whole {
-                    return row.field();
-                }
-                let cells =
-                    (0..R::COLUMNS.len()).map(|column| row.cell(column, &glyphs).text.trim().to_owned());
-                cells.collect::<Vec<_>>().join("\t")
-            };
-            rows.iter().map(line).collect()
-        });
-        (!lines.is_empty()).then(|| lines.join("\n"))
+    fn menu(&self, scene: &Scene<'_>) -> Option<Request> {
+        let asker = self.observed.current(scene.fleet)?;
+        let subject = match self.tab {
+            Tab::Grid => self.grid.cursor().map(|(_, to)| to),
+            _ => self.under_cursor(scene).and_then(|under| under.subject),
+        };
+        let again = if self.tab == Tab::LookUp { self.again(scene) } else { None };
+        Some(Request::Menu(menu::menu(scene, asker, subject, again)))
+    }
+
+    /// What was looked up last, by the node that is looked at now.
+    fn again(&self, scene: &Scene<'_>) -> Option<Request> {
+        let node = self.observed.current(scene.fleet)?;
+        Some(Request::LookUp { node, name: scene.fleet.looked_up()?.name.clone() })
     }
 
     fn subjects(&self, scene: &Scene<'_>) -> Vec<NodeId> {
-        let Some((_, node)) = self.node(scene) else { return Vec::new() };
-        let around = around(scene, node, self.tab.topic());
-        with_listing!(self, |listing, R| {
-            let rows: Vec<R<'_>> = listing.targets(node, around);
-            let mut ids: Vec<NodeId> = rows.iter().filter_map(Row::subject).collect();
-            ids.dedup();
-            ids
-        })
+        if self.tab == Tab::Grid {
+            return self.grid.cursor().map(|(from, _)| from).into_iter().collect();
+        }
+        self.place(scene, self.tab).map(|place| self.lists.subjects(self.tab, place)).unwrap_or_default()
     }
 
     /// The sub-tabs with their counts, from the left edge.
-    fn tab_texts(&self, node: &Node) -> [(Tab, String); 3] {
+    fn tab_texts(&self, scene: &Scene<'_>) -> [(Tab, String); 5] {
+        let node = self.node(scene).map(|(_, node)| node);
+        let is_known = |tab| match tab {
+            Tab::Grid => true,
+            Tab::LookUp => false,
+            Tab::Peers => node.is_some_and(|node| node.peers.value.is_some()),
+            Tab::Routing => node.is_some_and(|node| node.routing.value.is_some()),
+            Tab::Refused => node.is_some_and(|node| node.refused.value.is_some()),
+        };
         Tab::ALL.map(|tab| {
-            let (known, shown, total) = match tab {
-                Tab::Peers => {
-                    (node.peers.value.is_some(), self.peers.table.rows().len(), self.peers.table.total())
-                }
-                Tab::Routing => (
-                    node.routing.value.is_some(),
-                    self.routing.table.rows().len(),
-                    self.routing.table.total(),
-                ),
-                Tab::Refused => (
-                    node.refused.value.is_some(),
-                    self.refused.table.rows().len(),
-                    self.refused.table.total(),
-                ),
-            };
+            let (shown, total) = if tab == Tab::Grid { self.grid.counts() } else { self.lists.counts(tab) };
             let number = match () {
-                () if !known => String::new(),
+                () if !is_known(tab) => String::new(),
                 () if shown == total => format!(" {}", count(total)),
                 () => format!(" {}/{}", count(shown), count(total)),
             };
@@ -240,40 +176,99 @@ impl PeersView {
         })
     }
 
-    fn draw_head(&self, scene: &Scene<'_>, node: &Node, area: Rect, painter: &mut Painter<'_>) {
+    fn draw_head(&self, scene: &Scene<'_>, area: Rect, painter: &mut Painter<'_>) {
         let mut x = area.x;
-        for (tab, text) in self.tab_texts(node) {
+        for (tab, text) in self.tab_texts(scene) {
             let role = if tab == self.tab { Role::Title } else { Role::Dim };
             let left = area.right().saturating_sub(x);
             x += painter.text((x, area.y), left, &text, role) + 1;
         }
         let left = area.right().saturating_sub(x + 1);
-        let topic = self.tab.topic();
-        if node.age(topic, scene.now).is_none() || left == 0 {
-            return;
+        if let Some((texts, role)) = self.caption(scene, painter.theme) {
+            let fitting = texts.iter().find(|text| width(text) <= usize::from(left));
+            let text = fitting.or(texts.last()).map(String::as_str).unwrap_or_default();
+            painter.right((x + 1, area.y), left, text, role);
         }
-        let standing = observed::standing(node, topic, scene.now);
-        let long = format!("as {} sees it {} {}", node.name(), painter.theme.glyphs.dot, standing.text);
-        let text = if width(&long) <= usize::from(left) { &long } else { &standing.text };
-        painter.right((x + 1, area.y), left, text, standing.role);
     }
 
-    fn step(&mut self, scene: &Scene<'_>, forward: bool) {
+    /// What stands at the right of the sub-tabs, the longest first.
+    fn caption(&self, scene: &Scene<'_>, theme: &Theme) -> Option<([String; 2], Role)> {
+        if self.tab == Tab::Grid {
+            return Some((self.grid.caption(scene), Role::Text));
+        }
+        let (_, node) = self.node(scene)?;
+        let Some(topic) = self.tab.topic() else {
+            return Some(([format!("from {}", node.name()), node.name().to_string()], Role::Dim));
+        };
+        node.age(topic, scene.now)?;
+        let standing = observed::standing(node, topic, scene.now);
+        let long = format!("as {} sees it {} {}", node.name(), theme.glyphs.dot, standing.text);
+        Some(([long, standing.text], standing.role))
+    }
+
+    /// What is said above the hops; whether there are any to be shown below.
+    fn draw_look_up(
+        &self,
+        scene: &Scene<'_>,
+        (id, node): (NodeId, &Node),
+        area: Rect,
+        painter: &mut Painter<'_>,
+    ) -> bool {
+        let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+        let Some(looked) = scene.fleet.look_up(id) else {
+            observed::say(painter, body, &look_up::invitation(node), Role::Dim);
+            return false;
+        };
+        let (text, role) = look_up::verdict(node, looked, &painter.theme.glyphs);
+        painter.text((area.x, area.y + 1), area.width, &text, role);
+        painter.text((area.x, area.y + 2), area.width, &look_up::place(node, looked), Role::Dim);
+        matches!(looked.told, Some(Ok(_)))
+    }
+
+    fn step(&mut self, scene: &Scene<'_>, forward: bool) -> Option<Request> {
         self.observed.step(scene.fleet, forward);
         self.rebuild(scene);
+        if let Some(node) = self.observed.current(scene.fleet) {
+            self.grid.select(scene, node);
+        }
+        if self.tab == Tab::LookUp { self.again(scene) } else { None }
+    }
+
+    /// A click on a line of the body.
+    fn press(&mut self, scene: &Scene<'_>, (x, y): (u16, u16)) {
+        if y == 0 {
+            let mut left = 0;
+            for (tab, text) in self.tab_texts(scene) {
+                let right = left + width(&text) as u16;
+                if (left..right).contains(&x) {
+                    self.tab = tab;
+                }
+                left = right + 1;
+            }
+            return;
+        }
+        if self.tab == Tab::Grid {
+            self.grid.press(scene, (x, y));
+            return self.look_at_row();
+        }
+        let head = self.tab.head_row();
+        if y == head {
+            if let Some(key) = sort_at(self.tab.columns(), scene.body.width, x) {
+                self.on_action(scene, Action::Sort(key));
+            }
+        } else if y > head {
+            self.lists.press(self.tab, usize::from(y - head - 1));
+        }
     }
 }
 
-/// Rows of the table that fit into a body.
-fn visible(body: Rect) -> usize {
-    usize::from(body.height.saturating_sub(HEAD_ROWS))
-}
-
-fn around<'a>(scene: &Scene<'a>, node: &Node, topic: Topic) -> Around<'a> {
-    // What a silent node said grows old with it, but the ages in it stay what they were.
-    let fresh = !node.is_stale(topic, scene.now);
-    let since = node.age(topic, scene.now).filter(|_| fresh).unwrap_or(Millis::ZERO);
-    Around { fleet: scene.fleet, wall: scene.wall, since }
+fn around<'a>(scene: &Scene<'a>, node: &Node, tab: Tab) -> Around<'a> {
+    let since = |topic: Topic| {
+        // What a silent node said grows old with it, but the ages in it stay what they were.
+        let fresh = !node.is_stale(topic, scene.now);
+        node.age(topic, scene.now).filter(|_| fresh).unwrap_or(Millis::ZERO)
+    };
+    Around { fleet: scene.fleet, wall: scene.wall, since: tab.topic().map_or(Millis::ZERO, since) }
 }
 
 impl View for PeersView {
@@ -282,22 +277,38 @@ impl View for PeersView {
     }
 
     fn title(&self, scene: &Scene<'_>) -> String {
-        let what = self.tab.topic().as_str();
-        self.node(scene).map_or_else(|| what.to_owned(), |(_, node)| format!("{what} of {}", node.name()))
+        let what = self.tab.noun();
+        match (self.tab, self.node(scene)) {
+            (Tab::Grid, _) => format!("{what} of {}", plural(self.grid.counts().0, "node")),
+            (_, Some((_, node))) => format!("{what} of {}", node.name()),
+            (_, None) => what.to_owned(),
+        }
     }
 
     fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope) {
         self.observed.set_scope(scene.fleet, scope);
         self.rebuild(scene);
+        if let Some(node) = self.observed.current(scene.fleet) {
+            self.grid.select(scene, node);
+        }
     }
 
     fn scope(&self) -> Option<Scope> {
-        self.observed.chosen().map(Scope::one)
+        match self.tab {
+            // The grid is of all of its scope, not of the node under the cursor.
+            Tab::Grid => Some(self.observed.scope().clone()),
+            _ => self.observed.chosen().map(Scope::one),
+        }
     }
 
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription> {
         let node = self.observed.current(scene.fleet);
-        node.map(|node| Subscription { node, topic: self.tab.topic() }).into_iter().collect()
+        if self.tab == Tab::Grid {
+            let asked = self.grid.asked(scene.fleet, self.observed.scope(), node);
+            return asked.into_iter().map(|node| Subscription { node, topic: Topic::Peers }).collect();
+        }
+        let one = node.zip(self.tab.topic());
+        one.map(|(node, topic)| Subscription { node, topic }).into_iter().collect()
     }
 
     fn on_change(&mut self, scene: &Scene<'_>, change: Change) {
@@ -316,16 +327,19 @@ impl View for PeersView {
         let request = match action {
             Action::TabNext | Action::TabPrevious => {
                 self.tab = self.tab.beside(action == Action::TabNext);
+                self.rebuild(scene);
                 None
             }
-            Action::PaneNext | Action::PanePrevious => {
-                self.step(scene, action == Action::PaneNext);
-                None
-            }
+            Action::PaneNext | Action::PanePrevious => self.step(scene, action == Action::PaneNext),
             Action::Open => self.open(scene),
             Action::Describe => self.describe(scene),
+            Action::Menu => self.menu(scene),
+            _ if self.tab == Tab::Grid => {
+                self.on_grid(scene, action);
+                None
+            }
             _ => {
-                if self.on_table(action, visible(scene.body)) {
+                if self.lists.on_action(self.tab, action, self.height(scene.body)) {
                     self.rebuild(scene);
                 }
                 None
@@ -341,53 +355,34 @@ impl View for PeersView {
             MouseKind::WheelUp => Some(Action::Up),
             MouseKind::Press => None,
         };
-        if let Some(action) = wheel {
-            for _ in 0..WHEEL_ROWS {
-                self.on_table(action, visible(scene.body));
-            }
-            return Vec::new();
-        }
-        match y {
-            0 => {
-                let Some((_, node)) = self.node(scene) else { return Vec::new() };
-                let mut left = 0;
-                for (tab, text) in self.tab_texts(node) {
-                    let right = left + width(&text) as u16;
-                    if (left..right).contains(&x) {
-                        self.tab = tab;
-                    }
-                    left = right + 1;
+        match wheel {
+            Some(action) => {
+                for _ in 0..WHEEL_ROWS {
+                    self.on_action(scene, action);
                 }
             }
-            1 => {
-                if let Some(key) = sort_at(self.tab.columns(), scene.body.width, x) {
-                    self.on_action(scene, Action::Sort(key));
-                }
-            }
-            _ => self.press(usize::from(y - HEAD_ROWS)),
+            None => self.press(scene, (x, y)),
         }
         Vec::new()
     }
 
     fn fields(&self) -> &'static [Field] {
-        match self.tab {
-            Tab::Peers => PeerRow::FIELDS,
-            Tab::Routing => ContactRow::FIELDS,
-            Tab::Refused => RefusedRow::FIELDS,
-        }
+        self.tab.fields()
     }
 
     fn set_filter(&mut self, scene: &Scene<'_>, filter: Option<Filter>) {
         match self.tab {
-            Tab::Peers => self.peers.filter = filter,
-            Tab::Routing => self.routing.filter = filter,
-            Tab::Refused => self.refused.filter = filter,
+            Tab::Grid => self.grid.filter = filter,
+            tab => self.lists.set_filter(tab, filter),
         }
         self.rebuild(scene);
     }
 
     fn filter(&self) -> Option<&Filter> {
-        with_listing!(self, |listing, _R| listing.filter.as_ref())
+        match self.tab {
+            Tab::Grid => self.grid.filter.as_ref(),
+            tab => self.lists.filter(tab),
+        }
     }
 
     fn nodes(&self, scene: &Scene<'_>) -> Vec<NodeId> {
@@ -396,35 +391,38 @@ impl View for PeersView {
     }
 
     fn status(&self, _: &Scene<'_>) -> String {
-        let marks = with_listing!(self, |listing, _R| listing.table.marks().len());
-        if marks == 0 { String::new() } else { format!("{} marked", count(marks)) }
+        match self.lists.marks(self.tab) {
+            0 => String::new(),
+            marks => format!("{} marked", count(marks)),
+        }
     }
 
     fn clear_marks(&mut self) -> bool {
-        match self.tab {
-            Tab::Peers => self.peers.clear_marks(),
-            Tab::Routing => self.routing.clear_marks(),
-            Tab::Refused => self.refused.clear_marks(),
-        }
+        self.lists.clear_marks(self.tab)
     }
 
     fn seek(&mut self, scene: &Scene<'_>, forward: bool, search: &Filter) -> bool {
-        let Some((_, node)) = self.node(scene) else { return false };
-        let (place, wanted) = ((node, around(scene, node, self.tab.topic())), (forward, search));
-        let height = visible(scene.body);
-        match self.tab {
-            Tab::Peers => self.peers.seek::<PeerRow<'_>>(place, wanted, height),
-            Tab::Routing => self.routing.seek::<ContactRow<'_>>(place, wanted, height),
-            Tab::Refused => self.refused.seek::<RefusedRow<'_>>(place, wanted, height),
+        if self.tab == Tab::Grid {
+            let found = self.grid.seek(scene, forward, search);
+            self.look_at_row();
+            return found;
         }
+        let Some(place) = self.place(scene, self.tab) else { return false };
+        self.lists.seek(self.tab, place, (forward, search), self.height(scene.body))
     }
 
     fn copy(&self, scene: &Scene<'_>, row: bool) -> Option<String> {
-        self.copied(scene, row)
+        match self.tab {
+            Tab::Grid => self.grid.copied(scene, row),
+            tab => self.lists.copied(tab, self.place(scene, tab)?, row),
+        }
     }
 
     fn hints(&self) -> &'static [Action] {
-        &[Action::TabNext, Action::PaneNext, Action::Open, Action::Describe]
+        match self.tab {
+            Tab::Grid => &[Action::TabNext, Action::Tree, Action::Open, Action::Describe, Action::Menu],
+            _ => &[Action::TabNext, Action::PaneNext, Action::Open, Action::Menu, Action::Describe],
+        }
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
@@ -433,23 +431,27 @@ impl View for PeersView {
             return;
         }
         let mut painter = Painter { buf, theme };
-        let Some((_, node)) = self.node(scene) else {
+        let Some((id, node)) = self.node(scene) else {
             return observed::say(&mut painter, area, "no node is known yet", Role::Dim);
         };
-        self.draw_head(scene, node, area, &mut painter);
-        let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
-        let topic = self.tab.topic();
-        if node.age(topic, scene.now).is_none() {
-            let (text, role) = observed::absence(node, topic);
-            return observed::say(&mut painter, body, &text, role);
+        self.draw_head(scene, area, &mut painter);
+        if self.tab == Tab::Grid {
+            return self.grid.draw(scene, area, &mut painter);
         }
-        let dimmed = observed::standing(node, topic, scene.now).dimmed;
-        let around = around(scene, node, topic);
-        with_listing!(self, |listing, R| listing.draw::<R<'_>>(
-            (node, around, dimmed),
-            (body, theme),
-            painter.buf
-        ));
+        let head = self.tab.head_row();
+        let body = Rect { y: area.y + head, height: area.height.saturating_sub(head), ..area };
+        let mut dimmed = false;
+        if let Some(topic) = self.tab.topic() {
+            if node.age(topic, scene.now).is_none() {
+                let (text, role) = observed::absence(node, topic);
+                return observed::say(&mut painter, body, &text, role);
+            }
+            dimmed = observed::standing(node, topic, scene.now).dimmed;
+        } else if !self.draw_look_up(scene, (id, node), area, &mut painter) {
+            return;
+        }
+        let place = (node, around(scene, node, self.tab));
+        self.lists.draw(self.tab, (place, dimmed), (body, theme), painter.buf);
     }
 }
 

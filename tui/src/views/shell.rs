@@ -1,10 +1,15 @@
-//! Shell: the shells that live on nodes as a list, and the one that is attached to, over the whole body.
+//! Shell: the shells that live on nodes and what was recorded of others, each as a list; and what is attached to or
+//! played, over the whole body.
 //!
-//! While a shell is attached to, keys belong to it, but for ^]; the console's state sees to that (`app::shell`).
+//! While a shell is shown, keys belong to it, but for ^]; the console's state sees to that (`app::shell`). What is
+//! attached to belongs to the console, not to this view: its lists alone are kept by every tab.
 
 mod keys;
 mod list;
+mod player;
+mod recordings;
 mod terminal;
+mod terminals;
 
 use std::collections::BTreeSet;
 
@@ -17,18 +22,81 @@ use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::Action;
 use crate::command::Subscription;
 use crate::event::Mouse;
-use crate::filter::{Field, Filter};
+use crate::filter::{Field, Filter, Kind};
 use crate::theme::Theme;
+use crate::widgets::paint::Painter;
 
-use list::Shells;
-pub(crate) use terminal::{Direction, Stage, Terminal, size_of};
+use list::Living;
+use recordings::Recordings;
+
+pub(crate) use player::{Player, Playing};
+pub(crate) use terminal::{Direction, Stage, Terminal};
+pub(crate) use terminals::{TERMINALS_MAX, Terminals};
+
+/// What filters of both lists may name: one that was written over the one holds over the other too.
+const FIELDS: &[Field] = &[
+    Field::word("id"),
+    Field::word("user"),
+    Field::word("command"),
+    Field::of("node", Kind::Text),
+    Field::of("state", Kind::Text),
+    Field::of("by", Kind::Text),
+    Field::of("idle", Kind::Span),
+    Field::of("length", Kind::Span),
+    Field::of("age", Kind::Span),
+];
+
+/// What fills the view: the console's own, whichever tab is shown.
+#[derive(Debug, Default)]
+pub struct Shells {
+    /// The shells that are attached to.
+    pub(crate) terminals: Terminals,
+    /// The recording that is played.
+    pub(crate) player: Option<Player>,
+}
 
 /// The view.
 #[derive(Debug, Default)]
 pub struct ShellView {
-    list: ListView<Shells>,
-    /// The terminal that is attached to a shell, or shows how it ended.
-    pub(crate) open: Option<Terminal>,
+    living: ListView<Living>,
+    recordings: ListView<Recordings>,
+    /// The recordings are listed, and not the shells that live.
+    recorded: bool,
+}
+
+/// The list that is shown.
+macro_rules! list {
+    ($view:expr, |$list:ident| $body:expr) => {
+        if $view.recorded {
+            let $list = &$view.recordings;
+            $body
+        } else {
+            let $list = &$view.living;
+            $body
+        }
+    };
+    (mut $view:expr, |$list:ident| $body:expr) => {
+        if $view.recorded {
+            let $list = &mut $view.recordings;
+            $body
+        } else {
+            let $list = &mut $view.living;
+            $body
+        }
+    };
+}
+
+impl ShellView {
+    /// The list of what lives begins with what was left last.
+    pub(crate) fn return_to_list(&mut self) {
+        self.recorded = false;
+        self.living.begin();
+    }
+
+    /// What lists look at: their part of the body.
+    fn below<'a>(scene: &Scene<'a>) -> Scene<'a> {
+        Scene { body: scene.shells.terminals.area(scene.body), ..*scene }
+    }
 }
 
 impl View for ShellView {
@@ -37,82 +105,105 @@ impl View for ShellView {
     }
 
     fn title(&self, scene: &Scene<'_>) -> String {
-        match &self.open {
+        if let Some(player) = &scene.shells.player {
+            return player.title(scene.fleet);
+        }
+        match scene.shells.terminals.shown() {
             Some(terminal) => terminal.title(scene.fleet),
-            None => self.list.title(scene),
+            None => list!(self, |list| list.title(scene)),
         }
     }
 
     fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope) {
-        self.list.set_scope(scene, scope);
+        let scene = Self::below(scene);
+        self.living.set_scope(&scene, scope.clone());
+        self.recordings.set_scope(&scene, scope);
     }
 
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription> {
-        if self.open.is_some() { BTreeSet::new() } else { self.list.topics(scene) }
+        if scene.shells.player.is_some() || scene.shells.terminals.shown().is_some() {
+            return BTreeSet::new();
+        }
+        list!(self, |list| list.topics(scene))
     }
 
     fn on_change(&mut self, scene: &Scene<'_>, change: Change) {
-        self.list.on_change(scene, change);
+        let scene = Self::below(scene);
+        self.living.on_change(&scene, change);
+        self.recordings.on_change(&scene, change);
     }
 
     fn settle(&mut self, scene: &Scene<'_>) {
-        self.list.settle(scene);
+        let scene = Self::below(scene);
+        self.living.settle(&scene);
+        self.recordings.settle(&scene);
     }
 
     fn on_action(&mut self, scene: &Scene<'_>, action: Action) -> Vec<Request> {
-        if self.open.is_some() { Vec::new() } else { self.list.on_action(scene, action) }
+        if matches!(action, Action::TabNext | Action::TabPrevious) {
+            self.recorded = !self.recorded;
+            return Vec::new();
+        }
+        list!(mut self, |list| list.on_action(&Self::below(scene), action))
     }
 
     fn on_mouse(&mut self, scene: &Scene<'_>, mouse: Mouse) -> Vec<Request> {
-        if self.open.is_some() { Vec::new() } else { self.list.on_mouse(scene, mouse) }
+        list!(mut self, |list| list.on_mouse(&Self::below(scene), mouse))
     }
 
     fn fields(&self) -> &'static [Field] {
-        if self.open.is_some() { &[] } else { self.list.fields() }
+        list!(self, |list| list.fields())
     }
 
     fn set_filter(&mut self, scene: &Scene<'_>, filter: Option<Filter>) {
-        self.list.set_filter(scene, filter);
+        list!(mut self, |list| list.set_filter(&Self::below(scene), filter));
     }
 
     fn filter(&self) -> Option<&Filter> {
-        if self.open.is_some() { None } else { self.list.filter() }
+        list!(self, |list| list.filter())
     }
 
     fn nodes(&self, scene: &Scene<'_>) -> Vec<NodeId> {
-        match &self.open {
+        match scene.shells.terminals.shown() {
             Some(terminal) => vec![terminal.node],
-            None => self.list.nodes(scene),
+            None => list!(self, |list| list.nodes(scene)),
         }
     }
 
     fn status(&self, scene: &Scene<'_>) -> String {
-        match &self.open {
-            Some(terminal) => terminal.status(),
-            None => self.list.status(scene),
+        match (&scene.shells.player, scene.shells.terminals.shown()) {
+            (Some(_), _) => String::new(),
+            (None, Some(terminal)) => terminal.status(),
+            (None, None) => list!(self, |list| list.status(scene)),
         }
     }
 
     fn clear_marks(&mut self) -> bool {
-        self.list.clear_marks()
+        list!(mut self, |list| list.clear_marks())
     }
 
     fn seek(&mut self, scene: &Scene<'_>, forward: bool, search: &Filter) -> bool {
-        self.open.is_none() && self.list.seek(scene, forward, search)
+        list!(mut self, |list| list.seek(&Self::below(scene), forward, search))
     }
 
     fn copy(&self, scene: &Scene<'_>, row: bool) -> Option<String> {
-        if self.open.is_some() { None } else { self.list.copy(scene, row) }
+        list!(self, |list| list.copy(scene, row))
     }
 
     fn hints(&self) -> &'static [Action] {
-        self.list.hints()
+        list!(self, |list| list.hints())
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
-        match &self.open {
-            Some(terminal) => terminal.draw(theme, area, buf),
-            None => self.list.draw(scene, theme, area, buf),
+        if let Some(player) = &scene.shells.player {
+            return player.draw(theme, area, buf);
+        }
+        let terminals = &scene.shells.terminals;
+        terminals.draw_line(scene.fleet, area, &mut Painter { buf, theme });
+        let below = terminals.area(area);
+        match terminals.shown() {
+            Some(terminal) => terminal.draw(theme, below, buf),
+            None => list!(self, |list| list.draw(&Self::below(scene), theme, below, buf)),
         }
     }
 }

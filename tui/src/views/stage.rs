@@ -6,6 +6,7 @@ use p2p_shared::time::{Millis, UnixMillis};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::shell::Shells;
 use super::{Change, Scene, Scope, View};
 use crate::command::{Subscription, Topic};
 use crate::fleet::Fleet;
@@ -21,6 +22,7 @@ pub(super) struct Stage {
     pub(super) world: Simulated,
     pub(super) fleet: Fleet,
     pub(super) log: Log,
+    shells: Shells,
     pub(super) now: Millis,
     pub(super) body: Rect,
 }
@@ -36,7 +38,14 @@ impl Stage {
         let world = Simulated::new(nodes, processes);
         let mut fleet = Fleet::default();
         fleet.apply(world.fleet());
-        Self { world, fleet, log: Log::default(), now: Millis::from_secs(1), body: Rect::new(0, 0, 80, 24) }
+        Self {
+            world,
+            fleet,
+            log: Log::default(),
+            shells: Shells::default(),
+            now: Millis::from_secs(1),
+            body: Rect::new(0, 0, 80, 24),
+        }
     }
 
     /// Nodes that have sent everything for some seconds.
@@ -87,7 +96,15 @@ impl Stage {
     /// What a view may look at.
     pub(super) fn scene(&self) -> Scene<'_> {
         let wall = UnixMillis(self.world.wall().0);
-        Scene { fleet: &self.fleet, log: &self.log, now: self.now, wall, body: self.body, readonly: false }
+        Scene {
+            fleet: &self.fleet,
+            log: &self.log,
+            shells: &self.shells,
+            now: self.now,
+            wall,
+            body: self.body,
+            readonly: false,
+        }
     }
 
     /// Shows the first node in a view and tells it that everything changed.

@@ -14,6 +14,7 @@ use super::message::{Contact, Record, Refusal, Reply, Request, RequestId};
 use super::output::{Offence, Outcome, Output, QueryStats};
 use super::query::{Ending, Goal, Origin, Query, Reading, Step, Writing};
 use super::store;
+use super::trace::Question;
 use super::{Dht, K, QUERIES_MAX, QUEUE_MAX};
 
 /// The driver settles a request long before. This only guards against one that was forgotten.
@@ -51,6 +52,8 @@ pub struct Waiting {
     asked_at: Millis,
     target: Key,
     goal: Goal,
+    /// Whether what it asks is to be kept.
+    traced: bool,
 }
 
 impl Dht {
@@ -63,12 +66,21 @@ impl Dht {
     }
 
     pub(super) fn find_node(&mut self, now: Millis, query: QueryId, target: Key) {
-        self.enqueue(Waiting { query, asked_at: now, target, goal: Goal::Nodes });
+        self.enqueue(Waiting { query, asked_at: now, target, goal: Goal::Nodes, traced: false });
     }
 
     pub(super) fn get(&mut self, now: Millis, query: QueryId, key: Key) {
-        let own = self.record(now, key).cloned();
-        self.enqueue(Waiting { query, asked_at: now, target: key, goal: Goal::Read(Reading::new(own)) });
+        let goal = self.reading(now, key);
+        self.enqueue(Waiting { query, asked_at: now, target: key, goal, traced: false });
+    }
+
+    pub(super) fn trace(&mut self, now: Millis, query: QueryId, key: Key) {
+        let goal = self.reading(now, key);
+        self.enqueue(Waiting { query, asked_at: now, target: key, goal, traced: true });
+    }
+
+    fn reading(&self, now: Millis, key: Key) -> Goal {
+        Goal::Read(Reading::new(self.record(now, key).cloned()))
     }
 
     pub(super) fn put(&mut self, now: Millis, query: QueryId, record: Record) {
@@ -78,10 +90,11 @@ impl Dht {
             store::check(self.wall(now), &record)
         };
         if let Err(refusal) = fit {
-            return self.report(query, Outcome::Unfit(refusal), QueryStats::default());
+            return self.report(query, Outcome::Unfit(refusal), QueryStats::default(), Vec::new());
         }
         let target = record.key;
-        self.enqueue(Waiting { query, asked_at: now, target, goal: Goal::Write(Writing::new(record)) });
+        let goal = Goal::Write(Writing::new(record));
+        self.enqueue(Waiting { query, asked_at: now, target, goal, traced: false });
     }
 
     pub(super) fn cancel(&mut self, query: QueryId) {
@@ -117,7 +130,7 @@ impl Dht {
         let peer = pending.to.id;
         self.missed(now, peer);
         match pending.purpose {
-            Purpose::Question(slot) => self.update(now, slot, |query| query.on_no_answer(peer)),
+            Purpose::Question(slot) => self.update(now, slot, |query| query.on_no_answer(now, peer)),
             Purpose::Offer(slot) => self.update(now, slot, Query::on_offer_lost),
             Purpose::Probe | Purpose::Repair => {}
         }
@@ -151,7 +164,7 @@ impl Dht {
 
     fn enqueue(&mut self, waiting: Waiting) {
         if self.waiting.len() >= QUEUE_MAX {
-            return self.report(waiting.query, Outcome::Busy, QueryStats::default());
+            return self.report(waiting.query, Outcome::Busy, QueryStats::default(), Vec::new());
         }
         self.waiting.push_back(waiting);
     }
@@ -159,10 +172,11 @@ impl Dht {
     /// Starts queries of the caller as far as there is room.
     pub(super) fn start_waiting(&mut self, now: Millis) {
         while self.callers_queries() < QUERIES_MAX
-            && let Some(Waiting { query, asked_at, target, goal }) = self.waiting.pop_front()
+            && let Some(Waiting { query, asked_at, target, goal, traced }) = self.waiting.pop_front()
         {
             self.upkeep.on_lookup(now, Key::from(self.own).distance(target).bucket(), &mut self.rng);
             let query = self.query(now, target, Origin::Caller(query), goal);
+            let query = if traced { query.traced() } else { query };
             self.start(now, query.asked_at(asked_at));
         }
     }
@@ -250,27 +264,27 @@ impl Dht {
         let offence = match message {
             Reply::Nodes(contacts) => {
                 let too_many = contacts.len() > K;
-                query.on_nodes(from, first(contacts));
+                query.on_nodes(now, from, first(contacts));
                 too_many.then_some(Offence::TooManyContacts)
             }
             Reply::Value { record, closest } if is_answer(query, &record) => {
                 let too_many = closest.len() > K;
                 match store::check(wall, &record) {
-                    Ok(()) => query.on_value(from, record, first(closest)),
-                    Err(_) => query.on_nodes(from, first(closest)),
+                    Ok(()) => query.on_value(now, from, record, first(closest)),
+                    Err(_) => query.on_nodes(now, from, first(closest)),
                 }
                 too_many.then_some(Offence::TooManyContacts)
             }
             Reply::Value { .. } => {
-                query.on_no_answer(from.id);
+                query.on_no_answer(now, from.id);
                 Some(Offence::BadRecord)
             }
             Reply::Refused(_) => {
-                query.on_no_answer(from.id);
+                query.on_no_answer(now, from.id);
                 None
             }
             Reply::Pong | Reply::Stored => {
-                query.on_no_answer(from.id);
+                query.on_no_answer(now, from.id);
                 Some(Offence::WrongKind)
             }
         };
@@ -294,12 +308,12 @@ impl Dht {
     fn finish(&mut self, now: Millis, slot: Slot) {
         let Some(query) = self.queries.remove(&slot) else { return };
         self.upkeep_after(now, &query);
-        let Ending { origin, outcome, stats, repairs } = query.end(now);
+        let Ending { origin, outcome, stats, questions, repairs } = query.end(now);
         if let Outcome::Found { record, .. } = &outcome {
             self.repair(now, record, repairs);
         }
         if let Origin::Caller(id) = origin {
-            self.report(id, outcome, stats);
+            self.report(id, outcome, stats, questions);
         }
     }
 
@@ -310,8 +324,8 @@ impl Dht {
         }
     }
 
-    fn report(&mut self, query: QueryId, outcome: Outcome, stats: QueryStats) {
-        self.outputs.push_back(Output::Finished { query, outcome, stats });
+    fn report(&mut self, query: QueryId, outcome: Outcome, stats: QueryStats, questions: Vec<Question>) {
+        self.outputs.push_back(Output::Finished { query, outcome, stats, questions });
     }
 }
 

@@ -93,6 +93,13 @@ pub enum Command {
         /// Where it is kept.
         key: Key,
     },
+    /// The same, and every question of it is told in the result.
+    Trace {
+        /// Named in the result.
+        query: QueryId,
+        /// Where it is kept.
+        key: Key,
+    },
     /// Have a record kept by the nodes closest to its key. Our own is kept here too, and published again
     /// every hour until it expires, a newer one replaces it, or it is withdrawn.
     Put {

@@ -190,6 +190,13 @@ impl Lookup {
         closest.map_or(0, |candidate| candidate.hops)
     }
 
+    /// How many answers led to a contact: 0 if we knew it ourselves.
+    pub fn hops_to(&self, peer: NodeId) -> u32 {
+        let distance = self.target.distance(peer.into());
+        let found = self.candidates.binary_search_by(|candidate| candidate.distance.cmp(&distance));
+        found.map_or(0, |at| self.candidates[at].hops)
+    }
+
     /// The `K` nearest on whom the lookup counts: neither failed nor slow.
     fn window(&self) -> impl Iterator<Item = (usize, &Candidate)> {
         self.candidates.iter().enumerate().filter(|(_, candidate)| candidate.state.counts()).take(K)

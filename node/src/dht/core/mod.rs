@@ -23,6 +23,7 @@ mod query;
 mod serve;
 mod store;
 mod table;
+pub mod trace;
 mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -200,6 +201,7 @@ impl Dht {
             Command::Join { query, contacts } => self.join(now, query, contacts),
             Command::FindNode { query, target } => self.find_node(now, query, target),
             Command::Get { query, key } => self.get(now, query, key),
+            Command::Trace { query, key } => self.trace(now, query, key),
             Command::Put { query, record } => self.put(now, query, record),
             Command::Cancel(query) => self.cancel(query),
             Command::Withdraw(key) => self.withdraw(now, key),

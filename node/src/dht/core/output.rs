@@ -6,6 +6,7 @@ use p2p_shared::time::Millis;
 use super::input::{QueryId, ReplyToken};
 use super::key::Key;
 use super::message::{Contact, Record, Refusal, Reply, Request, RequestId};
+use super::trace::Question;
 
 /// Something to do or to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum Output {
         outcome: Outcome,
         /// What it cost.
         stats: QueryStats,
+        /// What was asked, in that order, if that was wanted; else nothing.
+        questions: Vec<Question>,
     },
     /// A record was kept, or a newer one in its place: worth writing to disk.
     Stored(Record),

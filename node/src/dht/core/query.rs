@@ -13,6 +13,7 @@ use super::key::{Distance, Key};
 use super::lookup::Lookup;
 use super::message::{Contact, Record, Refusal, Request};
 use super::output::{Outcome, QueryStats};
+use super::trace::{Question, Trace};
 
 /// Replicas that a read compares before it believes that it has the newest record.
 pub const READ_QUORUM: usize = 3;
@@ -95,6 +96,8 @@ pub struct Query {
     lookup: Lookup,
     asked_at: Millis,
     deadline: Millis,
+    /// Kept only if somebody wants to see it.
+    trace: Option<Trace>,
 }
 
 /// How a query ended, and what is to be done besides.
@@ -106,6 +109,8 @@ pub struct Ending {
     pub outcome: Outcome,
     /// What it cost.
     pub stats: QueryStats,
+    /// What was asked, if that was to be kept.
+    pub questions: Vec<Question>,
     /// Contacts that should hold the record that was read, and do not.
     pub repairs: Vec<Contact>,
 }
@@ -113,7 +118,7 @@ pub struct Ending {
 impl Query {
     /// A query that begins `now`.
     pub fn new(now: Millis, origin: Origin, goal: Goal, lookup: Lookup) -> Self {
-        Self { origin, goal, lookup, asked_at: now, deadline: now + QUERY_DEADLINE }
+        Self { origin, goal, lookup, asked_at: now, deadline: now + QUERY_DEADLINE, trace: None }
     }
 
     /// The same, wanted since `asked_at`.
@@ -121,6 +126,12 @@ impl Query {
     pub const fn asked_at(mut self, asked_at: Millis) -> Self {
         self.asked_at = asked_at;
         self
+    }
+
+    /// The same, and what it asks is kept until its end.
+    #[must_use]
+    pub fn traced(self) -> Self {
+        Self { trace: Some(Trace::new(self.target())), ..self }
     }
 
     /// Who wanted it.
@@ -157,6 +168,9 @@ impl Query {
             _ => {}
         }
         if let Some(contact) = self.lookup.next(now) {
+            if let Some(trace) = &mut self.trace {
+                trace.asked(now, &contact, self.lookup.hops_to(contact.id));
+            }
             return Step::Ask(contact, self.question());
         }
         if !self.lookup.is_done() {
@@ -166,7 +180,10 @@ impl Query {
     }
 
     /// A contact answered our question with contacts.
-    pub fn on_nodes(&mut self, from: &Contact, contacts: Vec<Contact>) {
+    pub fn on_nodes(&mut self, now: Millis, from: &Contact, contacts: Vec<Contact>) {
+        if let Some(trace) = &mut self.trace {
+            trace.answered(now, from.id, &contacts, false);
+        }
         if self.lookup.answered(from.id, contacts)
             && let Goal::Read(reading) = &mut self.goal
         {
@@ -176,7 +193,10 @@ impl Query {
     }
 
     /// A contact answered our question with a record and contacts.
-    pub fn on_value(&mut self, from: &Contact, record: Record, contacts: Vec<Contact>) {
+    pub fn on_value(&mut self, now: Millis, from: &Contact, record: Record, contacts: Vec<Contact>) {
+        if let Some(trace) = &mut self.trace {
+            trace.answered(now, from.id, &contacts, true);
+        }
         if self.lookup.answered(from.id, contacts)
             && let Goal::Read(reading) = &mut self.goal
         {
@@ -187,7 +207,10 @@ impl Query {
     }
 
     /// A contact will not answer our question, or not in a way that helps.
-    pub fn on_no_answer(&mut self, peer: NodeId) {
+    pub fn on_no_answer(&mut self, now: Millis, peer: NodeId) {
+        if let Some(trace) = &mut self.trace {
+            trace.failed(now, peer);
+        }
         self.lookup.failed(peer);
     }
 
@@ -246,7 +269,8 @@ impl Query {
                 writing.outcome()
             }
         };
-        Ending { origin: self.origin, outcome, stats, repairs }
+        let questions = self.trace.map(Trace::into_questions).unwrap_or_default();
+        Ending { origin: self.origin, outcome, stats, questions, repairs }
     }
 
     fn question(&self) -> Request {

@@ -1,6 +1,7 @@
 use super::input::{QueryId, ReplyToken};
 use super::message::{Refusal, Reply, Request};
 use super::output::{Outcome, QueryStats};
+use super::trace::{End, Question};
 use super::*;
 
 const UNIX_ZERO: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -118,6 +119,50 @@ fn requests(outputs: &[Output]) -> Vec<(NodeId, RequestId, Request)> {
         _ => None,
     });
     requests.collect()
+}
+
+fn questions(outputs: &[Output]) -> &[Question] {
+    let found = outputs.iter().find_map(|output| match output {
+        Output::Finished { questions, .. } => Some(questions),
+        _ => None,
+    });
+    found.expect("the query ended")
+}
+
+#[test]
+fn a_traced_read_tells_every_question_and_another_keeps_none() {
+    let mut driven = Driven::knowing(6);
+    let key: Key = id(33).into();
+    let answer = |to: &Contact, message: &Request| match to.id {
+        silent if silent == id(2) => None,
+        _ if matches!(message, Request::FindValue { .. }) => {
+            Some(Reply::Nodes(vec![contact(33), contact(9)]))
+        }
+        _ => obliging(to, message),
+    };
+    let end = Millis::from_secs(60);
+    let first = driven.command(Command::Trace { query: QueryId(1), key });
+    let begun = driven.now;
+    let outputs = driven.run(first, begun + Millis::from_secs(20), answer);
+    let told = questions(&outputs);
+    let asked: std::collections::BTreeSet<_> = told.iter().map(|question| question.contact.id).collect();
+    assert_eq!((asked.len(), told.len()), (8, 8), "each once, and those whom they named");
+    for question in told {
+        let known = question.contact.id != id(33) && question.contact.id != id(9);
+        assert_eq!(question.hop == 0, known);
+        assert!(question.asked_at >= begun);
+        match question.end {
+            End::Failed { .. } => assert_eq!(question.contact.id, id(2)),
+            End::Answered { named, nearer, had_record, .. } => {
+                let on_it = question.contact.id == id(33);
+                assert!(named == 2 && !had_record && (nearer == 0) == on_it, "{question:?}");
+                assert_eq!(question.shared_bits == 256, on_it);
+            }
+            End::Open => panic!("{question:?}"),
+        }
+    }
+    let second = driven.command(Command::Get { query: QueryId(2), key });
+    assert!(questions(&driven.run(second, end, answer)).is_empty());
 }
 
 #[test]
@@ -286,7 +331,7 @@ fn an_unfit_record_is_not_offered() {
     let outputs = driven.command(Command::Put { query: QueryId(1), record: empty });
     let stats = QueryStats::default();
     let outcome = Outcome::Unfit(Refusal::Empty);
-    assert_eq!(outputs, [Output::Finished { query: QueryId(1), outcome, stats }]);
+    assert_eq!(outputs, [Output::Finished { query: QueryId(1), outcome, stats, questions: Vec::new() }]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use p2p_shared::error::RpcError;
 
 use super::*;
+use crate::event::{Mouse, MouseKind};
 
 fn subscribe(node: NodeId, topic: Topic) -> Command {
     Command::Subscribe(Subscription { node, topic })

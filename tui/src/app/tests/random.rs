@@ -5,11 +5,11 @@ use p2p_shared::rng::Rng;
 use ratatui::buffer::Buffer;
 
 use super::*;
-use crate::command::{Errand, FilesOrder, Follow, RunId, Sought, TerminalId};
-use crate::event::{CopySaid, Said, ShellSaid};
+use crate::command::{Errand, FilesOrder, Follow, ReplayOrder, RunId, ShellOrder, Sought, TerminalId};
+use crate::event::{CopySaid, Mouse, MouseKind, ReplaySaid, Said, ShellSaid};
 use p2p_shared::services::file::{FileContent, FileHit, FileKind};
 use p2p_shared::services::program::{LogChunk, OutputStream, ProgramDefinition};
-use p2p_shared::services::shell::{ShellExit, ShellItem};
+use p2p_shared::services::shell::{ShellExit, ShellItem, ShellSize};
 
 /// Steps of each seed, so that all of them take a few seconds, and with `scripts/check.sh --full`.
 const STEPS: usize = 5_000;
@@ -85,6 +85,7 @@ const KEYS: &[&str] = &[
     "y",
     "Y",
     "0",
+    "^]",
     "1",
     "2",
     "3",
@@ -118,6 +119,10 @@ const KEYS: &[&str] = &[
     "h",
     "5",
     "9",
+    "9[",
+    "9t<right>",
+    ":lookup web-1<enter>",
+    "xu",
     "!",
     "(",
     "\"",
@@ -200,6 +205,7 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
         Topic::Alerts,
         Topic::Rules,
         Topic::Shells,
+        Topic::Recordings,
         Topic::Network,
         Topic::Audit,
     ];
@@ -257,7 +263,8 @@ fn event(console: &mut Console, rng: &mut Rng) -> Option<MeshEvent> {
 /// Jobs, alerts, shells, and what a shell says.
 fn list(console: &Console, rng: &mut Rng, index: usize) -> MeshEvent {
     let node = console.simulated.id(index);
-    match rng.below(10) {
+    match rng.below(11) {
+        10 => MeshEvent::Recordings { node, recordings: console.simulated.recordings(index) },
         9 => MeshEvent::Audit { node, news: Box::new(console.simulated.audit(index)) },
         7 => MeshEvent::Probe { run: RunId(rng.below(5)), said: network::reply(rng.below(9) as u32, None) },
         8 => {
@@ -322,6 +329,16 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 };
                 console.mesh(MeshEvent::Sought { sought, result });
             }
+            Command::Shell {
+                terminal,
+                order: ShellOrder::Open { node, .. } | ShellOrder::Attach { node, .. },
+            } => {
+                let index = console.simulated.index_of(node).unwrap();
+                let shell = console.simulated.shells(index).remove(terminal.0 as usize % 3);
+                let attached = ShellItem::Attached(Box::new(shell));
+                console.mesh(MeshEvent::Shell { terminal, said: ShellSaid::Item(attached) });
+            }
+            Command::Replay { player, order } => play(console, player, order),
             Command::Search { search, order } => {
                 let hit = FileHit {
                     path: order.path,
@@ -331,6 +348,11 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 };
                 let found = copies::found(vec![hit; 90], None);
                 console.mesh(MeshEvent::Found { search, found: Ok(found) });
+            }
+            Command::LookUp { node, name } => {
+                let index = console.simulated.index_of(node).unwrap();
+                let result = Ok(Box::new(console.simulated.look_up(index, &name)));
+                console.mesh(MeshEvent::LookedUp { node, name, result });
             }
             Command::Exec { errand, .. } => {
                 let text = ["a\n\u{1b}[2J\u{202e}b\n", "", "日本\tx"][errand.target as usize % 3].to_owned();
@@ -351,6 +373,24 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
             }
             _ => {}
         }
+    }
+}
+
+/// A recording that harms, as far as it is asked for.
+fn play(console: &mut Console, player: TerminalId, order: ReplayOrder) {
+    let size = ShellSize { rows: player.0 as u16 % 70, columns: player.0 as u16 * 7 % 300 };
+    let said = match order {
+        ReplayOrder::Play { .. } => vec![ReplaySaid::Began, ReplaySaid::Size(size)],
+        ReplayOrder::Seek(at) => {
+            let bytes = "\u{1b}[2J\u{1b}[5;9H日\u{202e}\r\n".repeat(9).into_bytes();
+            vec![ReplaySaid::Began, ReplaySaid::Shown { at, bytes }]
+        }
+        ReplayOrder::Speed(100) => vec![ReplaySaid::Failed(RpcError::unavailable("gone\u{1b}[2J"))],
+        ReplayOrder::Speed(_) => vec![ReplaySaid::Over(Millis(9))],
+        ReplayOrder::Pause | ReplayOrder::Go | ReplayOrder::Leave => Vec::new(),
+    };
+    for said in said {
+        console.mesh(MeshEvent::Replay { player, said });
     }
 }
 

@@ -65,18 +65,106 @@ fn every_key_is_the_shells_but_the_one_that_leaves() {
     }
     let paste = console.state.update(Event::Paste("ls\n".into()));
     assert_eq!(paste, [typed(b"ls\r")]);
-    let commands = console.press("^]");
-    assert!(commands.contains(&shell(1, ShellOrder::Leave)), "{commands:?}");
+    assert!(!console.press("^]").iter().any(|command| matches!(command, Command::Shell { .. })));
+    assert_eq!(console.state.current(), ViewId::Shell);
+    assert!(!console.state.is_typing());
+    console.press("q");
     assert_eq!(console.state.current(), ViewId::Fleet);
+}
+
+#[test]
+fn what_is_left_stays_open_and_goes_on_reading() {
+    let mut console = attached();
+    console.press("^]");
+    let much = vec![b'y'; 20_000];
+    let told = tell(&mut console, ShellItem::Output(much));
+    assert_eq!(told, [shell(1, ShellOrder::Seen(20_000))], "its shell waits for nobody");
+    assert!(console.shows(" 1* db-1 bash"), "{}", console.screen());
+    console.press("q");
+    assert!(opened(&console.press("^]")).is_empty(), "from anywhere, and nothing is attached to anew");
+    assert!(console.state.is_typing() && console.shows("yyyy"));
+    assert!(console.press("^]d").contains(&shell(1, ShellOrder::Leave)));
     assert!(console.shows("detached: s00 lives on at"));
     assert_eq!(tell(&mut console, ShellItem::Output(b"late".to_vec())), []);
+    console.press("^]");
+    assert!(console.shows("no shell is open here"));
+}
+
+/// The numbers of the terminals that are opened by keys.
+fn opened(commands: &[Command]) -> Vec<u64> {
+    let number = |command: &Command| match command {
+        Command::Shell { terminal, order: ShellOrder::Open { .. } | ShellOrder::Attach { .. } } => {
+            Some(terminal.0)
+        }
+        _ => None,
+    };
+    commands.iter().filter_map(number).collect()
+}
+
+#[test]
+fn one_key_behind_the_one_that_leaves_names_another_shell() {
+    let mut console = attached();
+    console.press("^]q");
+    assert_eq!(opened(&console.press("js")), [2]);
+    let info = console.simulated.shells(1).remove(1);
+    let said = ShellSaid::Item(ShellItem::Attached(Box::new(info)));
+    console.mesh(MeshEvent::Shell { terminal: TerminalId(2), said });
+    let second = |bytes: &[u8]| shell(2, ShellOrder::Type(bytes.to_vec()));
+    assert_eq!(console.press("a"), [second(b"a")]);
+    let size = ShellSize { rows: 36, columns: 120 };
+    let commands = console.press("^]1");
+    assert_eq!(commands.last(), Some(&shell(1, ShellOrder::Resize(size))), "it fits below the line");
+    assert_eq!(console.press("b"), [typed(b"b")]);
+    console.press("^]n");
+    assert_eq!(console.press("c"), [second(b"c")]);
+    console.press("^]p");
+    assert!(console.press("^]]").contains(&typed(b"\x1d")), "for those who need the key itself");
+    console.press("^]^]");
+    assert_eq!(console.press("1"), [typed(b"1")]);
+    console.press("^]7");
+    assert!(console.shows("there is no shell 7: 2 are open here"));
+    console.press("1");
+    assert_eq!(console.state.current(), ViewId::Processes, "later a number is a view again");
+}
+
+#[test]
+fn no_more_shells_are_open_than_are_kept_and_an_ended_one_makes_room() {
+    let mut console = attached();
+    for number in 2..=8 {
+        assert_eq!(opened(&console.press("^]qs")), [number]);
+    }
+    assert!(opened(&console.press("^]qs")).is_empty());
+    assert!(console.shows("8 shells are open here"));
+    tell(&mut console, ShellItem::Exit(ShellExit::default()));
+    assert_eq!(opened(&console.press("s")), [9]);
+}
+
+#[test]
+fn a_name_in_the_line_is_clicked() {
+    let mut console = attached();
+    console.press("^]");
+    let body = console.state.areas().body;
+    console.click(body.x + 10, body.y);
+    assert!(console.state.is_typing());
+}
+
+#[test]
+fn every_tab_of_the_console_has_the_same_shells() {
+    let mut console = attached();
+    console.press("^]q^t^]");
+    assert!(console.state.is_typing());
+    tell(&mut console, ShellItem::Output(b"here".to_vec()));
+    assert!(console.shows("here"));
 }
 
 #[test]
 fn as_crossterm_names_the_key_it_leaves_too() {
     let mut console = attached();
     let key = Key { code: Code::Char('5'), ctrl: true, alt: false };
-    assert!(console.state.update(Event::Key(key)).contains(&shell(1, ShellOrder::Leave)));
+    for typing in [false, true, false] {
+        console.state.update(Event::Key(key));
+        assert_eq!(console.state.is_typing(), typing);
+    }
 }
 
 #[test]
@@ -125,9 +213,15 @@ fn a_shell_that_lives_is_attached_to_again_or_ended() {
         commands.contains(&shell(1, ShellOrder::Attach { node, id: "s00".into(), size })),
         "{commands:?}"
     );
+    let info = console.simulated.shells(0).remove(0);
+    tell(&mut console, ShellItem::Attached(Box::new(info)));
     console.press("^]");
     assert_eq!(console.state.current(), ViewId::Shell);
-    assert_eq!(console.press("^k"), [], "it asks first");
+    console.press("j");
+    assert!(opened(&console.press("k<enter>")).is_empty(), "it is attached to already");
+    assert!(console.state.is_typing());
+    assert!(!console.press("^]").contains(&shell(1, ShellOrder::Leave)));
+    assert!(!console.press("^k").iter().any(acts), "it asks first");
     assert_eq!(console.press("y"), [Command::EndShell { errand: errand(1, 0), node, id: "s00".into() }]);
 }
 

@@ -9,17 +9,14 @@ use std::time::Duration;
 use p2p_shared::error::{Exit, RpcError};
 use p2p_shared::mesh::NodeHandle;
 use p2p_shared::services::Services;
-use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::Failure;
 use super::held::Held;
 use super::talk::Keyboard;
+use crate::cast::{self, Happened, header};
 use crate::cli::failure::CliError;
 use crate::cli::output::Streams;
-
-/// Longer pauses are cut to this.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Shows it.
 pub(super) async fn run(node: &NodeHandle, id: &str, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
@@ -64,49 +61,16 @@ struct Clock {
 
 impl Clock {
     fn due(&mut self, at: Duration) -> Instant {
-        self.at += at.saturating_sub(self.shown).min(PAUSE_MAX);
+        self.at += cast::pause(self.shown, at);
         self.shown = at;
         self.at
     }
 }
 
-#[derive(Debug, Deserialize)]
-struct Header {
-    width: u16,
-    height: u16,
-    #[serde(default)]
-    title: String,
-}
-
-fn header(line: &str) -> Option<Header> {
-    serde_json::from_str(line).ok()
-}
-
 /// What a line shows, and when.
 fn output(line: &str) -> Option<(Duration, Vec<u8>)> {
-    let (at, kind, text): (f64, String, String) = serde_json::from_str(line).ok()?;
-    let at = Duration::try_from_secs_f64(at).ok()?;
-    (kind == "o").then(|| (at, text.into_bytes()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_was_shown_is_shown_and_long_pauses_are_cut() {
-        assert_eq!(
-            output(r#"[1.5, "o", "a\u001b"]"#),
-            Some((Duration::from_millis(1_500), b"a\x1b".to_vec()))
-        );
-        for line in [r#"[1.5, "r", "80x24"]"#, r#"[-1, "o", "x"]"#, "{}", "", r#"{"version": 2}"#] {
-            assert_eq!(output(line), None, "{line}");
-        }
-        let begin = Instant::now();
-        let mut clock = Clock { shown: Duration::ZERO, at: begin };
-        let due: Vec<_> = [500, 600, 60_600, 60_500]
-            .map(|at| (clock.due(Duration::from_millis(at)) - begin).as_millis())
-            .into();
-        assert_eq!(due, [500, 600, 2_600, 2_600]);
+    match cast::moment(line)? {
+        (at, Happened::Output(text)) => Some((at, text.into_bytes())),
+        (_, Happened::Resize(..)) => None,
     }
 }

@@ -1,4 +1,5 @@
-//! The fleet as cards that flow in columns: one card a node, for screens that are wide enough.
+//! The fleet as cards that flow in columns: one card a node, for screens that are wide enough. A few nodes share the
+//! whole screen: the line of a card becomes charts then.
 
 use p2p_shared::time::Millis;
 use ratatui::layout::Rect;
@@ -6,19 +7,31 @@ use ratatui::layout::Rect;
 use super::columns::{alerts_cell, fullest, labels, memory_ratio, seen};
 use crate::command::Topic;
 use crate::fleet::Node;
+use crate::fleet::Point;
 use crate::format::{bytes, percent, width};
 use crate::theme::Role;
 use crate::views::{Scene, observed};
+use crate::widgets::chart::{self, Axis, Chart, GAP, Series, Unit, Window};
 use crate::widgets::paint::Painter;
 
 /// From so many columns on the fleet is shown as cards unless told otherwise.
 pub(super) const WIDTH_FROM: u16 = 140;
-/// Lines of a card, with its border.
+/// Least lines of a card, with its border.
 const HEIGHT: u16 = 8;
+/// Most of them.
+const HEIGHT_MAX: u16 = 26;
 /// Least columns of a card, with its border.
 const WIDTH: u16 = 36;
+/// Most of them.
+const WIDTH_MAX: u16 = 100;
 /// What the line of a card shows of the processors.
 const SPARK: Millis = Millis(60_000);
+/// What a chart of a card shows.
+const CHART: Millis = Millis(120_000);
+/// From so many lines on, a chart is drawn.
+const CHART_HEIGHT_MIN: u16 = 3;
+/// From so many lines on, the network has a chart of its own.
+const BOTH_HEIGHT_MIN: u16 = 9;
 /// Columns of the name of a bar, and of what is said behind it.
 const NAME: u16 = 5;
 const SAID: u16 = 12;
@@ -32,15 +45,23 @@ pub(super) struct Grid {
     pub(super) rows: usize,
     /// Columns of a card.
     width: u16,
+    /// Lines of a card.
+    height: u16,
 }
 
 impl Grid {
-    pub(super) fn of(body: Rect) -> Self {
-        let columns = (body.width / WIDTH).max(1);
+    /// For so many cards: they are larger where they are few.
+    pub(super) fn of(body: Rect, count: usize) -> Self {
+        let count = u16::try_from(count).unwrap_or(u16::MAX).max(1);
+        let lines = count.div_ceil((body.width / WIDTH).clamp(1, count));
+        // No line of cards is shorter than it must be.
+        let columns = count.div_ceil(lines);
+        let height = (body.height / lines).clamp(HEIGHT, HEIGHT_MAX);
         Self {
             columns: columns.into(),
-            rows: usize::from(body.height / HEIGHT).max(1),
-            width: body.width / columns,
+            rows: usize::from(body.height / height).max(1),
+            width: (body.width / columns).min(WIDTH_MAX),
+            height,
         }
     }
 
@@ -49,9 +70,9 @@ impl Grid {
         let (row, column) = (nth / self.columns, nth % self.columns);
         let area = Rect {
             x: body.x + column as u16 * self.width,
-            y: body.y + row as u16 * HEIGHT,
+            y: body.y + row as u16 * self.height,
             width: self.width,
-            height: HEIGHT,
+            height: self.height,
         };
         area.intersection(body)
     }
@@ -59,7 +80,7 @@ impl Grid {
     /// Which of the cards in sight stands at a cell.
     pub(super) fn at(&self, body: Rect, (x, y): (u16, u16)) -> Option<usize> {
         let column = usize::from(x.checked_sub(body.x)? / self.width.max(1));
-        let row = usize::from(y.checked_sub(body.y)? / HEIGHT);
+        let row = usize::from(y.checked_sub(body.y)? / self.height);
         (column < self.columns && row < self.rows).then_some(row * self.columns + column)
     }
 }
@@ -84,8 +105,39 @@ pub(super) fn draw(node: &Node, stand: Stand, scene: &Scene<'_>, area: Rect, pai
     let line = |nth: u16| Rect { x: inside.x + 1, y: inside.y + nth, width: inside.width - 2, height: 1 };
     about(node, line(0), painter);
     bars(node, old, line, painter);
-    spark(node, old, line(4), painter);
-    foot(node, scene, line(5), painter);
+    // Between the bars and the last line.
+    let rest = Rect { height: inside.height.saturating_sub(5), ..line(4) };
+    if rest.height < CHART_HEIGHT_MIN {
+        spark(node, old, line(4), painter);
+    } else {
+        charts(node, old, rest, painter);
+    }
+    foot(node, scene, line(inside.height.saturating_sub(1).max(5)), painter);
+}
+
+/// The processors in the last minutes, and below them the network if there is room.
+fn charts(node: &Node, old: bool, area: Rect, painter: &mut Painter<'_>) {
+    let lower = if area.height >= BOTH_HEIGHT_MIN { area.height * 2 / 5 } else { 0 };
+    let (upper, below) = (area.height - lower, area.y + area.height - lower);
+    let end = node.history.points().next_back().map_or(Millis::ZERO, |point| point.at);
+    let window = Window { end, span: CHART, axis: Axis::Ago(end), gap: GAP };
+    let points = |of: fn(&Point) -> f64| -> Vec<chart::Point> {
+        node.history.points().map(|point| (point.at, of(point))).collect()
+    };
+    let cpu = points(|point| f64::from(point.cpu));
+    let first = Series { points: &cpu, role: Role::First };
+    let drawn = Chart { unit: Unit::Percent, first, second: None, window, dimmed: old };
+    painter.text((area.x, area.y), area.width, "processors", Role::Dim);
+    chart::draw(&drawn, Rect { y: area.y + 1, height: upper - 1, ..area }, painter);
+    if lower == 0 {
+        return;
+    }
+    let (received, sent) = (points(|point| point.received as f64), points(|point| point.sent as f64));
+    let first = Series { points: &received, role: Role::First };
+    let second = Some(Series { points: &sent, role: Role::Second });
+    let drawn = Chart { unit: Unit::Rate, first, second, window, dimmed: old };
+    painter.text((area.x, below), area.width, "network, received and sent", Role::Dim);
+    chart::draw(&drawn, Rect { y: below + 1, height: lower - 1, ..area }, painter);
 }
 
 /// The name, with the signs of cursor and mark, and the state, in the upper border.

@@ -8,7 +8,6 @@ use p2p_shared::services::node::{Direction, MemberState};
 use p2p_shared::time::{Millis, UnixMillis};
 
 use crate::action::SortKey;
-use crate::command::Topic;
 use crate::filter::{Field, Record};
 use crate::fleet::{Fleet, Node};
 use crate::format::span_ms;
@@ -16,10 +15,12 @@ use crate::theme::{Glyphs, Role};
 use crate::views::observed;
 use crate::widgets::table::{Cell, Column, Order};
 
+mod hop;
 mod peer;
 mod refused;
 mod routing;
 
+pub(super) use hop::HopRow;
 pub(super) use peer::PeerRow;
 pub(super) use refused::RefusedRow;
 pub(super) use routing::ContactRow;
@@ -42,8 +43,6 @@ pub(super) trait Row<'a>: Record + Copy {
     const COLUMNS: &'static [Column];
     /// What a filter can ask for.
     const FIELDS: &'static [Field];
-    /// Where it comes from.
-    const TOPIC: Topic;
     /// How its table is sorted at first.
     const ORDER: Order;
     /// Said of an empty list.

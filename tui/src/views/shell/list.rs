@@ -7,11 +7,12 @@ use p2p_shared::id::NodeId;
 use p2p_shared::services::shell::{ShellInfo, ShellState};
 use p2p_shared::time::UnixMillis;
 
+use super::FIELDS;
 use crate::action::{Action, SortKey};
 use crate::app::confirm::{Deed, Proposal, Target};
 use crate::app::menu::{Choice, Item as Line, Menu};
 use crate::command::Topic;
-use crate::filter::{Field, Kind, Record};
+use crate::filter::{Field, Record};
 use crate::fleet::{Fleet, Item, ItemId, Node};
 use crate::format::{plural, span_ms};
 use crate::theme::Role;
@@ -19,6 +20,7 @@ use crate::views::list::{Done, Listed, Listing};
 use crate::views::{Request, Scene, ViewId};
 use crate::widgets::table::{Cell, Column, Order};
 
+const HERE: &str = "#";
 const NODE: &str = "NODE";
 const ID: &str = "SHELL";
 const USER: &str = "USER";
@@ -31,6 +33,7 @@ const COMMAND: &str = "COMMAND";
 
 const COLUMNS: &[Column] = &[
     Column::text(NODE, 8, 0, Some(SortKey::Node)).up_to(24),
+    Column::number(HERE, 2, 0, None),
     Column::text(ID, 8, 0, Some(SortKey::Name)).up_to(20),
     Column::text(USER, 8, 3, Some(SortKey::User)).up_to(16),
     Column::text(STATE, 8, 0, Some(SortKey::State)).up_to(16),
@@ -41,22 +44,15 @@ const COLUMNS: &[Column] = &[
     Column::rest(COMMAND, 10, 5, None),
 ];
 
-const FIELDS: &[Field] = &[
-    Field::word("id"),
-    Field::word("user"),
-    Field::word("command"),
-    Field::of("node", Kind::Text),
-    Field::of("state", Kind::Text),
-    Field::of("by", Kind::Text),
-    Field::of("idle", Kind::Span),
-    Field::of("age", Kind::Span),
-];
-
 /// A shell beside its node.
 pub(crate) struct Row<'a> {
     item: &'a Item<String, ShellInfo>,
     node: &'a Node,
     wall: UnixMillis,
+    /// The place of the terminal that shows it here.
+    here: Option<usize>,
+    /// That one was shown last.
+    is_last: bool,
 }
 
 impl Row<'_> {
@@ -111,18 +107,18 @@ impl Record for Row<'_> {
     }
 }
 
-/// The shells that live.
+/// The shells that live on nodes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Shells;
+pub(crate) struct Living;
 
-impl Listed for Shells {
+impl Listed for Living {
     type Row<'a> = Row<'a>;
     const VIEW: ViewId = ViewId::Shell;
     const NOUN: &'static str = "shell";
     const TOPICS: &'static [Topic] = &[Topic::Shells];
     const FIELDS: &'static [Field] = FIELDS;
     const HINTS: &'static [Action] =
-        &[Action::Open, Action::Shell, Action::Kill, Action::Menu, Action::AllNodes, Action::Mark];
+        &[Action::Open, Action::Shell, Action::Kill, Action::Menu, Action::TabNext, Action::AllNodes];
     const ORDER: Order = Order { key: SortKey::State, descending: false };
 
     fn of(&self, fleet: &Fleet, node: NodeId) -> Vec<ItemId> {
@@ -131,7 +127,10 @@ impl Listed for Shells {
 
     fn row<'a>(scene: &Scene<'a>, id: ItemId) -> Option<Row<'a>> {
         let item = scene.fleet.shells.get(id)?;
-        Some(Row { item, node: scene.fleet.get(item.node)?, wall: scene.wall })
+        let terminals = &scene.shells.terminals;
+        let here = terminals.place_of(item.node, &item.key);
+        let is_last = here.is_some() && here == terminals.last();
+        Some(Row { item, node: scene.fleet.get(item.node)?, wall: scene.wall, here, is_last })
     }
 
     fn node(row: &Row<'_>) -> NodeId {
@@ -148,6 +147,7 @@ impl Listed for Shells {
         let shell = row.shell();
         match column {
             NODE => Cell::of(row.node.name().as_str(), Role::Accent),
+            HERE => Cell::of(row.here.map_or_else(String::new, |at| (at + 1).to_string()), Role::Key),
             ID => Cell::plain(&shell.id),
             USER => Cell::plain(&shell.user),
             STATE => {
@@ -166,7 +166,11 @@ impl Listed for Shells {
     fn compare(key: SortKey, one: &Row<'_>, other: &Row<'_>) -> Ordering {
         match key {
             SortKey::State => {
-                let of = |row: &Row<'_>| (row.shell().state, !row.shell().is_own, row.idle_ms());
+                // Those that are attached to here stand first, and the one that was left last before them.
+                let of = |row: &Row<'_>| {
+                    let here = row.here.unwrap_or(usize::MAX);
+                    (!row.is_last, here, row.shell().state, !row.shell().is_own, row.idle_ms())
+                };
                 of(one).cmp(&of(other))
             }
             SortKey::User => one.shell().user.cmp(&other.shell().user),
@@ -190,7 +194,7 @@ impl Listed for Shells {
 }
 
 fn attach(list: &Listing, scene: &Scene<'_>) -> Request {
-    match list.table.cursor().and_then(|id| Shells::row(scene, id)) {
+    match list.table.cursor().and_then(|id| Living::row(scene, id)) {
         _ if scene.readonly => Request::Say("read-only: start without --readonly to act".into()),
         Some(row) => Request::Attach { node: row.item.node, id: row.item.key.clone() },
         None => Request::Say("there is no shell under the cursor".into()),
@@ -198,7 +202,7 @@ fn attach(list: &Listing, scene: &Scene<'_>) -> Request {
 }
 
 fn end(list: &Listing, scene: &Scene<'_>) -> Request {
-    let rows = list.chosen().into_iter().filter_map(|id| Shells::row(scene, id));
+    let rows = list.chosen().into_iter().filter_map(|id| Living::row(scene, id));
     let target = |row: Row<'_>| Target {
         node: row.item.node,
         name: format!("{} of {} on {}", row.item.key, row.by(), row.node.name()),
@@ -219,8 +223,14 @@ fn menu(list: &Listing, scene: &Scene<'_>) -> Menu {
         () => Ok(Choice::Do(Box::new(request))),
     };
     let item = |key, text: &str, choice| Line { key, label: text.to_owned(), choice };
+    let row = list.table.cursor().and_then(|id| Living::row(scene, id));
+    let detach = match row.filter(|row| row.here.is_some()) {
+        Some(row) => acting(Request::Detach { node: row.item.node, id: row.item.key.clone() }),
+        None => Err("it is not attached to here".to_owned()),
+    };
     let items = vec![
         item('a', "attach to it", acting(attach(list, scene))),
+        item('d', "detach: it lives on", detach),
         item('e', "end it and all that runs in it", acting(end(list, scene))),
     ];
     Menu::new(title, items)

@@ -21,8 +21,10 @@ use crate::widgets::paint::Painter;
 
 /// Lines that a notice over the screen takes at most.
 const NOTICE_LINES_MAX: usize = 4;
+/// Columns of what the line of terminals says of one.
+const NAME_COLUMNS: usize = 16;
 /// Lines that can be scrolled back to.
-const SCROLLBACK_LINES: usize = 2_000;
+const SCROLLBACK_LINES: usize = 1_000;
 /// Answers to a program's questions that are kept at a time.
 const ANSWER_BYTES_MAX: usize = 1_024;
 /// The least of a terminal: less makes no sense to any program.
@@ -47,6 +49,8 @@ pub(crate) struct Terminal {
     pub(crate) node: NodeId,
     pub(crate) stage: Stage,
     pub(crate) size: ShellSize,
+    /// It wrote something while another one was shown.
+    pub(crate) unseen: bool,
     shell: Option<ShellInfo>,
     parser: Parser<Answers>,
     /// Bytes of output that were shown since it was attached to, and how many of them the node knows of.
@@ -146,6 +150,7 @@ impl Terminal {
             node,
             stage: Stage::Waiting,
             size,
+            unseen: false,
             shell: None,
             parser: parser(size),
             shown: 0,
@@ -243,6 +248,25 @@ impl Terminal {
         self.shell.as_ref().map(|shell| shell.id.as_str())
     }
 
+    /// Whether nothing more comes of it.
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over(_))
+    }
+
+    /// What runs in it, or how it ended, in a word or two.
+    pub(super) fn what(&self) -> String {
+        let command = self.shell.as_ref().and_then(|shell| shell.command.first());
+        let program = command
+            .map_or("shell", |command| command.rsplit('/').next().unwrap_or(command).trim_start_matches('-'));
+        let program = head(program, NAME_COLUMNS);
+        match &self.stage {
+            Stage::Waiting => format!("{program}: waiting"),
+            Stage::Attached => program.to_owned(),
+            Stage::Broken(_) => format!("{program}: cut off"),
+            Stage::Over(why) => format!("{program}: {}", head(why, NAME_COLUMNS)),
+        }
+    }
+
     pub(super) fn title(&self, fleet: &Fleet) -> String {
         let node = fleet.name_of(self.node);
         match &self.shell {
@@ -277,20 +301,7 @@ impl Terminal {
 
     pub(super) fn draw(&self, theme: &Theme, area: Rect, buf: &mut Buffer) {
         let area = area.intersection(buf.area);
-        let shown = PseudoTerminal::new(self.parser.screen()).cursor(Cursor::default().visibility(false));
-        shown.render(area, buf);
-        let plain = theme.style(Role::Text);
-        for position in area.positions() {
-            let cell = &mut buf[position];
-            if cell.symbol().chars().any(is_hostile) {
-                cell.set_symbol(" ");
-            }
-            if theme.is_colourless() {
-                let modifier = cell.modifier;
-                cell.set_style(plain);
-                cell.modifier = modifier;
-            }
-        }
+        paint(self.parser.screen(), theme, area, buf);
         let mut painter = Painter { buf, theme };
         match &self.stage {
             Stage::Waiting => say(&mut painter, area, "opening the shell", Role::Dim),
@@ -299,6 +310,25 @@ impl Terminal {
                 notice(&mut painter, area, &format!("the line broke: {why}; it is taken up again"));
             }
             Stage::Over(why) => notice(&mut painter, area, &format!("the shell is over: {why}")),
+        }
+    }
+}
+
+/// Draws the cells of a screen into an area, and nothing of it that could be a sequence of control characters.
+pub(super) fn paint(screen: &Screen, theme: &Theme, area: Rect, buf: &mut Buffer) {
+    let area = area.intersection(buf.area);
+    let shown = PseudoTerminal::new(screen).cursor(Cursor::default().visibility(false));
+    shown.render(area, buf);
+    let plain = theme.style(Role::Text);
+    for position in area.positions() {
+        let cell = &mut buf[position];
+        if cell.symbol().chars().any(is_hostile) {
+            cell.set_symbol(" ");
+        }
+        if theme.is_colourless() {
+            let modifier = cell.modifier;
+            cell.set_style(plain);
+            cell.modifier = modifier;
         }
     }
 }

@@ -107,7 +107,6 @@ impl<'a> Row<'a> for PeerRow<'a> {
         Field::of("received", Kind::Bytes),
         Field::of("lost", Kind::Number),
     ];
-    const TOPIC: Topic = Topic::Peers;
     const ORDER: Order = Order { key: SortKey::Name, descending: false };
     const NONE: &'static str = "no connection is open";
 

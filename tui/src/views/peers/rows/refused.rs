@@ -56,7 +56,6 @@ impl<'a> Row<'a> for RefusedRow<'a> {
         Field::of("age", Kind::Span),
         Field::of("times", Kind::Number),
     ];
-    const TOPIC: Topic = Topic::Refused;
     /// The newest first.
     const ORDER: Order = Order { key: SortKey::Age, descending: false };
     const NONE: &'static str = "nobody was refused";

@@ -76,7 +76,6 @@ impl<'a> Row<'a> for ContactRow<'a> {
         Field::of("seen", Kind::Span),
         Field::of("waiting", Kind::Number),
     ];
-    const TOPIC: Topic = Topic::Routing;
     /// The nearest first.
     const ORDER: Order = Order { key: SortKey::Node, descending: true };
     const NONE: &'static str = "the routing table is empty";
