@@ -162,7 +162,10 @@ async fn programs_that_misbehave_end_all_the_same() {
     let status = until(&node, "exits", ProgramState::Failed).await;
     assert_eq!(status.exits[0].code, Some(3));
     // Ignores SIGTERM, and so do its children.
-    let stubborn = begin(&node, acted("stubborn", "trap '' TERM; sleep 600 & wait; sleep 600")).await;
+    let deaf = cluster_file(&cluster, "deaf");
+    let script = format!("trap '' TERM; : > {deaf}; sleep 600 & wait; sleep 600");
+    let stubborn = begin(&node, acted("stubborn", &script)).await;
+    eventually("it is deaf", LONG, async || fs::exists(&deaf).unwrap().then_some(())).await;
     let stopped = node.program().stop("stubborn".into()).await.unwrap();
     assert_eq!((stopped.info.state, stopped.exits[0].signal), (ProgramState::Stopped, Some(9)));
     assert!(!lives(&stubborn.info.process.unwrap()));
