@@ -11,6 +11,7 @@ mod jumps;
 mod look_up;
 mod looking;
 pub(crate) mod network;
+pub(crate) mod preview;
 mod random;
 mod replay;
 mod services;
