@@ -286,6 +286,10 @@ impl View for PeersView {
     }
 
     fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope) {
+        // Several nodes are a grid; one node is seen in every sub-tab.
+        if !matches!(&scope, Scope::Nodes(nodes) if nodes.len() == 1) {
+            self.tab = Tab::Grid;
+        }
         self.observed.set_scope(scene.fleet, scope);
         self.rebuild(scene);
         if let Some(node) = self.observed.current(scene.fleet) {
@@ -304,8 +308,8 @@ impl View for PeersView {
     fn topics(&self, scene: &Scene<'_>) -> BTreeSet<Subscription> {
         let node = self.observed.current(scene.fleet);
         if self.tab == Tab::Grid {
-            let asked = self.grid.asked(scene.fleet, self.observed.scope(), node);
-            return asked.into_iter().map(|node| Subscription { node, topic: Topic::Peers }).collect();
+            let subscription = |node| Subscription { node, topic: Topic::Peers };
+            return self.grid.asked(scene.fleet).map(subscription).collect();
         }
         let one = node.zip(self.tab.topic());
         one.map(|(node, topic)| Subscription { node, topic }).into_iter().collect()

@@ -9,10 +9,15 @@ fn order(console: &Console, index: usize, name: &str) -> Command {
     Command::LookUp { node: console.simulated.id(index), name: name.parse().unwrap() }
 }
 
-fn answer(console: &mut Console, index: usize, name: &str) {
-    let name: NodeName = name.parse().unwrap();
-    let (node, told) = (console.simulated.id(index), console.simulated.look_up(index, &name));
+/// What a node would answer.
+pub(super) fn answer_of(console: &mut Console, node: NodeId, name: NodeName) {
+    let index = console.simulated.index_of(node).unwrap();
+    let told = console.simulated.look_up(index, &name);
     console.mesh(MeshEvent::LookedUp { node, name, result: Ok(Box::new(told)) });
+}
+
+fn answer(console: &mut Console, index: usize, name: &str) {
+    answer_of(console, console.simulated.id(index), name.parse().unwrap());
 }
 
 #[test]

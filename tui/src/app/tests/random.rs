@@ -341,11 +341,7 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
                 let found = copies::found(vec![hit; 90], None);
                 console.mesh(MeshEvent::Found { search, found: Ok(found) });
             }
-            Command::LookUp { node, name } => {
-                let index = console.simulated.index_of(node).unwrap();
-                let result = Ok(Box::new(console.simulated.look_up(index, &name)));
-                console.mesh(MeshEvent::LookedUp { node, name, result });
-            }
+            Command::LookUp { node, name } => look_up::answer_of(console, node, name),
             Command::Exec { errand, .. } => {
                 let text = ["a\n\u{1b}[2J\u{202e}b\n", "", "日本\tx"][errand.target as usize % 3].to_owned();
                 let answer = Box::new(crate::event::Answer { text, is_cut: errand.target == 1 });

@@ -37,8 +37,9 @@ pub(super) struct Grid {
     pub(super) filter: Option<Filter>,
     /// Those that are shown, by name.
     nodes: Vec<NodeId>,
-    /// How many there are before the filter, and how many of the scope found no place at all.
-    total: usize,
+    /// The same before the filter: those that are asked.
+    members: Vec<NodeId>,
+    /// How many of the scope found no place.
     left_out: usize,
     /// Who looks, and who is looked at.
     cursor: Option<(NodeId, NodeId)>,
@@ -93,13 +94,13 @@ impl Grid {
     /// gone, on its place. `chosen` is the node that other sub-tabs look at.
     pub(super) fn rebuild(&mut self, scene: &Scene<'_>, scope: &Scope, chosen: Option<NodeId>) {
         let (nodes, left_out) = members(scene.fleet, scope, chosen);
-        self.total = nodes.len();
         self.left_out = left_out;
         let passes = |id: &NodeId| match (&self.filter, scene.fleet.get(*id)) {
             (Some(filter), Some(node)) => filter.matches(&Named(node)),
             _ => true,
         };
-        self.nodes = nodes.into_iter().filter(passes).collect();
+        self.nodes = nodes.iter().copied().filter(passes).collect();
+        self.members = nodes;
         let place = |id: NodeId| self.nodes.iter().position(|node| *node == id);
         let last = self.nodes.len().saturating_sub(1);
         self.at = match self.cursor {
@@ -144,9 +145,9 @@ impl Grid {
     }
 
     /// The nodes that have to be asked.
-    pub(super) fn asked(&self, fleet: &Fleet, scope: &Scope, chosen: Option<NodeId>) -> Vec<NodeId> {
-        let (nodes, _) = members(fleet, scope, chosen);
-        nodes.into_iter().filter(|id| fleet.get(*id).is_some_and(Node::is_there)).collect()
+    pub(super) fn asked(&self, fleet: &Fleet) -> impl Iterator<Item = NodeId> {
+        let there = |id: &NodeId| fleet.get(*id).is_some_and(Node::is_there);
+        self.members.iter().copied().filter(there)
     }
 
     /// Who looks and who is looked at under the cursor.
@@ -156,7 +157,7 @@ impl Grid {
 
     /// How many nodes are shown, and how many there are without the filter.
     pub(super) fn counts(&self) -> (usize, usize) {
-        (self.nodes.len(), self.total)
+        (self.nodes.len(), self.members.len())
     }
 
     /// Takes an action; false if it is none of a grid.

@@ -114,8 +114,8 @@ impl Grid {
             long = format!("columns {}-{last} of {nodes}, {long}", self.left + 1);
         }
         if self.left_out > 0 {
-            let all = count(self.total + self.left_out);
-            long = format!("{} of {all} nodes (:peers SELECTOR), {long}", count(self.total));
+            let all = count(self.members.len() + self.left_out);
+            long = format!("{} of {all} nodes (:peers SELECTOR), {long}", count(self.members.len()));
         }
         [long, short]
     }

@@ -117,6 +117,15 @@ fn a_scope_of_one_node_shows_it_among_all() {
     let two = Scope::Nodes(BTreeSet::from([stage.world.id(1), stage.world.id(2)]));
     view.set_scope(&stage.scene(), two.clone());
     assert_eq!((view.grid.counts(), view.scope()), ((2, 2), Some(two)));
+    view.on_action(&stage.scene(), Action::TabNext);
+    view.set_scope(&stage.scene(), Scope::one(node));
+    assert_eq!(
+        view.title(&stage.scene()),
+        "peers of queue-1",
+        "one node is seen in the sub-tab that is shown"
+    );
+    view.set_scope(&stage.scene(), Scope::All);
+    assert_eq!(view.title(&stage.scene()), "grid of 5 nodes");
 }
 
 #[test]
