@@ -50,8 +50,12 @@ pub use tls::FaceCertificates;
 
 /// How long a client may take for the head of a request, and for a TLS handshake.
 const HEAD_MAX: Duration = Duration::from_secs(5);
-/// Largest head of a request.
+/// Largest head of a request that is read. Of a larger one, and of what is no HTTP (two lengths that differ, for
+/// one), hyper itself says 431 or 400 and closes: it never becomes a request, and hyper's answer has no body and no
+/// hook for one. A head that is too large by less is a request, and gets its problem from the guard.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Largest head of a request that is served.
+const HEAD_SERVED_BYTES_MAX: usize = 24 * 1024;
 /// Most streams of one HTTP/2 connection.
 const STREAMS_MAX: u32 = 100;
 /// How often a silent HTTP/2 connection is asked whether it is still there.

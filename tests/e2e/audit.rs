@@ -29,8 +29,8 @@ pub fn policy(text: &str) -> Policy {
 /// The newest entry of a caller and a method, once it is of this kind and says how it ended.
 async fn ended(admin: &NodeHandle, kind: AuditKind, who: &str, method: &str) -> AuditEntry {
     eventually(&format!("{who}: {method} in the record"), LONG, async || {
-        let list = admin.audit().list(Some(format!("who:{who} method:{method}")), 1).await;
-        list.unwrap().pop().filter(|entry| entry.kind == kind && entry.code.is_some())
+        let list = admin.audit().list(Some(format!("who:{who} method:{method}")), None, Some(1)).await;
+        list.unwrap().entries.pop().filter(|entry| entry.kind == kind && entry.code.is_some())
     })
     .await
 }
@@ -58,7 +58,7 @@ async fn every_call_that_changes_something_leaves_a_record_and_every_refusal_doe
             assert!(entry.arguments.starts_with('{'), "{}", entry.arguments);
         }
     }
-    let reads = admin.audit().list(Some("method:node.info".into()), 10).await.unwrap();
+    let reads = admin.audit().list(Some("method:node.info".into()), None, Some(10)).await.unwrap().entries;
     assert!(reads.is_empty(), "reads are not recorded: {reads:?}");
 }
 
@@ -145,7 +145,7 @@ async fn arguments_are_judged_beforehand_as_by_the_call() {
     assert_eq!(permit.layer.as_deref(), Some("role"), "{permit:?}");
     cluster.fuse(0).replace(Policy::default());
     assert_eq!(ask("exec.run", run("/bin/sh", None)).await.0, "allowed");
-    let record = admin.audit().list(Some("method:exec.*".into()), 10).await.unwrap();
+    let record = admin.audit().list(Some("method:exec.*".into()), None, Some(10)).await.unwrap().entries;
     assert!(record.is_empty(), "asking is not doing: {record:?}");
 }
 

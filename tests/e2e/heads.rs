@@ -73,7 +73,7 @@ async fn a_tail_that_was_cut_with_every_trace_is_found_by_what_others_hold() {
     assert!(out.contains("somebody cut them off") || out.contains("somebody wrote it anew"), "{out}");
     // The others refuse the shorter record, and the node that hears it says so in its own.
     eventually("an alarm in the record", LONG, async || {
-        let notes = cluster.admin(0).audit().list(None, 100).await.unwrap();
+        let notes = cluster.admin(0).audit().list(None, None, Some(100)).await.unwrap().entries;
         notes.into_iter().find(|entry| {
             entry.kind == AuditKind::Note && entry.message.contains("somebody cut it off or wrote it anew")
         })

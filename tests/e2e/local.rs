@@ -38,7 +38,7 @@ async fn who_owns_the_machine_calls_without_a_certificate_and_is_in_the_record()
     assert!(soon("an item", fleet.next()).await.unwrap().unwrap().full);
     soon("a change", node.node().set_labels(vec![label()], Vec::new())).await.unwrap();
     let entry = eventually("the record", LONG, async || {
-        node.audit().list(Some("method:node.set_labels".into()), 1).await.unwrap().pop()
+        node.audit().list(Some("method:node.set_labels".into()), None, Some(1)).await.unwrap().entries.pop()
     })
     .await;
     assert_eq!((entry.caller.as_str(), entry.role), ("unix", Some(Role::Admin)));

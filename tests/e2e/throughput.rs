@@ -27,7 +27,7 @@ async fn two_nodes_measure_what_lies_between_them() {
     assert!(ms("rtt_min_ms") > 0.0 && ms("rtt_min_ms") <= ms("rtt_median_ms"), "{out}");
     assert!(ms("rtt_median_ms") <= ms("rtt_p99_ms"), "{out}");
     // Whose word it was stands in the record of the node that let it.
-    let rows = cluster.admin(1).audit().list(None, 10).await.unwrap();
+    let rows = cluster.admin(1).audit().list(None, None, Some(10)).await.unwrap().entries;
     assert!(format!("{rows:?}").contains("network.load"), "{rows:?}");
 
     let (code, out, err) = tui(&cluster, &["network", "throughput", "--on", "web-1", "-t", "100ms"]).await;

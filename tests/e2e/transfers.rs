@@ -89,7 +89,7 @@ async fn a_tree_goes_from_node_to_node_and_to_and_from_the_console() {
     ground.run(End::Here(here), ground.end(1, "b/tree")).await.unwrap();
     assert_eq!(fs::read_to_string(ground.top.path().join("b/tree/small")).unwrap(), "other");
     // Whose word it was stands in the record of the sending node.
-    let rows = ground.cluster.admin(0).audit().list(None, 100).await.unwrap();
+    let rows = ground.cluster.admin(0).audit().list(None, None, Some(100)).await.unwrap().entries;
     let text = format!("{rows:?}");
     assert!(
         text.contains("transfer.send") && text.contains(ground.operator.identity().name.as_str()),

@@ -1,12 +1,12 @@
 //! Reads the record backwards for the audit service: newest first, each call with its outcome.
 //!
-//! A filter enters; entries leave, as many as were asked for. It reads files beside the writer and holds one
+//! A filter enters; entries leave, as many as were asked for, and where to go on. It reads files beside the writer and holds one
 //! segment at a time. Blocks.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 
-use p2p_shared::services::audit::{AuditEntry, AuditKind};
+use p2p_shared::services::audit::{AuditEntry, AuditKind, AuditPage};
 use p2p_shared::time::UnixMillis;
 
 use super::chain;
@@ -24,6 +24,8 @@ pub struct Filter {
     pub who: Option<String>,
     /// `service.method` or `service.*`.
     pub method: Option<String>,
+    /// Before the entry of this number.
+    pub before: Option<u64>,
     /// At most so many.
     pub limit: usize,
 }
@@ -37,8 +39,9 @@ impl Filter {
         let mut filter = Self { limit, ..Self::default() };
         for term in text.split_whitespace() {
             let point = |value: &str| {
-                let bad = |_| format!("{term:?} is no point in time: milliseconds since 1970");
-                value.parse().map(UnixMillis).map_err(bad)
+                let number = value.parse().map(UnixMillis).ok();
+                let bad = |error| format!("{term:?}: {error}, nor milliseconds since 1970");
+                number.map_or_else(|| value.parse().map_err(bad), Ok)
             };
             match term.split_once(':') {
                 Some(("who", name)) => filter.who = Some(name.to_owned()),
@@ -56,7 +59,8 @@ impl Filter {
             Some(start) => entry.method.starts_with(start),
             None => entry.method == *wanted,
         };
-        self.since.is_none_or(|since| entry.at >= since)
+        self.before.is_none_or(|before| entry.seq < before)
+            && self.since.is_none_or(|since| entry.at >= since)
             && self.until.is_none_or(|until| entry.at < until)
             && self.who.as_ref().is_none_or(|who| entry.who == *who)
             && self.method.as_ref().is_none_or(method)
@@ -67,8 +71,8 @@ impl Filter {
 ///
 /// # Errors
 /// If the record cannot be read.
-pub fn list(disk: &impl Disk, filter: &Filter) -> io::Result<Vec<AuditEntry>> {
-    let mut entries = Vec::new();
+pub fn list(disk: &impl Disk, filter: &Filter) -> io::Result<AuditPage> {
+    let mut entries: Vec<AuditEntry> = Vec::new();
     // Outcomes come after their calls, and so are met first.
     let mut outcomes: HashMap<u64, Ended> = HashMap::new();
     for (first, _) in disk.segments()?.into_iter().rev() {
@@ -83,13 +87,14 @@ pub fn list(disk: &impl Disk, filter: &Filter) -> io::Result<Vec<AuditEntry>> {
             }
             let ended = outcomes.remove(&record.seq);
             let Some(entry) = entry(record, ended).filter(|entry| filter.fits(entry)) else { continue };
-            entries.push(entry);
             if entries.len() >= filter.limit {
-                return Ok(entries);
+                let next = entries.last().map(|last| last.seq.to_string());
+                return Ok(AuditPage { entries, next });
             }
+            entries.push(entry);
         }
     }
-    Ok(entries)
+    Ok(AuditPage { entries, next: None })
 }
 
 /// What can be read of a segment; `audit verify` tells what cannot.

@@ -212,7 +212,7 @@ async fn an_outcome_goes_with_the_next_call_and_the_head_follows_within_a_second
     assert!(count(Step::Head) <= seconds, "{seconds} s: {steps:?}");
     audit.flush().await;
     assert!(is_whole(&memory));
-    let entries = list(&memory, &Filter { limit: 50, ..Filter::default() }).unwrap();
+    let entries = list(&memory, &Filter { limit: 50, ..Filter::default() }).unwrap().entries;
     assert_eq!(head(&memory).unwrap().seq, entries[0].seq);
 }
 
@@ -241,7 +241,7 @@ async fn a_writer_that_is_to_stop_writes_what_waits_and_lets_go() {
     audit.flush().await;
     audit.queue.closed().await;
     assert_eq!(audit.call(asked("a.b")).await.unwrap_err().code, Code::Unavailable);
-    let entries = list(&memory, &Filter { limit: 1, ..Filter::default() }).unwrap();
+    let entries = list(&memory, &Filter { limit: 1, ..Filter::default() }).unwrap().entries;
     assert_eq!(entries[0].code.as_deref(), Some("ok"));
 }
 
@@ -269,7 +269,7 @@ async fn entries_come_newest_first_with_their_outcomes() {
     audit.refused(|| asked("audit.list"), &RpcError::forbidden("denied: role: audit.list"));
     audit.flush().await;
     let filter = Filter { limit: 10, ..Filter::default() };
-    let entries = list(&memory, &filter).unwrap();
+    let entries = list(&memory, &filter).unwrap().entries;
     let told: Vec<_> =
         entries.iter().map(|entry| (entry.kind, entry.method.as_str(), entry.code.as_deref())).collect();
     assert_eq!(
@@ -282,14 +282,45 @@ async fn entries_come_newest_first_with_their_outcomes() {
         ]
     );
     assert_eq!((entries[1].seq, entries[2].seq, entries[2].duration_ms), (open, done, Some(3)));
-    let only = |filter: Filter| list(&memory, &Filter { limit: 10, ..filter }).unwrap().len();
+    let only = |filter: Filter| list(&memory, &Filter { limit: 10, ..filter }).unwrap().entries.len();
     assert_eq!(only(Filter { method: Some("node.*".into()), ..Filter::default() }), 1);
     assert_eq!(only(Filter { who: Some("bob".into()), ..Filter::default() }), 0);
     assert_eq!(only(Filter { until: Some(UnixMillis(1)), ..Filter::default() }), 0);
-    let parsed = Filter::parse("who:ann  method:node.* since:1 until:9999999999999", 5).unwrap();
-    assert_eq!(list(&memory, &parsed).unwrap().len(), 1);
+    for times in ["since:1 until:9999999999999", "since:1970-01-01T01:00:00+01:00 until:2999-01-01T00:00:00Z"]
+    {
+        let parsed = Filter::parse(&format!("who:ann  method:node.* {times}"), 5).unwrap();
+        assert_eq!(list(&memory, &parsed).unwrap().entries.len(), 1);
+    }
     assert!(Filter::parse("whom:ann", 5).is_err() && Filter::parse("since:now", 5).is_err());
-    assert_eq!(list(&memory, &Filter { limit: 2, ..Filter::default() }).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn pages_tell_each_entry_once_and_the_last_one_says_so() {
+    let memory = Memory::default();
+    let audit = audit(&memory);
+    let open = audit.call(asked("program.start")).await.unwrap();
+    for _ in 0..6 {
+        audit.call(asked("node.forget")).await.unwrap();
+    }
+    audit.outcome(Ended { of: open, code: "ok".into(), message: String::new(), duration_ms: 3 });
+    audit.flush().await;
+    let whole = list(&memory, &Filter { limit: 100, ..Filter::default() }).unwrap();
+    assert_eq!((whole.entries.len(), whole.next), (8, None));
+    for limit in 1..=9 {
+        let (mut told, mut before) = (Vec::new(), None);
+        loop {
+            let page = list(&memory, &Filter { limit, before, ..Filter::default() }).unwrap();
+            told.extend(page.entries);
+            let Some(next) = page.next else { break };
+            assert_eq!(told.len() % limit, 0, "a page is full unless it is the last");
+            before = Some(next.parse().unwrap());
+            // What comes meanwhile changes nothing of the pages behind.
+            audit.refused(|| asked("audit.list"), &RpcError::forbidden("denied"));
+            audit.flush().await;
+        }
+        let old: Vec<_> = told.into_iter().filter(|entry| entry.kind != AuditKind::Refused).collect();
+        assert_eq!(old, whole.entries, "the outcome is told also where it is pages away: {limit}");
+    }
 }
 
 /// One way to change a record.

@@ -31,7 +31,7 @@ use tokio::time::{Instant, timeout};
 use super::body::check_length;
 use super::origin::preflight;
 use super::requests::Requests;
-use super::{Hosts, Origins, Problem, Proxies};
+use super::{HEAD_SERVED_BYTES_MAX, Hosts, Origins, Problem, Proxies};
 use crate::clock;
 
 /// Header that carries the request's id back.
@@ -150,7 +150,19 @@ fn share(headers: &mut HeaderMap, allowed: Option<HeaderValue>) {
     }
 }
 
+/// That the head is no larger than any client needs.
+fn check_head(request: &Request) -> Result<(), Problem> {
+    let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    if uri + headers.sum::<usize>() <= HEAD_SERVED_BYTES_MAX {
+        return Ok(());
+    }
+    let why = format!("path, query and headers are of more than {HEAD_SERVED_BYTES_MAX} bytes");
+    Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why))
+}
+
 fn admit(hosts: &Hosts, request: &Request) -> Result<(), Problem> {
+    check_head(request)?;
     let local = request.extensions().get::<LocalAddr>().map(|&LocalAddr(address)| SocketAddr::ip(&address));
     hosts.check(request.uri(), request.headers(), local)?;
     check_length(request.headers())?;

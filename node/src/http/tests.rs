@@ -220,7 +220,10 @@ async fn a_name_that_is_not_ours_is_misdirected() {
 #[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
     let world = loopback();
-    let reply = world.request("GET /health", &format!("X-A: {}\r\n", "x".repeat(40 * 1024))).await;
+    let head = |bytes: usize| format!("X-A: {}\r\n", "x".repeat(bytes));
+    world.request("GET /health", &head(28 << 10)).await.problem(431, "too_large");
+    world.request(&format!("GET /health?{}", "x".repeat(28 << 10)), "").await.problem(431, "too_large");
+    let reply = world.request("GET /health", &head(40 << 10)).await;
     assert!(matches!(reply.status, 0 | 431), "{}", reply.head);
     assert_eq!(world.get("/health").await.status, 200);
 }

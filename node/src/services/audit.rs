@@ -8,7 +8,7 @@ use p2p_shared::error::RpcError;
 use p2p_shared::id::NodeId;
 use p2p_shared::rpc::registry::CallContext;
 use p2p_shared::services::audit::{
-    Audit, AuditEntry, Countersignature, ENTRIES_MAX, HeldHead, HeldRecord, RecordCheck, RecordLink,
+    Audit, AuditPage, Countersignature, ENTRIES_MAX, HeldHead, HeldRecord, RecordCheck, RecordLink,
 };
 use p2p_shared::witness::{AuditHead, Statement};
 use tokio::sync::Semaphore;
@@ -22,6 +22,8 @@ use crate::audit::verify::{Mark, judge_marks, verify_for};
 use crate::audit::witness::{Held, Kept};
 use crate::store::Store;
 
+/// Entries of an answer, unless told.
+const ENTRIES_USUAL: u32 = 100;
 /// Links that one call may ask for.
 const LINKS_MAX: usize = 256;
 
@@ -41,18 +43,28 @@ impl AuditService {
     }
 }
 
+/// Which entry a cursor is about: those before it are still to be told.
+fn place(cursor: &str) -> Result<u64, RpcError> {
+    let other =
+        |_| RpcError::bad_request(format!("{cursor:?} is no place in the record: begin without a cursor"));
+    cursor.parse().map_err(other)
+}
+
 impl Audit for AuditService {
     async fn list(
         &self,
         _: &CallContext,
         filter: Option<String>,
-        limit: u32,
-    ) -> Result<Vec<AuditEntry>, RpcError> {
+        cursor: Option<String>,
+        limit: Option<u32>,
+    ) -> Result<AuditPage, RpcError> {
+        let limit = limit.unwrap_or(ENTRIES_USUAL);
         if !(1..=ENTRIES_MAX).contains(&limit) {
             return Err(RpcError::bad_request(format!("limit is 1 to {ENTRIES_MAX}, not {limit}")));
         }
-        let filter = Filter::parse(filter.as_deref().unwrap_or_default(), limit as usize)
+        let mut filter = Filter::parse(filter.as_deref().unwrap_or_default(), limit as usize)
             .map_err(RpcError::bad_request)?;
+        filter.before = cursor.as_deref().map(place).transpose()?;
         let data = self.data.clone();
         self.read(move || list::list(&Directory::of(&data), &filter).map_err(|error| error.to_string())).await
     }

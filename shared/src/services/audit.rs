@@ -59,6 +59,15 @@ pub struct AuditEntry {
     pub duration_ms: Option<u64>,
 }
 
+/// Part of a list of entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditPage {
+    /// The newest first.
+    pub entries: Vec<AuditEntry>,
+    /// Where to go on; `None` if there is nothing more.
+    pub next: Option<String>,
+}
+
 /// A head of an audit record, with what proves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldHead {
@@ -123,10 +132,11 @@ pub struct RecordCheck {
 crate::service! {
     /// Who did what on a node: every call that changes something, and every refusal.
     service Audit = "audit" {
-        /// The newest entries first, at most `limit` (1 to 1000). `filter` is terms with spaces between them,
-        /// all of which have to fit: `who:NAME`, `method:SERVICE.METHOD` or `method:SERVICE.*`, and `since:` and
-        /// `until:` with milliseconds since 1970.
-        get list(filter: Option<String>, limit: u32) -> Vec<AuditEntry>, needs AuditRead;
+        /// The newest entries first, at most `limit` (100, at most 1,000) past `cursor`. `filter` is terms with
+        /// spaces between them, all of which have to fit: `who:NAME`, `method:SERVICE.METHOD` or
+        /// `method:SERVICE.*`, and `since:` and `until:` with a point in time (RFC 3339, or milliseconds since
+        /// 1970).
+        get list(filter: Option<String>, cursor: Option<String>, limit: Option<u32>) -> AuditPage, needs AuditRead;
         /// What this node holds of the records of others, which shows when one of them was cut or written anew.
         get heads() -> Vec<HeldRecord>, needs AuditRead;
         /// Reads the whole record of this node: whether it is whole, and the links of the records `at`

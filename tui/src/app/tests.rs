@@ -8,6 +8,7 @@ pub(crate) mod files;
 mod fleet;
 mod form;
 mod jumps;
+mod look_up;
 mod looking;
 pub(crate) mod network;
 pub(crate) mod preview;

@@ -76,8 +76,8 @@ pub struct AuditArgs {
     /// Only this method, or all of a service
     #[arg(long, value_name = "SERVICE.METHOD|SERVICE.*")]
     pub method: Option<String>,
-    /// At most so many of each node, 1 to 1000
-    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=i64::from(ENTRIES_MAX)))]
+    /// At most so many of each node
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
 }
 
@@ -188,6 +188,21 @@ impl Row for AuditRow {
     }
 }
 
+/// The newest entries of a node, page by page.
+async fn newest(node: &NodeHandle, filter: Option<String>, limit: u32) -> Result<Vec<AuditEntry>, RpcError> {
+    let (mut entries, mut left, mut cursor) = (Vec::new(), limit, None);
+    while left > 0 {
+        let page = node.audit().list(filter.clone(), cursor, Some(left.min(ENTRIES_MAX))).await?;
+        left = left.saturating_sub(u32::try_from(page.entries.len()).unwrap_or(u32::MAX));
+        entries.extend(page.entries);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(entries)
+}
+
 /// Lists them; a node that does not answer is told, and the others are listed all the same.
 pub async fn run(session: &Session, args: &AuditArgs, streams: &mut Streams<'_>) -> Result<Exit, CliError> {
     match &args.action {
@@ -202,7 +217,7 @@ pub async fn run(session: &Session, args: &AuditArgs, streams: &mut Streams<'_>)
     let filter = args.filter(now());
     let question = |node: NodeHandle| {
         let filter = filter.clone();
-        async move { node.audit().list(filter, args.limit).await }
+        async move { newest(&node, filter, args.limit).await }
     };
     let answered = |target: &Member, answer: Result<Vec<AuditEntry>, RpcError>| {
         match answer {

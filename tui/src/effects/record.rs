@@ -21,8 +21,10 @@ use crate::command::Topic;
 use crate::event::MeshEvent;
 use crate::fleet::{AuditNews, Seal};
 
-/// Entries of the first answer, and most of one later.
+/// Entries of the first answer, and of a page of one later.
 const ENTRIES: u32 = 500;
+/// Pages of a later answer: what a console keeps of a node.
+const PAGES_MAX: usize = 10;
 /// How often a record is looked over, in turns.
 const LOOK_EVERY: u32 = 30;
 /// An entry without an outcome that is younger than this is asked for again.
@@ -38,7 +40,7 @@ pub(super) async fn deliver(feed: &Feed, handle: &NodeHandle, delivered: &mut bo
     let mut known = Known::default();
     for turn in 0_u32.. {
         due.tick().await;
-        let entries = known.news(handle.audit().list(known.filter(), ENTRIES).await?);
+        let entries = known.news(answer(handle, known.filter()).await?);
         let seal = match turn % LOOK_EVERY {
             0 => Some(seal(feed.way.trust.as_deref(), handle, node).await?),
             _ => None,
@@ -51,6 +53,21 @@ pub(super) async fn deliver(feed: &Feed, handle: &NodeHandle, delivered: &mut bo
         *delivered = true;
     }
     Ok(())
+}
+
+/// The newest entries, and all that came since those that are known.
+async fn answer(handle: &NodeHandle, filter: Option<String>) -> Result<Vec<AuditEntry>, RpcError> {
+    let pages = if filter.is_some() { PAGES_MAX } else { 1 };
+    let (mut entries, mut cursor) = (Vec::new(), None);
+    for _ in 0..pages {
+        let page = handle.audit().list(filter.clone(), cursor, Some(ENTRIES)).await?;
+        entries.extend(page.entries);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(entries)
 }
 
 /// From where on the record is asked for next.

@@ -98,7 +98,7 @@ fn problems(statuses: &[(u16, &str)]) -> Map<String, Value> {
         .collect()
 }
 
-const OF_EVERY_CALL: [(u16, &str); 15] = [
+const OF_EVERY_CALL: [(u16, &str); 16] = [
     (400, "The request is malformed, or an argument is out of range."),
     (401, "There is no token, or it is not good."),
     (403, "Known, and not allowed: by role, or by the local policy of the node."),
@@ -110,6 +110,7 @@ const OF_EVERY_CALL: [(u16, &str); 15] = [
     (415, "The body is not said to be JSON."),
     (421, "The Host header names no name of this node."),
     (429, "Too often."),
+    (431, "Path, query and headers are too large."),
     (500, "A defect."),
     (501, "This node cannot do that."),
     (503, "The node that is meant cannot be reached, or cannot serve now."),

@@ -40,10 +40,11 @@ async fn conflict(way: &Way, node: NodeId, edited: Edited) -> Conflict {
     let theirs = whole(way, node, &edited.path).await;
     let row = async { way.node(node).await?.file().stat(edited.path.clone(), Some(true)).await };
     let row = row.await.ok();
-    let entries =
-        async { way.node(node).await?.audit().list(Some("method:file.*".to_owned()), ENTRIES).await };
+    let entries = async {
+        way.node(node).await?.audit().list(Some("method:file.*".to_owned()), None, Some(ENTRIES)).await
+    };
     // Not every operator may read the record, and whoever changed it on the machine itself is not in it.
-    let entries = entries.await.unwrap_or_default();
+    let entries = entries.await.map(|page| page.entries).unwrap_or_default();
     Conflict { by: author(&entries, &edited.path), edited, theirs, row }
 }
 

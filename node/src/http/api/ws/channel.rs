@@ -16,7 +16,7 @@ use super::wire::Told;
 /// How long it may take for the good-bye.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// How often both sides hear that the other is there.
-pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
+const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A client that answers no ping for so long is gone, or has begun a message that it does not end.
 const PONG_MAX: Duration = Duration::from_secs(10);
 /// Most pings of a client in a second.
@@ -107,6 +107,8 @@ pub(super) struct Channel {
     socket: WebSocket,
     /// When it was asked whether it is there, if nothing was heard since.
     asked: Option<Instant>,
+    /// When it is asked next.
+    beat_at: Instant,
     pings: Pace,
     seq: u64,
     patience: Duration,
@@ -115,7 +117,8 @@ pub(super) struct Channel {
 impl Channel {
     /// A client that takes none of what is written for `patience` lags.
     pub(super) fn new(socket: WebSocket, patience: Duration) -> Self {
-        Self { socket, asked: None, pings: Pace::new(PINGS_MAX), seq: 0, patience }
+        let beat_at = Instant::now() + HEARTBEAT;
+        Self { socket, asked: None, beat_at, pings: Pace::new(PINGS_MAX), seq: 0, patience }
     }
 
     /// The next text of the client. May be given up and begun again: nothing is lost.
@@ -148,8 +151,18 @@ impl Channel {
         self.say(text).await
     }
 
+    /// To be called every second: asks now and then whether the client is there, and holds it to an answer.
+    pub(super) async fn tend(&mut self, now: Instant) -> Result<(), Ended> {
+        self.answers()?;
+        if now >= self.beat_at {
+            self.beat().await?;
+            self.beat_at = now + HEARTBEAT;
+        }
+        Ok(())
+    }
+
     /// Asks whether the client is there.
-    pub(super) async fn beat(&mut self) -> Result<(), Ended> {
+    async fn beat(&mut self) -> Result<(), Ended> {
         self.tell(Told::Heartbeat { now: crate::clock::wall() }).await?;
         self.write(Message::Ping(Default::default()), self.patience).await?;
         self.asked.get_or_insert_with(Instant::now);
@@ -157,7 +170,7 @@ impl Channel {
     }
 
     /// That the client answered in time when it was asked. Half a message is no answer.
-    pub(super) fn answers(&self) -> Result<(), Fault> {
+    fn answers(&self) -> Result<(), Fault> {
         match self.asked {
             Some(asked) if asked.elapsed() > PONG_MAX => {
                 let why =
@@ -218,3 +231,6 @@ const fn is_gone(error: &tokio_tungstenite::tungstenite::error::ProtocolError) -
     use tokio_tungstenite::tungstenite::error::ProtocolError;
     matches!(error, ProtocolError::ResetWithoutClosingHandshake)
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,9 +13,9 @@ use p2p_shared::error::RpcError;
 use p2p_shared::rpc::service::MethodSpec;
 use serde_json::Value;
 use tokio::sync::mpsc::{self, OwnedPermit};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::channel::{Channel, Ended, Fault, HEARTBEAT};
+use super::channel::{Channel, Ended, Fault};
 use super::held;
 use super::wire::{self, Told, Word, meant};
 use crate::http::api::Api;
@@ -85,7 +85,6 @@ impl Call<'_> {
         let mut pumping = true;
         let mut ask = interval(held::ASK_EVERY);
         ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut beat = Instant::now() + HEARTBEAT;
         let parting = self.api.0.parting.clone();
         loop {
             tokio::select! {
@@ -93,13 +92,10 @@ impl Call<'_> {
                 () = parting.cancelled() => return Err(Fault::leaving().into()),
                 now = ask.tick() => {
                     held::still(self.api, self.bearer)?;
-                    if self.waiting.is_none() {
-                        channel.answers()?;
+                    if self.waiting.is_some() {
+                        channel.excuse();
                     }
-                    if now >= beat {
-                        channel.beat().await?;
-                        beat = now + HEARTBEAT;
-                    }
+                    channel.tend(now).await?;
                 }
                 item = items.next() => match item {
                     None => return Ok(()),

@@ -12,9 +12,9 @@ use axum::extract::ws::{Utf8Bytes, WebSocket};
 use p2p_shared::error::RpcError;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 
-use super::channel::{Channel, Ended, Fault, HEARTBEAT, Pace};
+use super::channel::{Channel, Ended, Fault, Pace};
 use super::feed::{News, QUEUE, Reader, Subscription};
 use super::held;
 use super::topics::Topic;
@@ -84,7 +84,6 @@ impl Session {
     ) -> Result<std::convert::Infallible, Ended> {
         let mut ask = interval(held::ASK_EVERY);
         ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut beat = Instant::now() + HEARTBEAT;
         let (lagged, parting) = (Arc::clone(&self.reader.lagged), self.api.0.parting.clone());
         loop {
             while let Some(text) = self.earlier.pop_front() {
@@ -96,11 +95,7 @@ impl Session {
                 () = lagged.notified() => return Err(Fault::lagged().into()),
                 now = ask.tick() => {
                     held::still(&self.api, &self.bearer)?;
-                    channel.answers()?;
-                    if now >= beat {
-                        channel.beat().await?;
-                        beat = now + HEARTBEAT;
-                    }
+                    channel.tend(now).await?;
                 }
                 heard = channel.hear() => self.hear(channel, heard?.as_str()).await?,
                 Some(news) = news.recv() => self.pass_on(channel, news).await?,
