@@ -18,7 +18,7 @@ use p2p_tui::command::{
     SearchId, SearchOrder, Sought, Spot,
 };
 use p2p_tui::effects::Effects;
-use p2p_tui::event::{Answer, CopySaid, FilesSaid, MeshEvent};
+use p2p_tui::event::{Answer, CopySaid, FilesSaid, MeshEvent, Previewed};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -229,4 +229,34 @@ async fn a_connection_leads_to_the_process_at_its_other_end_and_a_past_one_only_
     assert!(desk.seek(living(info.key.start_ticks, after)).await.is_some());
     assert_eq!(desk.seek(living(info.key.start_ticks + 1, after)).await, None);
     assert_eq!(desk.seek(living(info.key.start_ticks, UnixMillis(0))).await, None, "it began later");
+}
+
+#[tokio::test]
+async fn what_the_cursor_has_left_is_not_read() {
+    let mut desk = Desk::new().await;
+    let mut preview = async |names: &[&str]| {
+        for name in names {
+            let Spot { node, path } = desk.spot(0, name);
+            desk.order(Command::Files { node, order: FilesOrder::Preview(path) });
+        }
+        let told = |event| match event {
+            MeshEvent::Files { said: FilesSaid::Previewed(path, previewed), .. } => Some((path, previewed)),
+            _ => None,
+        };
+        let (path, previewed) = desk.hear("what is under the cursor", told).await;
+        assert_eq!(path, desk.spot(0, names.last().unwrap()).path, "the first that is told of");
+        previewed.unwrap()
+    };
+    match preview(&["from/tree/large.bin", "from/site.conf"]).await {
+        Previewed::Part(chunk) => assert!(chunk.content.0.starts_with(b"listen = 80") && chunk.is_end),
+        other => panic!("{other:?}"),
+    }
+    match preview(&["from"]).await {
+        Previewed::Names(page) => assert_eq!(page.rows.len(), 2),
+        other => panic!("{other:?}"),
+    }
+    match preview(&["from/tree/large.bin"]).await {
+        Previewed::Part(chunk) => assert_eq!((chunk.content.0.len(), chunk.is_end), (64 << 10, false)),
+        other => panic!("{other:?}"),
+    }
 }

@@ -11,6 +11,7 @@ mod binary;
 mod ca;
 mod cluster;
 mod console_files;
+mod console_shells;
 mod dashboards;
 mod doctor;
 mod echo;

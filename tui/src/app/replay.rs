@@ -117,8 +117,9 @@ impl State {
     }
 
     fn seek_replay(&mut self, to: Millis) {
-        let Some(player) = &self.world.shells.player else { return };
+        let Some(player) = &mut self.world.shells.player else { return };
         if matches!(player.stage, Playing::On | Playing::Paused | Playing::Over) {
+            player.go(to);
             self.order_replay(ReplayOrder::Seek(to));
         }
     }

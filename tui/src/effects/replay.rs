@@ -24,7 +24,7 @@ use crate::command::{ReplayOrder, TerminalId};
 use crate::event::{MeshEvent, ReplaySaid};
 
 /// Orders that wait. What is pressed into a full queue is lost.
-const ORDERS_MAX: usize = 64;
+const ORDERS_MAX: usize = 1_024;
 /// So often it is told how far it is while nothing happens.
 const TELL: Duration = Duration::from_millis(250);
 /// Bytes that are shown at once while it is played unseen.
@@ -137,12 +137,14 @@ impl Task {
     /// Plays it from its beginning to its end, and waits there for another order.
     async fn play(&mut self, until: Duration) -> Result<(), Break> {
         let handle = self.way.node(self.node).await?;
-        let parts = handle.shell().replay(self.id.clone()).await?;
+        let mut parts = handle.shell().replay(self.id.clone()).await?;
+        // What is wrong with it is said in place of its first part.
+        let mut part = parts.next().await?;
         self.tell(ReplaySaid::Began).await?;
         let mut played = Played { parts, at: Duration::ZERO, until, unseen: Vec::new() };
         let mut is_first = true;
-        while let Some(part) = played.parts.next().await? {
-            for line in part.lines() {
+        while let Some(text) = part.take() {
+            for line in text.lines() {
                 if std::mem::take(&mut is_first)
                     && let Some(header) = cast::header(line)
                 {
@@ -152,6 +154,7 @@ impl Task {
                     self.happen(&mut played, at, happened).await?;
                 }
             }
+            part = played.parts.next().await?;
         }
         self.flush(&mut played).await?;
         self.tell(ReplaySaid::Over(millis(played.at))).await?;
@@ -168,7 +171,10 @@ impl Task {
             self.heed(order, played)?;
         }
         if at > played.until {
-            self.flush(played).await?;
+            if played.at < played.until || !played.unseen.is_empty() {
+                played.at = played.at.max(played.until);
+                self.flush(played).await?;
+            }
             self.wait(played, at).await?;
         }
         played.at = played.at.max(at);
@@ -189,7 +195,7 @@ impl Task {
 
     /// Waits until it is time for what happened at `at`.
     async fn wait(&mut self, played: &mut Played, at: Duration) -> Result<(), Break> {
-        let begin = played.at.max(played.until);
+        let begin = played.at;
         let whole = cast::pause(begin, at);
         let mut waited = Duration::ZERO;
         while waited < whole && at > played.until {

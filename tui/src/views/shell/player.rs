@@ -55,6 +55,10 @@ pub struct Player {
     recording: ShellRecording,
     /// So long after the beginning.
     pub(crate) at: Millis,
+    /// Where a step leads, until it is there.
+    goal: Option<Millis>,
+    /// It is to be played from the beginning: what comes before that is no more.
+    anew: bool,
     length: Millis,
     speed: usize,
     parser: Parser,
@@ -84,6 +88,8 @@ impl Player {
             stage: Playing::Waiting,
             recording,
             at: Millis::ZERO,
+            goal: None,
+            anew: false,
             length,
             speed: NORMAL,
             parser: parser(ShellSize::default()),
@@ -96,7 +102,8 @@ impl Player {
             ReplaySaid::Began => {
                 let (rows, columns) = self.parser.screen().size();
                 self.parser = parser(ShellSize { rows, columns });
-                self.at = Millis::ZERO;
+                (self.at, self.anew) = (Millis::ZERO, false);
+                self.goal = self.goal.filter(|goal| *goal > Millis::ZERO);
                 if self.stage != Playing::Paused {
                     self.stage = Playing::On;
                 }
@@ -107,13 +114,15 @@ impl Player {
                 other.process(&self.parser.screen().state_formatted());
                 self.parser = other;
             }
+            ReplaySaid::Shown { .. } | ReplaySaid::Over(_) if self.anew => {}
             ReplaySaid::Shown { at, bytes } => {
                 self.parser.process(&bytes);
                 self.at = at;
                 self.length = self.length.max(at);
+                self.goal = self.goal.filter(|goal| at < *goal);
             }
             ReplaySaid::Over(at) => {
-                (self.at, self.length, self.stage) = (at, at, Playing::Over);
+                (self.at, self.length, self.stage, self.goal) = (at, at, Playing::Over, None);
             }
             ReplaySaid::Failed(error) => self.stage = Playing::Failed(error.message),
         }
@@ -129,13 +138,20 @@ impl Player {
 
     /// A step forth or back: where that leads.
     pub(crate) fn step(&mut self, forth: bool) -> Millis {
+        let from = self.goal.unwrap_or(self.at);
         let to = if forth {
-            Millis(self.at.0.saturating_add(STEP.0).min(self.length.0.max(self.at.0)))
+            Millis(from.0.saturating_add(STEP.0).min(self.length.0.max(from.0)))
         } else {
-            Millis(self.at.0.saturating_sub(STEP.0))
+            Millis(from.0.saturating_sub(STEP.0))
         };
-        self.at = to;
+        self.go(to);
         to
+    }
+
+    /// It is on its way to there.
+    pub(crate) fn go(&mut self, to: Millis) {
+        self.goal = Some(to);
+        self.anew |= to < self.at;
     }
 
     pub(super) fn title(&self, fleet: &Fleet) -> String {
@@ -186,6 +202,9 @@ impl Player {
         let role = if matches!(self.stage, Playing::Failed(_)) { Role::Bad } else { Role::Banner };
         painter.tint(area, role);
         let how = match &self.stage {
+            Playing::On | Playing::Paused if self.goal.is_some() => {
+                format!("going to {}", clock(self.goal.unwrap_or_default()))
+            }
             Playing::Waiting => "waiting".to_owned(),
             Playing::On => "playing".to_owned(),
             Playing::Paused => "paused".to_owned(),

@@ -60,6 +60,23 @@ fn a_step_leads_nowhere_before_the_beginning_or_behind_the_end() {
 }
 
 #[test]
+fn on_its_way_it_says_where_to_and_a_step_goes_on_from_there() {
+    let mut player = player();
+    player.hear(ReplaySaid::Began);
+    shown(&mut player, 30_000, b"");
+    player.step(true);
+    shown(&mut player, 31_000, b"");
+    assert!(drawn(&player, 60, 5).contains("going to 0:40  0:31 / 1:05"), "{}", drawn(&player, 60, 5));
+    assert_eq!(player.step(false), Millis(30_000));
+    shown(&mut player, 31_500, b"late");
+    assert!(!drawn(&player, 60, 5).contains("late"), "it is played from the beginning");
+    player.hear(ReplaySaid::Began);
+    shown(&mut player, 30_000, b"there");
+    let text = drawn(&player, 60, 5);
+    assert!(text.contains("playing  0:30 / 1:05") && text.contains("there"), "{text}");
+}
+
+#[test]
 fn from_the_beginning_again_the_terminal_is_clear() {
     let mut player = player();
     player.hear(ReplaySaid::Began);
