@@ -222,6 +222,8 @@ pub enum FilesOrder {
     List(FilePath),
     /// The beginning of a file.
     View(FilePath),
+    /// What is under the cursor, once that has stood there for a moment; takes the place of the one before.
+    Preview(FilePath),
     /// The end of a file.
     Tail(FilePath),
     /// What a link leads to: a directory is listed, of a file the beginning is shown.

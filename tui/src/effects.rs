@@ -81,6 +81,7 @@ pub struct Effects {
     tails: HashMap<Follow, CancellationToken>,
     lines: HashMap<TerminalId, Line>,
     reels: HashMap<TerminalId, Reel>,
+    preview: CancellationToken,
     copies: HashMap<CopyId, CancellationToken>,
     searches: HashMap<SearchId, CancellationToken>,
     /// A run that no task holds any more is over.
@@ -133,6 +134,7 @@ impl Effects {
             tails: HashMap::new(),
             lines: HashMap::new(),
             reels: HashMap::new(),
+            preview: CancellationToken::new(),
             copies: HashMap::new(),
             searches: HashMap::new(),
             runs: HashMap::new(),
@@ -261,8 +263,14 @@ impl Effects {
         }
     }
 
-    fn files(&self, node: NodeId, order: FilesOrder) {
-        let (way, events, stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
+    fn files(&mut self, node: NodeId, order: FilesOrder) {
+        let (way, events, mut stop) = (self.means.way.clone(), self.events.clone(), self.stop.clone());
+        if matches!(order, FilesOrder::Preview(_)) {
+            // One is read at a time: what the cursor has left is not.
+            self.preview.cancel();
+            stop = self.stop.child_token();
+            self.preview = stop.clone();
+        }
         self.tasks.spawn(async move {
             let Some(said) = stop.run_until_cancelled(files::look(&way, node, order)).await else { return };
             let _ = events.send(MeshEvent::Files { node, said }).await;

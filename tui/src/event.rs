@@ -171,6 +171,8 @@ pub enum FilesSaid {
     Listed(FilePath, Result<FilePage, RpcError>),
     /// A part of a file.
     Viewed(FilePath, Result<FileChunk, RpcError>),
+    /// What is under the cursor.
+    Previewed(FilePath, Result<Previewed, RpcError>),
     /// The whole of a file that is to be edited, if it is small enough.
     ToEdit(FilePath, Result<FileChunk, RpcError>),
     /// A text was not written: somebody else changed the file.
@@ -181,6 +183,15 @@ pub enum FilesSaid {
     Planned(Box<CopyPlan>, Result<Vec<CopyStep>, RpcError>),
     /// Something was done there: what is shown may differ now.
     Changed,
+}
+
+/// What is shown of what is under the cursor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Previewed {
+    /// The first names of a directory.
+    Names(FilePage),
+    /// The beginning of a file.
+    Part(FileChunk),
 }
 
 /// What there is to copy.

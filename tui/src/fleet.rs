@@ -8,8 +8,10 @@ mod audit;
 mod history;
 mod items;
 mod look_up;
+mod losses;
 mod network;
 mod past;
+mod peers;
 mod processes;
 mod services;
 
@@ -33,6 +35,7 @@ pub(crate) use history::share;
 pub use history::{History, POINTS_MAX, Point};
 pub use items::{Item, ItemId, Items};
 pub use look_up::LookedUp;
+pub use losses::{Losses, Recent};
 pub use network::{NetItem, NetKey, NetTable, NetTables, bears};
 pub use past::{Past, PastAnswer, Told};
 pub use processes::{Census, Process, Processes, RowId};
@@ -43,8 +46,6 @@ use crate::event::Link;
 
 /// Members beyond this many are not shown; a mesh is far smaller.
 pub const NODES_MAX: usize = 20_000;
-/// Longest list of peers, contacts or handshakes that is kept of one answer.
-const LIST_MAX: usize = 20_000;
 /// Data is stale after this many intervals without a new message.
 const STALE_INTERVALS: u64 = 3;
 
@@ -86,6 +87,8 @@ pub struct Node {
     pub census: Feed<Census>,
     /// Its connections.
     pub peers: Feed<Vec<Peer>>,
+    /// What they lost of late.
+    pub losses: Losses,
     /// Its routing table.
     pub routing: Feed<Vec<RoutingBucket>>,
     /// The handshakes that it refused.
@@ -105,6 +108,7 @@ impl Node {
             history: History::default(),
             census: Feed::default(),
             peers: Feed::default(),
+            losses: Losses::default(),
             routing: Feed::default(),
             refused: Feed::default(),
             seal: None,
@@ -332,30 +336,6 @@ impl Fleet {
         let census = Census { at: delta.at, boot_id: delta.boot_id.clone() };
         node.census.set(census, now);
         self.processes.apply(id, delta, now);
-    }
-
-    /// Its connections.
-    pub fn set_peers(&mut self, id: NodeId, mut peers: Vec<Peer>, now: Millis) {
-        peers.truncate(LIST_MAX);
-        if let Some(node) = self.nodes.get_mut(&id) {
-            node.peers.set(peers, now);
-        }
-    }
-
-    /// Its routing table.
-    pub fn set_routing(&mut self, id: NodeId, mut buckets: Vec<RoutingBucket>, now: Millis) {
-        buckets.truncate(257);
-        if let Some(node) = self.nodes.get_mut(&id) {
-            node.routing.set(buckets, now);
-        }
-    }
-
-    /// The handshakes that it refused.
-    pub fn set_refused(&mut self, id: NodeId, mut handshakes: Vec<RefusedHandshake>, now: Millis) {
-        handshakes.truncate(LIST_MAX);
-        if let Some(node) = self.nodes.get_mut(&id) {
-            node.refused.set(handshakes, now);
-        }
     }
 
     /// All its programs.

@@ -228,6 +228,21 @@ impl Form {
         true
     }
 
+    /// A click on a field: the cursor stands in it, at a column of its value if that was hit. A value that is chosen
+    /// among others and has the cursor already is the next one then.
+    pub fn press(&mut self, index: usize, value: Option<(usize, usize)>) {
+        let had = self.at == index;
+        let (Some(spec), Some(field)) = (self.specs.get(index), self.fields.get_mut(index)) else { return };
+        self.at = index;
+        match (value, &spec.kind) {
+            (Some(_), Kind::Switch | Kind::Choice(_)) if had => {
+                self.write(Key::plain(Code::Char(' ')));
+            }
+            (None, _) | (_, Kind::Switch | Kind::Choice(_)) => {}
+            (Some((columns, column)), _) => field.point(columns, column),
+        }
+    }
+
     /// Takes a paste into the field under the cursor.
     pub fn paste(&mut self, text: &str) {
         let Some(spec) = self.specs.get(self.at) else { return };

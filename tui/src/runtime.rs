@@ -25,7 +25,7 @@ use tokio::time::sleep_until;
 use crate::app::State;
 use crate::command::Command;
 use crate::edit::Draft;
-use crate::event::{Event, MeshEvent};
+use crate::event::{Code, Event, Key, MeshEvent};
 use crate::terminal::{Terminal, TerminalError};
 use crate::view;
 use pacing::Pacing;
@@ -142,6 +142,10 @@ impl<E: Effects> Console<E> {
         self.tick()?;
         self.measure()?;
         self.pacing.mark_stale();
+        for letter in self.terminal.typed().chars() {
+            let code = if letter == '\r' { Code::Enter } else { Code::Char(letter) };
+            self.update(Event::Key(Key::plain(code)))?;
+        }
         while !self.over {
             if std::mem::take(&mut self.stop) {
                 self.suspend().await?;

@@ -96,6 +96,8 @@ pub struct Terminal {
     mouse: bool,
     /// Whether the screen is to be cleared first.
     anew: bool,
+    /// What was typed before the keyboard is read.
+    typed: String,
 }
 
 impl Terminal {
@@ -118,6 +120,7 @@ impl Terminal {
             cursor: None,
             mouse: true,
             anew: true,
+            typed: String::new(),
         };
         terminal.take()?;
         Ok(terminal)
@@ -137,8 +140,15 @@ impl Terminal {
     }
 
     /// How bright its background is, if it tells. To be asked before the keyboard is read.
-    pub fn background(&self) -> Option<Background> {
-        background::ask()
+    pub fn background(&mut self) -> Option<Background> {
+        let (background, typed) = background::ask();
+        self.typed.push_str(&typed);
+        background
+    }
+
+    /// What was typed while the terminal was asked, once.
+    pub fn typed(&mut self) -> String {
+        std::mem::take(&mut self.typed)
     }
 
     /// Gives it back as it was.

@@ -63,6 +63,15 @@ pub(crate) fn probing_back_max(probing: &crate::app::probe::Probing, areas: &Are
     probing::back_max(probing, areas)
 }
 
+/// The field of a form at a cell, and of its value the columns and which of them, if it is that.
+pub(crate) fn form_field_at(
+    defining: &crate::app::defining::Defining,
+    areas: &Areas,
+    at: (u16, u16),
+) -> Option<(usize, Option<(usize, usize)>)> {
+    form::field_at(defining, areas, at)
+}
+
 /// Where the text cursor stands, while a text field is open.
 pub fn cursor(state: &State) -> Option<(u16, u16)> {
     let areas = state.areas();
@@ -419,6 +428,7 @@ fn hint(view: ViewId, action: Action) -> &'static str {
         Action::MoveOver => "move over",
         Action::Open => "open",
         Action::Menu => "actions",
+        Action::Kill if view == ViewId::Shell => "end",
         Action::Kill => "kill",
         Action::Filter => "filter",
         Action::Palette => "go to",

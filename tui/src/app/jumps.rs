@@ -90,6 +90,9 @@ impl State {
                 self.find(ViewId::Processes, node, &format!("pid={}", info.key.pid));
             }
             Ok(None) => self.say(match sought {
+                Sought::Numbered { name, pid, .. } => {
+                    format!("{name} ({pid}) has ended: no process has that number and was there then")
+                }
                 Sought::Living { name, key, .. } => {
                     format!("{name} ({}) has ended: no process has that number and began then", key.pid)
                 }

@@ -106,7 +106,12 @@ impl State {
             Action::Outcomes => self.show_outcomes(),
             Action::Copies => self.show_copies(),
             Action::Related => self.show_related(),
-            Action::SamePlace | Action::SwapPanes | Action::CopyOver | Action::MoveOver | Action::Find
+            Action::SamePlace
+            | Action::SwapPanes
+            | Action::Preview
+            | Action::CopyOver
+            | Action::MoveOver
+            | Action::Find
                 if self.current != ViewId::Files =>
             {
                 let key = self.options.keys.key_of(Action::Show(ViewId::Files));

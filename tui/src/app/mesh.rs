@@ -106,6 +106,7 @@ impl State {
         match said {
             FilesSaid::Listed(path, result) => self.views.files.on_listed(&scene, (node, &path), &result),
             FilesSaid::Planned(plan, steps) => self.on_planned(&plan, steps),
+            FilesSaid::Previewed(path, result) => self.views.files.on_previewed(node, &path, result),
             FilesSaid::Leads(path) => self.views.files.enter(node, path),
             FilesSaid::Changed => self.views.files.on_changed(node),
             FilesSaid::ToEdit(path, result) => self.on_to_edit(node, path, result),

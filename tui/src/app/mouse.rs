@@ -14,13 +14,15 @@ impl State {
             return;
         }
         if !self.layers.is_empty() {
-            self.scroll_layer(mouse.kind);
+            self.on_layer_mouse(mouse);
             return;
         }
         let areas = self.areas();
         let inside = |area: Rect| area.contains((mouse.column, mouse.row).into());
         if inside(areas.body) && self.on_shell_mouse(mouse) {
-        } else if inside(areas.body) {
+            return;
+        }
+        if inside(areas.body) {
             let requests = self.with_view(|view, scene| view.on_mouse(scene, mouse));
             self.fulfil(requests);
         } else if inside(areas.bar) && mouse.kind == MouseKind::Press {
@@ -35,11 +37,18 @@ impl State {
         }
     }
 
-    fn scroll_layer(&mut self, kind: MouseKind) {
+    fn on_layer_mouse(&mut self, mouse: Mouse) {
+        let (areas, kind) = (self.areas(), mouse.kind);
         if let Some(Layer::Form(defining)) = self.layers.last_mut() {
+            if !matches!(defining.stage, Stage::Writing | Stage::Sent(_)) {
+                return;
+            }
+            let at = (mouse.column, mouse.row);
             let code = if kind == MouseKind::WheelDown { Code::Down } else { Code::Up };
-            if kind != MouseKind::Press && matches!(defining.stage, Stage::Writing | Stage::Sent(_)) {
+            if kind != MouseKind::Press {
                 defining.form.on_key(Key::plain(code));
+            } else if let Some((index, value)) = crate::view::form_field_at(defining, &areas, at) {
+                defining.form.press(index, value);
             }
             return;
         }

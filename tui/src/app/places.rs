@@ -5,6 +5,7 @@ use p2p_shared::services::file::FilePath;
 
 use super::State;
 use super::layer::Layer;
+use super::search::Searching;
 use crate::command::Spot;
 use crate::filter::Filter;
 use crate::views::{Change, Scope, ViewId};
@@ -19,6 +20,8 @@ pub(super) struct Place {
     /// Whose; `None` for a view that keeps it to itself.
     scope: Option<Scope>,
     filter: Option<Filter>,
+    /// What a search found, over the files that it led to.
+    found: Option<Box<Searching>>,
 }
 
 /// The way back, and the way forward again; the nearest place is the last.
@@ -38,7 +41,7 @@ fn remember(places: &mut Vec<Place>, place: Place) {
 impl State {
     fn place(&self) -> Place {
         let view = self.view();
-        Place { view: self.current, scope: view.scope(), filter: view.filter().cloned() }
+        Place { view: self.current, scope: view.scope(), filter: view.filter().cloned(), found: None }
     }
 
     /// Remembers the way back to what is shown now.
@@ -46,6 +49,17 @@ impl State {
         let place = self.place();
         remember(&mut self.places.back, place);
         self.places.ahead.clear();
+    }
+
+    /// Remembers the way back to what a search found; to one search alone, for there may be much of it.
+    pub(super) fn leave_search(&mut self, found: Box<Searching>) {
+        self.leave_place();
+        for place in &mut self.places.back {
+            place.found = None;
+        }
+        if let Some(place) = self.places.back.last_mut() {
+            place.found = Some(found);
+        }
     }
 
     /// Shows a view, over other nodes if they are given, and remembers the way back.
@@ -154,6 +168,12 @@ impl State {
         let text = |filter: Option<&Filter>| filter.map(|filter| filter.text().to_owned());
         if text(self.view().filter()) != text(place.filter.as_ref()) {
             self.with_view(|view, scene| view.set_filter(scene, place.filter));
+        }
+        if let Some(found) = place.found {
+            let below = Spot { node: found.order.node, path: found.order.path.clone() };
+            self.views.files.go(below, None);
+            self.message = None;
+            self.layers.push(Layer::Search(found));
         }
         self.refresh_view();
     }

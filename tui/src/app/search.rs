@@ -8,6 +8,7 @@ use super::State;
 use super::layer::Layer;
 use super::menu::Found;
 use super::reading::scrolled;
+use crate::action::Action;
 use crate::command::{Command, SearchFor, SearchId, SearchOrder, Spot};
 use crate::event::{self, Key};
 use crate::paths;
@@ -114,9 +115,10 @@ impl State {
             Code::Enter => {
                 if let Some(hit) = searching.hits.get(at).cloned() {
                     if is_running {
+                        searching.stage = Stage::Stopped;
                         self.out.push(Command::EndSearch(searching.search));
                     }
-                    return self.show_hit(searching.order.node, &hit);
+                    return self.show_hit(searching, &hit);
                 }
                 if !is_running {
                     return;
@@ -128,12 +130,14 @@ impl State {
         self.layers.push(Layer::Search(searching));
     }
 
-    /// The directory of a hit, with the cursor on it.
-    fn show_hit(&mut self, node: p2p_shared::id::NodeId, hit: &FileHit) {
+    /// The directory of a hit, with the cursor on it; the way back leads to what was found.
+    fn show_hit(&mut self, searching: Box<Searching>, hit: &FileHit) {
         let Some((path, name)) = paths::split(&hit.path) else { return };
+        let node = searching.order.node;
+        self.leave_search(searching);
         self.show_files(Spot { node, path }, Some(name));
-        if let Some(line) = hit.line {
-            self.say(format!("line {line} of {}", hit.path));
-        }
+        let back = self.options.keys.key_of(Action::Back);
+        let line = hit.line.map_or_else(String::new, |line| format!("line {line} of {}; ", hit.path));
+        self.say(format!("{line}{back} returns to what was found"));
     }
 }

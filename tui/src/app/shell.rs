@@ -246,8 +246,11 @@ impl State {
 
     /// The mouse over the view of shells; whether it means something there.
     pub(super) fn on_shell_mouse(&mut self, mouse: Mouse) -> bool {
-        if self.current != ViewId::Shell || self.world.shells.player.is_some() {
+        if self.current != ViewId::Shell {
             return false;
+        }
+        if self.is_replaying() {
+            return true;
         }
         let at = (mouse.column, mouse.row);
         let shells = &self.world.shells;

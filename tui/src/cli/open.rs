@@ -52,10 +52,10 @@ impl runtime::Effects for Nobody {
 pub async fn open(options: &Options, surroundings: &Surroundings) -> Result<Exit, CliError> {
     let console = Console::prepare(options, surroundings)?;
     let mut notices = Vec::new();
-    let terminal = Terminal::enter().map_err(|error| CliError::new(error.exit(), error.to_string()))?;
+    let mut terminal = Terminal::enter().map_err(|error| CliError::new(error.exit(), error.to_string()))?;
     let themes = themes(&console, surroundings, &mut notices);
     let app_options = app::Options {
-        theme: theme(&themes, console.theme.as_deref(), &terminal, &mut notices),
+        theme: theme(&themes, console.theme.as_deref(), &mut terminal, &mut notices),
         themes,
         saved: saved(surroundings, &mut notices),
         keys: keys(surroundings, &mut notices),
@@ -119,7 +119,7 @@ fn themes(console: &Console, surroundings: &Surroundings, notices: &mut Vec<Stri
 }
 
 /// The theme that was asked for, else the one that the terminal's background asks for.
-fn theme(themes: &Themes, asked: Option<&str>, terminal: &Terminal, notices: &mut Vec<String>) -> Theme {
+fn theme(themes: &Themes, asked: Option<&str>, terminal: &mut Terminal, notices: &mut Vec<String>) -> Theme {
     let fitting = || match background(terminal) {
         Some(Background::Light) => LIGHT,
         Some(Background::Dark) | None => NAMES[0],
@@ -134,7 +134,7 @@ fn theme(themes: &Themes, asked: Option<&str>, terminal: &Terminal, notices: &mu
 }
 
 /// A terminal without a window of its own has no colour to tell.
-fn background(terminal: &Terminal) -> Option<Background> {
+fn background(terminal: &mut Terminal) -> Option<Background> {
     let told = Background::told(&variable("COLORFGBG"));
     let silent = matches!(variable("TERM").as_str(), "" | "dumb" | "linux");
     told.or_else(|| if silent { None } else { terminal.background() })

@@ -20,6 +20,17 @@ pub enum Sought {
         /// The side that one comes from.
         remote: SocketAddr,
     },
+    /// One that had a number at a time, if it still does.
+    Numbered {
+        /// Where.
+        node: NodeId,
+        /// Its pid.
+        pid: u32,
+        /// It is no younger than this, by the clock of its node.
+        at: UnixMillis,
+        /// What it called itself.
+        name: String,
+    },
     /// One that ran at a time, if it still does.
     Living {
         /// Where.

@@ -2,16 +2,20 @@
 
 mod save;
 
+use std::time::Duration;
+
 use p2p_shared::error::RpcError;
 use p2p_shared::id::NodeId;
 use p2p_shared::services::Services;
 use p2p_shared::services::file::{CONTENT_BYTES_MAX, FileChunk, FileKind, FilePage, FilePath};
 
+use tokio::time::sleep;
+
 use super::copy;
 use super::errand::Means;
 use super::way::Way;
 use crate::command::{FileDeed, FilesOrder};
-use crate::event::{FilesSaid, MeshEvent};
+use crate::event::{FilesSaid, MeshEvent, Previewed};
 
 /// Names of a directory that are asked for at once.
 const PAGE: u32 = 2_000;
@@ -19,6 +23,10 @@ const PAGE: u32 = 2_000;
 const NAMES_MAX: usize = 10_000;
 /// Bytes of a file that are shown.
 const VIEW_BYTES: u32 = 64 << 10;
+/// Names of a directory that are shown beside it.
+const PREVIEW_NAMES: u32 = 200;
+/// How long the cursor has to stand before anything is read.
+const STANDS: Duration = Duration::from_millis(200);
 /// Lines of its end that are shown.
 const TAIL_LINES: u32 = 500;
 
@@ -44,6 +52,11 @@ pub(super) async fn look(way: &Way, node: NodeId, order: FilesOrder) -> FilesSai
             let viewed = viewed.await;
             FilesSaid::Viewed(path, viewed)
         }
+        FilesOrder::Preview(path) => {
+            sleep(STANDS).await;
+            let previewed = preview(way, node, &path).await;
+            FilesSaid::Previewed(path, previewed)
+        }
         FilesOrder::Plan(plan) => {
             let steps = copy::plan(way, &plan).await;
             FilesSaid::Planned(plan, steps)
@@ -56,6 +69,19 @@ pub(super) async fn look(way: &Way, node: NodeId, order: FilesOrder) -> FilesSai
                 Err(error) => FilesSaid::Viewed(path, Err(error)),
             }
         }
+    }
+}
+
+/// The first names of a directory, or the beginning of a file; of a link what it leads to.
+async fn preview(way: &Way, node: NodeId, path: &FilePath) -> Result<Previewed, RpcError> {
+    let files = way.node(node).await?.file();
+    match files.stat(path.clone(), Some(true)).await?.kind {
+        FileKind::Directory => {
+            let page = files.list(path.clone(), None, None, None, Some(PREVIEW_NAMES)).await?;
+            Ok(Previewed::Names(page))
+        }
+        FileKind::File => Ok(Previewed::Part(files.read(path.clone(), None, Some(VIEW_BYTES)).await?)),
+        _ => Err(RpcError::bad_request("neither a file nor a directory")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether the terminal is light or dark: it is asked for its background (OSC 11), once, before the keyboard is read.
 //!
 //! A question every terminal answers goes behind it, so that one that does not know its colour costs no time. An
-//! answer that comes too late is taken for no typing (`runtime::keyboard`).
+//! answer that comes too late is taken for no typing (`runtime::keyboard`), and what was typed meanwhile for no answer.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -26,8 +26,13 @@ pub enum Background {
     Dark,
 }
 
-/// Asks the terminal, which is in raw mode.
-pub(super) fn ask() -> Option<Background> {
+/// Asks the terminal, which is in raw mode; answers also what was typed meanwhile.
+pub(super) fn ask() -> (Option<Background>, String) {
+    let answer = hear().unwrap_or_default();
+    (read(&answer), typed(&answer))
+}
+
+fn hear() -> Option<Vec<u8>> {
     sheet::write_all(QUESTION).ok()?;
     let (input, until) = (io::stdin(), Instant::now() + PATIENCE);
     let mut answer = Vec::new();
@@ -43,7 +48,30 @@ pub(super) fn ask() -> Option<Background> {
             _ => break,
         }
     }
-    read(&answer)
+    Some(answer)
+}
+
+/// The letters in an answer that belong to no sequence of the terminal's.
+fn typed(answer: &[u8]) -> String {
+    let (mut letters, mut rest) = (String::new(), answer);
+    while let Some((&first, behind)) = rest.split_first() {
+        rest = match (first, behind.first()) {
+            (b'\x1b', Some(b']')) => {
+                let end = behind.iter().position(|byte| matches!(byte, b'\\' | b'\x07'));
+                end.map_or(&[][..], |end| &behind[end + 1..])
+            }
+            (b'\x1b', Some(b'[')) => {
+                let end = behind.iter().skip(1).position(|byte| (b'@'..=b'~').contains(byte));
+                end.map_or(&[][..], |end| &behind[end + 2..])
+            }
+            (b' '..=b'~' | b'\r', _) => {
+                letters.push(char::from(first));
+                behind
+            }
+            _ => behind,
+        };
+    }
+    letters
 }
 
 /// The second question is answered, and so nothing more comes.
@@ -100,6 +128,20 @@ mod tests {
             assert_eq!(read(answer), background, "{answer:?}");
         }
         assert!(is_whole(b"\x1b]11;rgb:c/c/c\x07\x1b[?6c") && !is_whole(b"\x1b]11;rgb:c/c/c\x07\x1b[?6"));
+    }
+
+    #[test]
+    fn what_was_typed_meanwhile_is_told_from_the_answer() {
+        for (answer, letters) in [
+            (&b"jj\x1b]11;rgb:ffff/ffff/ffff\x1b\\1\x1b[?62;22ck\r"[..], "jj1k\r"),
+            (b":ps\x1b]11;rgb:0/0/0\x07\x1b[?6c", ":ps"),
+            (b"\x1b[?62;22c", ""),
+            (b"\x1b[A/\x1b]11;rg", "/"),
+            (b"\x1b", ""),
+            (b"\xff\x01", ""),
+        ] {
+            assert_eq!(typed(answer), letters, "{answer:?}");
+        }
     }
 
     #[test]

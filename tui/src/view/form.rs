@@ -77,6 +77,26 @@ fn value_place(defining: &Defining, areas: &Areas) -> Option<Rect> {
     (y < fields.bottom()).then_some(value)
 }
 
+/// The field at a cell, and of its value the columns and which of them, if it is that.
+pub(super) fn field_at(
+    defining: &Defining,
+    areas: &Areas,
+    at: (u16, u16),
+) -> Option<(usize, Option<(usize, usize)>)> {
+    let (fields, _) = parts(&defining.form, areas);
+    if !fields.contains(at.into()) {
+        return None;
+    }
+    let rows = rows(&defining.form);
+    let first = first(&rows, defining.form.at, usize::from(fields.height));
+    let value = value_of(fields, at.1);
+    let column = at.0.checked_sub(value.x).map(|column| (usize::from(value.width), usize::from(column)));
+    match rows.get(first + usize::from(at.1 - fields.y))? {
+        Row::Field(index) => Some((*index, column)),
+        Row::Heading(_) | Row::Mistake(_) => None,
+    }
+}
+
 fn value_of(fields: Rect, y: u16) -> Rect {
     let label = LABEL.min(fields.width / 2);
     Rect { x: fields.x + label, y, width: fields.width.saturating_sub(label + 1), height: 1 }

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use super::over;
 use super::probing;
 use super::{conflict, described};
-use crate::action::{Group, TABLE};
+use crate::action::{Group, Spec, TABLE};
 use crate::app::State;
 use crate::app::confirm::Confirm;
 use crate::app::layer::{Details, Layer};
@@ -188,19 +188,20 @@ const WORDS: [(&str, &str); 20] = [
 
 fn help(state: &State) -> Vec<Line> {
     let keys = &state.options.keys;
-    let mut lines = Vec::new();
+    let row = |spec: &Spec| {
+        let key = keys.keys_of(spec.action);
+        let key = if key.is_empty() { format!(":{}", spec.name) } else { key };
+        let role = if spec.acts && state.options.readonly { Role::Dim } else { Role::Text };
+        vec![(format!("  {key:<14}"), Role::Key), (spec.doc.to_owned(), role)]
+    };
+    let title = |text: &str| vec![(text.to_owned(), Role::Title)];
+    let mut lines = vec![title(&format!("First in {}", state.current().name()))];
+    lines.extend(state.view().hints().iter().map(|action| row(action.spec())));
     for group in Group::ALL {
-        lines.push(vec![(group.title().to_owned(), Role::Title)]);
-        for spec in TABLE.iter().filter(|spec| spec.group == group) {
-            let key = keys.keys_of(spec.action);
-            let key = if key.is_empty() { format!(":{}", spec.name) } else { key };
-            let dim = spec.acts && state.options.readonly;
-            let role = if dim { Role::Dim } else { Role::Text };
-            lines.push(vec![(format!("  {key:<14}"), Role::Key), (spec.doc.to_owned(), role)]);
-        }
-        lines.push(Vec::new());
+        lines.extend([Vec::new(), title(group.title())]);
+        lines.extend(TABLE.iter().filter(|spec| spec.group == group).map(row));
     }
-    lines.push(vec![("Words of the : line".into(), Role::Title)]);
+    lines.extend([Vec::new(), title("Words of the : line")]);
     for (word, doc) in WORDS {
         lines.push(vec![(format!("  {word:<26}"), Role::Key), (doc.to_owned(), Role::Text)]);
     }

@@ -23,6 +23,17 @@ fn files_in_two_panes() {
 }
 
 #[test]
+fn files_with_what_is_under_the_cursor() {
+    use crate::app::tests::preview::{beside, part, tell};
+    let mut console = beside();
+    console.resize(200, 50);
+    console.press("j");
+    tell(&mut console, "/motd", part("welcome to web-1\n日本\n".as_bytes(), false));
+    at("files_preview", &mut console, (200, 50));
+    at("files_preview", &mut console, (120, 30));
+}
+
+#[test]
 fn an_edited_file_that_somebody_else_changed() {
     let mut console = crate::app::tests::files::clashing();
     at_sizes("files_conflict", &mut console);
@@ -65,4 +76,8 @@ fn what_is_related() {
     console.feed();
     console.press("J");
     at("related_alert", &mut console, (80, 24));
+    console.press("<esc>3");
+    console.live(4);
+    console.press("J");
+    at("related_line", &mut console, (80, 24));
 }

@@ -6,6 +6,7 @@
 mod columns;
 mod menu;
 mod pane;
+mod preview;
 pub(crate) mod text;
 
 use std::collections::BTreeSet;
@@ -19,13 +20,14 @@ use ratatui::layout::Rect;
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::Action;
 use crate::command::{After, Below, CopyPlan, FilesOrder, Spot, Subscription};
-use crate::event::{Mouse, MouseKind};
+use crate::event::{Mouse, MouseKind, Previewed};
 use crate::filter::{Field, Filter};
 use crate::theme::{Role, Theme};
 use crate::widgets::paint::Painter;
 
 use columns::FIELDS;
 use pane::Pane;
+use preview::Preview;
 
 /// From this width on both panes are shown.
 const BOTH_WIDTH_MIN: u16 = 76;
@@ -38,6 +40,7 @@ pub struct FilesView {
     panes: [Pane; 2],
     /// The one that keys go to.
     active: usize,
+    preview: Preview,
 }
 
 impl FilesView {
@@ -55,6 +58,7 @@ impl FilesView {
 
     /// Where each pane stands; one that is not shown has no place.
     fn places(&self, body: Rect) -> [Option<Rect>; 2] {
+        let (body, _) = self.preview.divide(body);
         if body.width < BOTH_WIDTH_MIN {
             let mut places = [None, None];
             places[self.active] = Some(body);
@@ -72,7 +76,20 @@ impl FilesView {
         let mut wanted: Vec<(NodeId, FilePath)> = shown.filter_map(|(pane, _)| pane.wanted(scene)).collect();
         // One answer is for both.
         wanted.dedup();
-        wanted.into_iter().map(|(node, path)| (node, FilesOrder::List(path))).collect()
+        let mut orders: Vec<_> =
+            wanted.into_iter().map(|(node, path)| (node, FilesOrder::List(path))).collect();
+        if self.preview.divide(scene.body).1.is_some() {
+            let pane = &self.panes[self.active];
+            let under = pane.of.zip(pane.row()).map(|(node, row)| (node, pane.below(&row.name), row));
+            let wanted = self.preview.wanted(under);
+            orders.extend(wanted.map(|(node, path)| (node, FilesOrder::Preview(path))));
+        }
+        orders
+    }
+
+    /// What is under the cursor came.
+    pub fn on_previewed(&mut self, node: NodeId, path: &FilePath, result: Result<Previewed, RpcError>) {
+        self.preview.on_previewed(node, path, result);
     }
 
     /// A directory came.
@@ -90,11 +107,13 @@ impl FilesView {
     /// Asks for what is shown anew.
     pub fn refresh(&mut self) {
         self.panes.iter_mut().for_each(Pane::on_changed);
+        self.preview.refresh();
     }
 
     /// Something was changed there: what is shown of it is asked for anew.
     pub fn on_changed(&mut self, node: NodeId) {
         self.panes.iter_mut().filter(|pane| pane.of == Some(node)).for_each(Pane::on_changed);
+        self.preview.refresh();
     }
 
     /// Follows a link to a directory.
@@ -200,6 +219,13 @@ impl View for FilesView {
             Action::PaneNext | Action::PanePrevious => self.active = 1 - self.active,
             Action::SamePlace => return self.follow(scene).into_iter().collect(),
             Action::SwapPanes => self.panes.swap(0, 1),
+            Action::Preview if scene.body.width < preview::WIDTH_MIN => {
+                let least = preview::WIDTH_MIN;
+                return vec![Request::Say(format!(
+                    "a preview has room from {least} columns on: Enter shows it"
+                ))];
+            }
+            Action::Preview => self.preview.off = !self.preview.off,
             Action::CopyOver => return vec![self.copy_over(scene, After::Keep)],
             Action::MoveOver => return vec![self.copy_over(scene, After::Remove)],
             Action::Menu => return vec![Request::Menu(menu::menu(self, scene))],
@@ -214,6 +240,10 @@ impl View for FilesView {
         let at = |place: &Option<Rect>| {
             place.is_some_and(|place| place.contains((mouse.column, mouse.row).into()))
         };
+        if self.preview.divide(scene.body).1.is_some_and(|place| at(&Some(place))) {
+            self.preview.on_mouse(mouse);
+            return Vec::new();
+        }
         let places = self.places(scene.body);
         let Some(pane) = places.iter().position(at) else { return Vec::new() };
         if mouse.kind == MouseKind::Press {
@@ -285,10 +315,15 @@ impl View for FilesView {
                 pane.draw(scene, (place, theme), index == self.active, buf);
             }
         }
-        if let [Some(left), Some(_)] = places {
-            let mut painter = Painter { buf, theme };
+        let beside = self.preview.divide(area).1;
+        if let Some(beside) = beside {
+            self.preview.draw(theme, beside, buf);
+        }
+        let mut painter = Painter { buf, theme };
+        let edges = [places[1].and(places[0]).map(|left| left.right()), beside.map(|place| place.x - 1)];
+        for x in edges.into_iter().flatten() {
             for y in area.top()..area.bottom() {
-                painter.text((left.right(), y), 1, theme.glyphs.frame[5], Role::Border);
+                painter.text((x, y), 1, theme.glyphs.frame[5], Role::Border);
             }
         }
     }

@@ -13,6 +13,7 @@ use ratatui::layout::Rect;
 
 use super::fleet::{clear_marks, on_mouse};
 use super::list::{beside, height};
+use super::related::Thing;
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::{Action, SortKey};
 use crate::app::menu::{Choice, Item, JournalPart, Menu, Question};
@@ -21,7 +22,7 @@ use crate::event::Mouse;
 use crate::filter::{Field, Filter};
 use crate::fleet::Node;
 use crate::format::{count, plural};
-use crate::log::Place;
+use crate::log::{Place, Sort};
 use crate::theme::{Role, Theme};
 use crate::widgets::table::{self, Cell, Column, Look, Order, Table};
 
@@ -360,6 +361,12 @@ impl View for JournalView {
         found
     }
 
+    fn thing(&self, scene: &Scene<'_>) -> Option<Thing> {
+        let line = scene.log.get(self.table.cursor()?)?;
+        let is_of_a_node = line.sort != Sort::Remark;
+        is_of_a_node.then(|| Thing::Line(self.source.clone(), Box::new(line.clone())))
+    }
+
     /// The message under the cursor, or the marked lines whole.
     fn copy(&self, scene: &Scene<'_>, whole: bool) -> Option<String> {
         let rows: Vec<Row<'_>> =
@@ -370,7 +377,7 @@ impl View for JournalView {
     }
 
     fn hints(&self) -> &'static [Action] {
-        &[Action::Follow, Action::Describe, Action::Menu, Action::AllNodes, Action::Right]
+        &[Action::Follow, Action::Describe, Action::Menu, Action::Related, Action::AllNodes, Action::Right]
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {

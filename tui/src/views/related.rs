@@ -17,6 +17,7 @@ use crate::app::menu::{Choice, Item, Menu};
 use crate::command::{JournalQuestion, ServiceKey, ServiceKind, Sought, Source, Spot};
 use crate::fleet::bears;
 use crate::format::{cpu, date};
+use crate::log::Line;
 use crate::paths;
 
 /// Letters for long lists; those that move in a menu are left out. What comes after them has none.
@@ -42,6 +43,8 @@ pub enum Thing {
     Alert(NodeId, Box<AlertInfo>),
     /// An entry of an audit record.
     Record(NodeId, Box<AuditEntry>),
+    /// A line of a journal, or of what a program or a job wrote.
+    Line(Source, Box<Line>),
     /// The busiest processes of a time that is over.
     Moment(NodeId, UnixMillis, Vec<BusyProcess>),
 }
@@ -62,6 +65,7 @@ pub fn items(scene: &Scene<'_>, thing: &Thing) -> Vec<Item> {
         Thing::Service(node, key, pid) => of_service(*node, key, *pid),
         Thing::Alert(node, alert) => of_alert(scene, *node, alert),
         Thing::Record(node, entry) => of_record(scene, *node, entry),
+        Thing::Line(source, line) => of_line(source, line),
         Thing::Moment(node, at, processes) => of_moment(*node, *at, processes),
     };
     let item = |(key, label, to): Jump| Item { key, label, choice: to.map(|to| Choice::Do(Box::new(to))) };
@@ -75,6 +79,7 @@ fn title(scene: &Scene<'_>, thing: &Thing) -> String {
         Thing::Service(node, key, _) => (key.name.clone(), *node),
         Thing::Alert(node, alert) => (alert.rule.clone(), *node),
         Thing::Record(node, entry) => (format!("record {}", entry.seq), *node),
+        Thing::Line(_, line) => (format!("a line of {}", line.who), line.node),
         Thing::Moment(node, at, _) => (format!("busiest at {} UTC", date(*at)), *node),
     };
     format!("from {what} on {}", scene.fleet.name_of(node))
@@ -140,6 +145,34 @@ fn of_service(node: NodeId, key: &ServiceKey, pid: Option<u32>) -> Vec<Jump> {
         ('l', "its lines".into(), Ok(lines(node, key))),
         ('r', "charts of its node".into(), Ok(Request::Show(ViewId::Resources, Scope::one(node)))),
     ]
+}
+
+fn of_line(source: &Source, line: &Line) -> Vec<Jump> {
+    let node = line.node;
+    let mut jumps: Vec<Jump> = Vec::new();
+    if let Some(pid) = line.pid {
+        let at = UnixMillis(line.at.0.saturating_add_signed(line.ahead_ms));
+        let to = Request::Seek(Sought::Numbered { node, pid, at, name: line.who.clone() });
+        jumps.push(('p', format!("process {pid}, if it still lives"), Ok(to)));
+    }
+    let key = match (source, &line.unit) {
+        (Source::Program(name), _) => Some(ServiceKey { kind: ServiceKind::Program, name: name.clone() }),
+        (_, Some(unit)) => Some(ServiceKey { kind: ServiceKind::Unit, name: unit.clone() }),
+        _ => None,
+    };
+    if let Some(key) = key {
+        let kind = if key.kind == ServiceKind::Program { "program" } else { "unit" };
+        jumps.push(('u', format!("{kind} {}", key.name), Ok(service(node, &key.name))));
+        if key.kind == ServiceKind::Unit {
+            jumps.push(('l', "its lines alone".into(), Ok(lines(node, &key))));
+        }
+    }
+    if matches!(source, Source::Job(_)) {
+        jumps.push(('o', "jobs of the node".into(), Ok(Request::Show(ViewId::Jobs, Scope::one(node)))));
+    }
+    jumps.push(('r', "charts of its node at that time".into(), Ok(Request::Moment(node, line.at))));
+    jumps.push(('n', "its node now".into(), Ok(Request::Show(ViewId::Resources, Scope::one(node)))));
+    jumps
 }
 
 fn of_alert(scene: &Scene<'_>, node: NodeId, alert: &AlertInfo) -> Vec<Jump> {

@@ -30,13 +30,25 @@ impl Field {
 
     /// The part that is seen in `columns`, with the cursor in it, and the column of the cursor there.
     pub fn window(&self, columns: usize) -> (&str, usize) {
+        let start = self.start(columns);
+        (head(&self.text[start..], columns), width(&self.text[start..self.cursor]))
+    }
+
+    /// Where the part begins that is seen in `columns`.
+    fn start(&self, columns: usize) -> usize {
         let mut start = 0;
         // The cursor may stand behind the last letter.
         while width(&self.text[start..self.cursor]) >= columns.max(1) {
             let Some(first) = self.text[start..].graphemes(true).next() else { break };
             start += first.len();
         }
-        (head(&self.text[start..], columns), width(&self.text[start..self.cursor]))
+        start
+    }
+
+    /// Puts the cursor at a column of the part that is seen in `columns`; behind the last letter if there is none.
+    pub fn point(&mut self, columns: usize, column: usize) {
+        let start = self.start(columns);
+        self.cursor = start + head(&self.text[start..], column).len();
     }
 
     /// Takes a key; false if it means nothing here.
@@ -129,6 +141,18 @@ mod tests {
         assert_eq!(field.window(5), ("01234", 0));
         assert_eq!(Field::new("日本語").window(4), ("語", 2));
         assert_eq!(field.window(0), ("", 0));
+    }
+
+    #[test]
+    fn a_click_puts_the_cursor_before_the_letter_under_it() {
+        let mut field = Field::new("0123456789");
+        field.point(5, 1);
+        assert_eq!(field.cursor, 7, "of the part that is seen");
+        field.point(20, 99);
+        assert_eq!(field.cursor, 10);
+        let mut field = Field::new("日本語");
+        field.point(20, 3);
+        assert_eq!(field.cursor, "日".len(), "not within a letter");
     }
 
     #[test]

@@ -350,3 +350,17 @@ fn a_search_by_name_takes_a_part_or_a_pattern_and_says_how_it_ended() {
     assert!(console.shows("no such glob"));
     assert!(console.press("<esc>").is_empty(), "it has ended already");
 }
+
+#[test]
+fn the_way_back_from_a_hit_leads_to_what_was_found() {
+    let mut console = searching();
+    let before = console.screen();
+    console.press("<enter>");
+    assert!(console.state.layers.is_empty());
+    assert!(console.shows("q returns to what was found"));
+    console.press("q");
+    assert!(matches!(console.state.layers.as_slice(), [Layer::Search(found)] if !found.hits.is_empty()));
+    assert_eq!(before.contains("hits"), console.shows("hits"));
+    console.press("<esc>");
+    assert!(console.state.layers.is_empty() && console.state.current() == ViewId::Files);
+}

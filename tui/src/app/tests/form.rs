@@ -9,6 +9,7 @@ use super::*;
 use crate::app::layer::Layer;
 use crate::command::Defined;
 use crate::edit::{Draft, Ended};
+use crate::event::{Mouse, MouseKind};
 
 /// What was sent, and on how many nodes.
 fn sent(commands: &[Command]) -> (Defined, usize) {
@@ -162,4 +163,35 @@ fn who_may_only_look_gets_no_form() {
     console.press("2");
     console.feed();
     assert!(!console.press("xn").iter().any(acts) && !is_open(&console));
+}
+
+/// Where a text stands on the screen.
+fn place_of(console: &mut Console, text: &str) -> (u16, u16) {
+    let screen = console.screen();
+    let found = screen.lines().enumerate().find_map(|(row, line)| {
+        let at = line.find(text)?;
+        Some((line[..at].chars().count() as u16, row as u16))
+    });
+    found.unwrap_or_else(|| panic!("{text}: {screen}"))
+}
+
+#[test]
+fn a_click_puts_the_cursor_into_a_field_and_the_wheel_moves_it() {
+    let (mut console, _) = editing();
+    let (column, row) = place_of(&mut console, "/usr/bin/mailer");
+    console.click(column + 5, row);
+    assert_eq!(console.state.cursor(), Some((column + 5, row)));
+    console.press("X");
+    assert!(console.shows("/usr/Xbin/mailer"));
+    let (column, row) = place_of(&mut console, "always");
+    console.click(column, row);
+    let mode = |console: &mut Console| console.screen().lines().nth(row.into()).unwrap().contains("always");
+    assert!(mode(&mut console), "the first click only goes there");
+    console.click(column, row);
+    assert!(!mode(&mut console), "the second one chooses the next: {}", console.screen());
+    let before = console.state.cursor();
+    console.state.update(Event::Mouse(Mouse { kind: MouseKind::WheelUp, column, row }));
+    assert_ne!(console.state.cursor(), before);
+    console.click(0, 0);
+    assert!(is_open(&console), "outside of it a click is nothing");
 }

@@ -205,3 +205,38 @@ fn where_nothing_is_related_it_is_said() {
     console.press("J");
     assert!(console.shows("nothing is known to be related"), "{}", console.screen());
 }
+
+#[test]
+fn a_line_leads_to_its_process_its_unit_and_its_time() {
+    let mut console = shown(":logs web-1<enter>");
+    console.live(6);
+    console.press("J");
+    assert!(console.shows("process 300, if it still lives"), "{}", console.screen());
+    let node = console.simulated.id(0);
+    match sought(&console.press("p")) {
+        Sought::Numbered { node: of, pid, .. } => assert_eq!((of, pid), (node, 300)),
+        other => panic!("{other:?}"),
+    }
+    let name = match console.press("y").as_slice() {
+        [Command::Copy(_)] => console.state.world.log.lines().last().unwrap().1.unit.clone().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    console.press("Ju");
+    assert_eq!(console.state.current(), ViewId::Services);
+    assert_eq!(filter(&console), Some(format!("name={name:?}")));
+    console.press("qJl");
+    let unit = JournalQuestion { unit: Some(name), ..JournalQuestion::default() };
+    assert_eq!(*console.state.world.log.source(), Source::Journal(unit));
+    console.live(3);
+    console.press("Jr");
+    assert_eq!(console.state.current(), ViewId::Resources);
+}
+
+#[test]
+fn a_process_that_took_over_a_number_is_not_taken_for_the_one_that_wrote() {
+    let mut console = shown(":logs web-1<enter>");
+    console.live(6);
+    let asked = sought(&console.press("Jp"));
+    console.mesh(MeshEvent::Sought { sought: Box::new(asked), result: Ok(None) });
+    assert!(console.shows("(300) has ended: no process has that number"), "{}", console.screen());
+}

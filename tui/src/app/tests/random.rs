@@ -322,22 +322,14 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
             Command::BeginCopy { copy, .. } => go_on_with(console, copy.0),
             Command::Seek(sought) => {
                 let result = match *sought {
-                    Sought::Living { node, .. } => {
+                    Sought::Living { node, .. } | Sought::Numbered { node, .. } => {
                         Ok(jumps::some_process(console, node).map(|info| (node, Box::new(info))))
                     }
                     Sought::Holder { .. } => Err(RpcError::unavailable("gone\u{1b}[2J")),
                 };
                 console.mesh(MeshEvent::Sought { sought, result });
             }
-            Command::Shell {
-                terminal,
-                order: ShellOrder::Open { node, .. } | ShellOrder::Attach { node, .. },
-            } => {
-                let index = console.simulated.index_of(node).unwrap();
-                let shell = console.simulated.shells(index).remove(terminal.0 as usize % 3);
-                let attached = ShellItem::Attached(Box::new(shell));
-                console.mesh(MeshEvent::Shell { terminal, said: ShellSaid::Item(attached) });
-            }
+            Command::Shell { terminal, order } => talk(console, terminal, &order),
             Command::Replay { player, order } => play(console, player, order),
             Command::Search { search, order } => {
                 let hit = FileHit {
@@ -373,6 +365,16 @@ fn answer(console: &mut Console, commands: Vec<Command>) {
             }
             _ => {}
         }
+    }
+}
+
+/// A shell that is opened or attached to is there.
+fn talk(console: &mut Console, terminal: TerminalId, order: &ShellOrder) {
+    if let ShellOrder::Open { node, .. } | ShellOrder::Attach { node, .. } = order {
+        let index = console.simulated.index_of(*node).unwrap();
+        let shell = console.simulated.shells(index).remove(terminal.0 as usize % 3);
+        let attached = ShellItem::Attached(Box::new(shell));
+        console.mesh(MeshEvent::Shell { terminal, said: ShellSaid::Item(attached) });
     }
 }
 

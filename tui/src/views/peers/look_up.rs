@@ -30,29 +30,28 @@ pub(super) fn verdict(node: &Node, looked: &LookedUp, glyphs: &Glyphs) -> (Strin
         return (format!("{wrong} a record of {name} came that is not believed: {why}"), Role::Bad);
     }
     let Some(found) = &told.found else {
-        return (format!("{wrong} nobody who was asked has a record of {name}: {}", cost(told)), Role::Bad);
+        return (format!("{wrong} no record of {name} was found: {}", cost(told)), Role::Bad);
     };
     let at = found.addresses.first().map_or_else(String::new, |address| format!(" at {address}"));
-    (format!("{well} {name} is found{at}: {}", cost(told)), Role::Good)
+    (format!("{well} found {name}{at}: {}", cost(told)), Role::Good)
 }
 
 fn cost(told: &LookUp) -> String {
     let silent = match told.failures {
         0 => String::new(),
-        number => format!(", {number} not answered"),
+        number => format!(", {number} silent"),
     };
-    let questions = plural(told.questions.len(), "question");
-    format!("{questions}{silent}, {}, {} ms", plural(told.rounds as usize, "hop"), told.elapsed_ms)
+    let asked = told.questions.len();
+    format!("{asked} asked{silent}, {}, {} ms", plural(told.rounds as usize, "hop"), told.elapsed_ms)
 }
 
 /// Where the record of the name is kept, and how near the look-up began and came.
 pub(super) fn place(node: &Node, looked: &LookedUp) -> String {
     let Some(Ok(told)) = &looked.told else { return String::new() };
-    let name = node.name();
-    let own = format!("key {}: {name} shares {} bits with it", short(&told.key), told.own_bits);
-    let own = if told.held_here { format!("{own} and holds the record itself") } else { own };
+    let held = if told.held_here { ", and it holds the record" } else { "" };
+    let own = format!("key {}: {} shares {} bits{held}", short(&told.key), node.name(), told.own_bits);
     let nearest = told.questions.iter().map(|question| question.shared_bits).max();
-    nearest.map_or_else(|| own.clone(), |bits| format!("{own}, the nearest of those asked {bits}"))
+    nearest.map_or_else(|| own.clone(), |bits| format!("{own}; the nearest asked {bits}"))
 }
 
 /// The head of a key.

@@ -14,7 +14,7 @@ use super::keys;
 use crate::command::TerminalId;
 use crate::event::{Key, ShellSaid};
 use crate::fleet::Fleet;
-use crate::format::{clean, head, is_hostile};
+use crate::format::{clean, head, is_hostile, width};
 use crate::theme::{Role, Theme};
 use crate::views::observed::say;
 use crate::widgets::paint::Painter;
@@ -263,7 +263,11 @@ impl Terminal {
             Stage::Waiting => format!("{program}: waiting"),
             Stage::Attached => program.to_owned(),
             Stage::Broken(_) => format!("{program}: cut off"),
-            Stage::Over(why) => format!("{program}: {}", head(why, NAME_COLUMNS)),
+            Stage::Over(why) => {
+                // `exit 3` and the like; the rest is said over its screen.
+                let how = why.split(',').next().filter(|how| width(how) <= NAME_COLUMNS);
+                format!("{program}: {}", how.unwrap_or("over"))
+            }
         }
     }
 

@@ -47,7 +47,7 @@ impl Figure {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Rtt => "round trip, ms",
-            Self::Loss => "packets lost",
+            Self::Loss => "packets lost of late",
             Self::Clock => "clock ahead",
         }
     }
@@ -102,6 +102,8 @@ pub(super) fn shown(
     match (sight.is_fresh(from), sight.between(to, from)) {
         // The other one says that there is no such connection.
         (true, Between::OneSided) => Shown { sign: ONE_WAY, role: Role::Bad, ..cell },
+        // What is not heard of is not measured either.
+        (true, _) if pair.is_silent() => Shown { sign: ODD, role: Role::Warn, ..cell },
         (true, _) => cell,
         (false, _) => Shown { role: Role::Dim, ..cell },
     }

@@ -17,10 +17,14 @@ use crate::widgets::paint::Painter;
 const VERDICT_ROW: u16 = 1;
 pub(super) const HEAD_ROW: u16 = 2;
 const ROWS_FROM: u16 = 3;
-/// The lines below them: what both sides say of the pair under the cursor.
+/// The sides of the pair under the cursor: what each of them says stands below the rows.
 const SIDES: u16 = 2;
 /// A body with fewer lines keeps them for the rows.
 const SIDES_FROM: u16 = 9;
+/// Columns in which a side has room on one line.
+const SIDE_COLUMNS: u16 = 120;
+/// So many pieces of a side are figures; who dialled where comes behind, or on a line of its own.
+const SIDE_FIGURES: usize = 3;
 /// A figure and its sign.
 const CELL: u16 = FIGURE_COLUMNS + 1;
 /// Columns of a name at least.
@@ -38,7 +42,8 @@ pub(super) struct Plan {
     /// How many cells fit beside and below each other.
     pub(super) columns: usize,
     pub(super) rows: usize,
-    sides: bool,
+    /// Lines of each side of the pair.
+    side: u16,
 }
 
 impl Plan {
@@ -46,19 +51,23 @@ impl Plan {
     pub(super) fn of(nodes: usize, longest: usize, body: Rect) -> Self {
         let longest = u16::try_from(longest).unwrap_or(u16::MAX).max(1);
         let name = longest.min((body.width / 4).max(NAME_MIN));
-        let sides = body.height >= SIDES_FROM;
-        let below = if sides { SIDES } else { 0 };
-        let rows = usize::from(body.height.saturating_sub(ROWS_FROM + below));
+        let rows = |side: u16| usize::from(body.height.saturating_sub(ROWS_FROM + SIDES * side));
+        let side = match () {
+            () if body.height < SIDES_FROM => 0,
+            () if body.width < SIDE_COLUMNS && rows(2) >= nodes => 2,
+            () => 1,
+        };
+        let rows = rows(side);
         // Mark, name, and a gap behind each.
         let label = 2 + name + 1;
         let wide = longest.saturating_add(2).max(CELL);
         let room = |label: u16, cell: u16| usize::from(body.width.saturating_sub(label) / cell);
         if room(label, wide) >= nodes {
-            return Self { label, digits: 0, cell: wide, columns: room(label, wide), rows, sides };
+            return Self { label, digits: 0, cell: wide, columns: room(label, wide), rows, side };
         }
         let digits = count(nodes).len() as u16;
         let label = label + digits + 1;
-        Self { label, digits, cell: CELL, columns: room(label, CELL).max(1), rows, sides }
+        Self { label, digits, cell: CELL, columns: room(label, CELL).max(1), rows, side }
     }
 
     /// The row at a line of the body, from the first one shown.
@@ -127,8 +136,8 @@ impl Grid {
         for row in 0..plan.rows.min(sight.len().saturating_sub(self.top)) {
             self.draw_row((&sight, usual), plan, (area, row), painter);
         }
-        if plan.sides {
-            self.draw_sides(scene, &sight, area, painter);
+        if plan.side > 0 {
+            self.draw_sides((scene, &sight), plan.side, area, painter);
         }
     }
 
@@ -203,23 +212,36 @@ impl Grid {
         }
     }
 
-    /// What both sides say of the pair under the cursor, at the foot of the body.
-    fn draw_sides(&self, scene: &Scene<'_>, sight: &Sight, area: Rect, painter: &mut Painter<'_>) {
+    /// What both sides say of the pair under the cursor, at the foot of the body; a piece for which there is no room is
+    /// left out.
+    fn draw_sides(
+        &self,
+        (scene, sight): (&Scene<'_>, &Sight),
+        lines: u16,
+        area: Rect,
+        painter: &mut Painter<'_>,
+    ) {
         let (from, to) = self.at;
         let sides = if from == to { vec![(from, to)] } else { vec![(from, to), (to, from)] };
         let names = |(from, to): (usize, usize)| match from == to {
             true => sight.names[from].clone(),
             false => format!("{} > {}", sight.names[from], sight.names[to]),
         };
-        let top = area.bottom().saturating_sub(SIDES);
-        for (side, y) in sides.into_iter().zip(top..area.bottom()) {
-            let used = painter.text((area.x, y), area.width, &names(side), Role::Accent);
-            let pieces = words::side(scene, sight, side);
-            let pieces: Vec<(String, Role)> =
-                pieces.into_iter().map(|(text, role)| (format!("  {text}"), role)).collect();
-            let pieces: Vec<(&str, Role)> =
-                pieces.iter().map(|(text, role)| (text.as_str(), *role)).collect();
-            painter.line((area.x + used, y), area.width.saturating_sub(used), &pieces);
+        let top = area.bottom().saturating_sub(SIDES * lines);
+        for (side, at) in sides.into_iter().zip(0..) {
+            let y = top + at * lines;
+            let mut x = area.x + painter.text((area.x, y), area.width, &names(side), Role::Accent);
+            let mut y = y;
+            for (nth, (text, role)) in words::side(scene, sight, side).iter().enumerate() {
+                if lines > 1 && nth == SIDE_FIGURES {
+                    (x, y) = (area.x, y + 1);
+                }
+                let left = area.right().saturating_sub(x);
+                let fits = width(text) + 2 <= usize::from(left);
+                if fits || nth == 0 {
+                    x += painter.line((x, y), left, &[("  ", Role::Text), (text, *role)]);
+                }
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use p2p_shared::id::NodeId;
 use p2p_shared::services::node::{MemberState, Peer, PeerRole};
+use p2p_shared::time::Millis;
 
 use crate::command::Topic;
 use crate::event::Link;
@@ -15,6 +16,8 @@ use crate::views::Scene;
 pub(super) const JUDGED_PACKETS: u64 = 50;
 /// A connection younger than this may be missing at the other end only because that was asked before.
 const SETTLED_MS: u64 = 10_000;
+/// A silence that is not usual: connections say every 5 s that they live.
+const SILENT_MS: u64 = 10_000;
 
 /// How a node answers, when it is asked whom it sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,20 +42,29 @@ pub(super) enum Standing {
 pub(super) struct Pair {
     /// Round trip.
     pub(super) rtt_ms: f64,
-    /// Packets sent to the other; 0 if it does not tell.
+    /// Packets sent to the other of late, or since the connection stands; 0 if it does not tell.
     pub(super) sent: u64,
     /// Those of them that were lost.
     pub(super) lost: u64,
+    /// For how long they were counted; `None`: since it stands.
+    pub(super) counted: Option<Millis>,
     /// How far the other's clock is ahead of its own.
     pub(super) ahead_ms: Option<i64>,
     /// How long the connection stands.
     pub(super) age_ms: u64,
+    /// How long nothing came over it.
+    pub(super) silent_ms: u64,
 }
 
 impl Pair {
     /// The share of packets that were lost; `None` if none are told of.
     pub(super) fn loss(&self) -> Option<f64> {
         (self.sent > 0).then(|| (self.lost as f64 / self.sent as f64).clamp(0.0, 1.0))
+    }
+
+    /// Whether nothing came over it for longer than is usual.
+    pub(super) const fn is_silent(&self) -> bool {
+        self.silent_ms >= SILENT_MS
     }
 
     /// The same, if there were enough of them to mean something.
@@ -100,7 +112,7 @@ impl Sight {
         for (row, (_, node)) in known.iter().enumerate() {
             for peer in peers_of(node) {
                 if let Some(column) = places.get(&peer.id) {
-                    pairs[row * known.len() + column] = Some(pair(peer));
+                    pairs[row * known.len() + column] = Some(pair(node, peer));
                 }
             }
         }
@@ -163,14 +175,19 @@ pub(super) fn peers_of(node: &Node) -> impl Iterator<Item = &Peer> {
     peers.filter(|peer| peer.role == PeerRole::Node)
 }
 
-fn pair(peer: &Peer) -> Pair {
+fn pair(node: &Node, peer: &Peer) -> Pair {
+    let recent = node.losses.of(peer, node.peers.at).filter(|recent| recent.sent >= JUDGED_PACKETS);
+    let (sent, lost) =
+        recent.map_or((peer.sent_packets, peer.lost_packets), |recent| (recent.sent, recent.lost));
     Pair {
         rtt_ms: f64::from(peer.rtt_ms),
-        sent: peer.sent_packets,
-        lost: peer.lost_packets,
+        sent,
+        lost,
+        counted: recent.map(|recent| recent.span),
         // It tells how far its own clock is ahead.
         ahead_ms: peer.clock_ahead_ms.map(i64::saturating_neg),
         age_ms: peer.age_ms,
+        silent_ms: peer.silent_ms,
     }
 }
 

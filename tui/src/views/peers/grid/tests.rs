@@ -149,7 +149,7 @@ fn enter_leads_to_the_connection_and_the_clicks_to_cells() {
     assert_eq!(view.grid.at, (6, 4));
     press(&mut view, 0, 2);
     assert_eq!(view.grid.figure, Figure::Loss);
-    press(&mut view, 79, 20);
+    press(&mut view, 79, 15);
     assert_eq!(view.grid.at, (6, 4), "below the rows stands no cell");
 }
 

@@ -26,10 +26,13 @@ pub(super) fn side(scene: &Scene<'_>, sight: &Sight, (from, to): (usize, usize))
     };
     let role = if sight.is_fresh(from) { Role::Text } else { Role::Dim };
     let mut pieces = vec![(format!("{} ms", rtt(pair.rtt_ms)), role), (lost(&pair), role)];
-    pieces.extend(pair.ahead_ms.map(|ahead| (format!("clock {}", ahead_of(ahead)), role)));
+    let clock = pair.ahead_ms.map_or_else(|| "?".to_owned(), ahead_of);
+    pieces.push((format!("clock {clock}"), role));
+    if pair.is_silent() {
+        pieces.push((format!("silent for {}", span_ms(pair.silent_ms)), Role::Warn));
+    }
     if let Some(peer) = peer_of(scene, sight.ids[from], sight.ids[to]) {
-        pieces.push((dialled(peer.direction).to_owned(), role));
-        pieces.push((span_ms(peer.age_ms), role));
+        pieces.push((format!("{} {} ago", dialled(peer.direction), span_ms(peer.age_ms)), role));
         pieces.push((peer.address.to_string(), Role::Dim));
     }
     pieces
@@ -68,29 +71,26 @@ const fn dialled(direction: Direction) -> &'static str {
     }
 }
 
-/// Both sides of a pair with all figures, and below them what was found of the mesh: a title, names and values.
+/// What was found of the mesh, and below it both sides of a pair with all figures: a title, names and values.
 pub(super) fn facts(
     scene: &Scene<'_>,
     sight: &Sight,
     (from, to): (usize, usize),
 ) -> (String, Vec<(String, String)>) {
     let line = |name: &str, value: String| (name.to_owned(), value);
-    let mut lines = Vec::new();
+    let found = findings(sight).into_iter().enumerate();
+    let found = found.map(|(at, found)| line(if at == 0 { "the mesh" } else { "" }, found.text));
+    let mut lines: Vec<(String, String)> = found.collect();
     let sides = if from == to { vec![(from, to)] } else { vec![(from, to), (to, from)] };
     for (from, to) in sides {
-        lines.push(line(&sight.names[from], "sees".to_owned() + " " + &sight.names[to]));
+        let [one, other] = [from, to].map(|at| &sight.names[at]);
+        let said = if from == to { one.clone() } else { format!("{one} sees {other}") };
+        lines.extend([line("", String::new()), line("", said)]);
         match (sight.between(from, to), peer_of(scene, sight.ids[from], sight.ids[to])) {
-            (Between::Seen(pair), Some(peer)) => lines.extend(figures(&pair, peer)),
+            (Between::Seen(pair), Some(peer)) => lines.extend(figures(&pair, peer, [one, other])),
             _ => lines.extend(side(scene, sight, (from, to)).into_iter().map(|(text, _)| line("", text))),
         }
-        lines.push(line("", String::new()));
     }
-    lines.extend(
-        findings(sight)
-            .into_iter()
-            .enumerate()
-            .map(|(at, found)| line(if at == 0 { "the mesh" } else { "" }, found.text)),
-    );
     let title = match from == to {
         true => sight.names[from].clone(),
         false => format!("{} and {}", sight.names[from], sight.names[to]),
@@ -99,23 +99,33 @@ pub(super) fn facts(
 }
 
 /// All figures of a connection.
-fn figures(pair: &Pair, peer: &Peer) -> Vec<(String, String)> {
+fn figures(pair: &Pair, peer: &Peer, [from, to]: [&String; 2]) -> Vec<(String, String)> {
     let number = |value: u64| count(usize::try_from(value).unwrap_or(usize::MAX));
     let clock = |ahead: i64| match ahead {
         0 => "agrees".to_owned(),
         1.. => format!("{ahead} ms ahead"),
         _ => format!("{} ms behind", ahead.unsigned_abs()),
     };
-    let sent = match pair.sent {
-        0 => format!("{} lost", number(pair.lost)),
-        sent => format!("{} of {} lost, {}", number(pair.lost), number(sent), lost(pair)),
+    let of = |lost: u64, sent: u64| match sent {
+        0 => format!("{} lost", number(lost)),
+        sent => {
+            let share = share((lost as f64 / sent as f64).clamp(0.0, 1.0));
+            format!("{} of {} lost ({share})", number(lost), number(sent))
+        }
+    };
+    let recent = pair.counted.map(|span| format!("{}, in {}", of(pair.lost, pair.sent), span_ms(span.0)));
+    let dialler = match peer.direction {
+        Direction::Outbound => from.as_str(),
+        Direction::Inbound => to.as_str(),
+        Direction::Unknown => "?",
     };
     let rows = [
         ("round trip", format!("{} ms", rtt(pair.rtt_ms))),
-        ("packets", sent),
+        ("of late", recent.unwrap_or_else(|| "too few packets to say".to_owned())),
+        ("packets", of(peer.lost_packets, peer.sent_packets)),
         ("its clock", pair.ahead_ms.map_or_else(|| "not told".to_owned(), clock)),
         ("address", peer.address.to_string()),
-        ("who dialled", dialled(peer.direction).to_owned()),
+        ("dialled by", dialler.to_owned()),
         ("stands", span_ms(peer.age_ms)),
         ("silent", span_ms(peer.silent_ms)),
         ("bytes", format!("{} sent, {} received", bytes(peer.sent_bytes), bytes(peer.received_bytes))),

@@ -9,6 +9,8 @@ use crate::filter::Kind;
 #[derive(Clone, Copy)]
 pub(in super::super) struct HopRow<'a> {
     question: &'a LookUpQuestion,
+    /// Its place among them.
+    nth: usize,
     /// Whether the directory knows whom it went to.
     known: bool,
 }
@@ -100,9 +102,11 @@ impl<'a> Row<'a> for HopRow<'a> {
 
     fn all(node: &'a Node, around: Around<'a>) -> Option<Vec<Self>> {
         let told = around.fleet.look_up(node.member.id)?.told.as_ref()?.as_ref().ok()?;
-        let row =
-            |question: &'a LookUpQuestion| Self { question, known: around.fleet.get(question.id).is_some() };
-        Some(told.questions.iter().map(row).collect())
+        let row = |(nth, question): (usize, &'a LookUpQuestion)| {
+            let known = around.fleet.get(question.id).is_some();
+            Self { question, nth, known }
+        };
+        Some(told.questions.iter().enumerate().map(row).collect())
     }
 
     fn key(&self) -> Self::Key {
@@ -117,7 +121,7 @@ impl<'a> Row<'a> for HopRow<'a> {
             // What was never answered took longest.
             SortKey::Rtt => one.took_ms.unwrap_or(u64::MAX).cmp(&two.took_ms.unwrap_or(u64::MAX)),
             SortKey::State => self.end().cmp(other.end()),
-            _ => (one.asked_ms, one.hop).cmp(&(two.asked_ms, two.hop)),
+            _ => self.nth.cmp(&other.nth),
         }
     }
 
