@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep};
+use tokio_util::task::TaskTracker;
 
 use super::super::held::ASK_EVERY;
 use super::*;
@@ -54,7 +55,7 @@ impl Client {
             })
         };
         let service = TowerToHyperService::new(Router::new().route("/", get(upgrade)));
-        let serving = tokio::spawn(async move {
+        let serving = TaskTracker::new().spawn(async move {
             let served = http1::Builder::new().serve_connection(TokioIo::new(served), service);
             served.with_upgrades().await.unwrap();
         });
