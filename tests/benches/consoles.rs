@@ -36,8 +36,10 @@ const MANY: usize = 2_000;
 /// How long each console is watched.
 const SPAN: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_secs(4);
+/// How long nobody touches a key before a still screen is watched: the figures of all nodes are not followed any more.
+const UNTOUCHED: Duration = Duration::from_secs(65);
 /// How long a still screen is watched.
-const STILL: Duration = Duration::from_secs(10);
+const STILL: Duration = Duration::from_secs(20);
 const STARTS: usize = 7;
 /// Between two looks at a screen.
 const LOOK: Duration = Duration::from_millis(1);
@@ -202,7 +204,7 @@ impl World<'_> {
         let screen = Screen::open(&self.console(&[]), self.home)?;
         screen.until("web-1").await?;
         screen.press("4")?;
-        sleep(SETTLE).await;
+        sleep(UNTOUCHED).await;
         let (written, woken) = (screen.written(), screen.wakes()?);
         sleep(STILL).await;
         let written = screen.written() - written;

@@ -73,7 +73,8 @@ async fn crowd(ca: &TestCa) -> anyhow::Result<()> {
     let target = Target { id: None, name: Some(name), addresses: vec![node.quic] };
     let mut links = Vec::new();
     for nth in 0..CROWD {
-        links.push(dialler(&ca.node(&format!("n-{nth}")))?.dial(target.clone()).await?);
+        let dialled = dialler(&ca.node(&format!("n-{nth}")))?.dial(target.clone()).await;
+        links.push(dialled.with_context(|| format!("connection {nth}"))?);
     }
     sleep(CROWD_SETTLE).await;
     let (began, before) = (Instant::now(), node.cpu_s()?);

@@ -65,13 +65,13 @@ views() {
     press ']'; see ':5678'; press ']' ']' ']'
     press 6; see Processors
     press + - ,; see 'in the past'; press Escape; gone 'in the past'
-    press 7; see 'alerts 1/3'
+    press 7; see ', 1/3'
     press ']' ']'; see disk_full; press '['
     press 8; see jobs
     press 9; see two
     press ']'; press ']'; see Refused
     go audit; see ann
-    go shell; see shells
+    go shell; see IDLE
     press '?'; see 'next row'; press Escape; gone 'next row'
     press q
 }

@@ -4,6 +4,7 @@ mod acting;
 mod alerts;
 mod audit;
 pub(crate) mod copies;
+mod cursor;
 pub(crate) mod files;
 mod fleet;
 mod form;

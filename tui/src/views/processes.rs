@@ -45,6 +45,8 @@ pub struct ProcessesView {
     ranking: Ranking,
     /// Rows came, changed or went since the table was built.
     stale: bool,
+    /// The cursor was moved: it stays on its process. Until then it is on the first, whichever that is.
+    moved: bool,
 }
 
 impl Default for ProcessesView {
@@ -65,6 +67,7 @@ impl ProcessesView {
             tree: None,
             ranking: Ranking::default(),
             stale: false,
+            moved: false,
         }
     }
 
@@ -121,6 +124,9 @@ impl ProcessesView {
         }
         self.table.set_rows(rows, total);
         self.table.retain_marks(|id| processes.get(*id).is_some());
+        if !self.moved {
+            self.table.on_action(Action::Top, height(scene.body));
+        }
         self.table.follow(height(scene.body));
     }
 
@@ -281,8 +287,8 @@ impl View for ProcessesView {
     fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope) {
         self.narrow = None;
         self.scope = scope;
+        self.moved = false;
         self.rebuild(scene);
-        self.table.on_action(Action::Top, height(scene.body));
     }
 
     fn scope(&self) -> Option<Scope> {
@@ -344,9 +350,14 @@ impl View for ProcessesView {
             Action::Open | Action::Describe => return self.describe(scene),
             Action::Menu => return self.menu(scene),
             Action::Kill => return vec![self.signal(scene, Signal::Term)],
-            other => {
-                self.table.on_action(other, height(scene.body));
+            // With the first row, whichever it becomes, or on the row that is there now.
+            Action::Follow => {
+                self.moved = !self.moved;
+                self.show(scene);
+                let said = if self.moved { "stays on this row" } else { "goes with the first row" };
+                return vec![Request::Say(said.into())];
             }
+            other => self.moved |= self.table.on_action(other, height(scene.body)),
         }
         Vec::new()
     }
@@ -354,6 +365,7 @@ impl View for ProcessesView {
     fn on_mouse(&mut self, scene: &Scene<'_>, mouse: Mouse) -> Vec<Request> {
         let columns = self.columns();
         on_mouse(&mut self.table, columns, scene.body, mouse);
+        self.moved = true;
         self.rebuild(scene);
         Vec::new()
     }
@@ -377,6 +389,7 @@ impl View for ProcessesView {
 
     fn seek(&mut self, scene: &Scene<'_>, forward: bool, search: &Filter) -> bool {
         let found = self.table.seek(forward, |id| row(scene, *id).is_some_and(|row| search.matches(&row)));
+        self.moved |= found;
         self.table.follow(height(scene.body));
         found
     }
