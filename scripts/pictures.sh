@@ -80,7 +80,7 @@ press Escape
 shot services 2
 type_in ":files /usr/share"
 press Enter
-see MODE
+see '/usr/share'
 press Tab
 type_in ":files beta:/etc"
 press Enter
