@@ -6,7 +6,6 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use p2p_shared::access::Role;
 use p2p_shared::error::RpcError;
 use p2p_shared::services::exec::{CommandLine, ExecRequest};
 use p2p_shared::services::file::{FileFound, FilePath};
@@ -17,19 +16,16 @@ use p2p_tui::command::{
     After, Below, Command, CopyId, CopyOrder, CopyPlan, CopyStep, Errand, FilesOrder, RunId, SearchFor,
     SearchId, SearchOrder, Sought, Spot,
 };
-use p2p_tui::effects::Effects;
 use p2p_tui::event::{Answer, CopySaid, FilesSaid, MeshEvent, Previewed};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 
+use crate::behind::Behind;
 use crate::cluster::Cluster;
-use crate::echo::soon;
 
 /// What stands behind a console's screen, and a tree of files that both nodes see.
 struct Desk {
     cluster: Cluster,
-    effects: Effects,
-    events: mpsc::Receiver<MeshEvent>,
+    behind: Behind,
     top: TempDir,
 }
 
@@ -41,76 +37,56 @@ impl Desk {
         fs::create_dir(top.path().join("to")).unwrap();
         fs::write(top.path().join("from/tree/large.bin"), vec![7; 1 << 20]).unwrap();
         fs::write(top.path().join("from/site.conf"), "listen = 80\nname = web\n").unwrap();
-        let (told, mut events) = mpsc::channel(1_024);
-        let given = vec![cluster.address(0).to_string().parse().unwrap()];
-        let effects = Effects::start(&cluster.operator_credentials(Role::Admin), given, told).unwrap();
-        let fleet = async { while !matches!(events.recv().await.unwrap(), MeshEvent::Fleet(_)) {} };
-        soon("the directory", fleet).await;
-        Self { cluster, effects, events, top }
+        let behind = Behind::enter(&cluster).await;
+        Self { cluster, behind, top }
     }
 
     fn spot(&self, index: usize, name: &str) -> Spot {
         Spot { node: self.cluster.id(index), path: path(self.top.path().join(name)) }
     }
 
-    fn order(&mut self, command: Command) {
-        assert_eq!(self.effects.carry_out(command), None);
-    }
-
-    /// The first thing that `wanted` takes of what is told.
-    async fn hear<T>(&mut self, what: &str, wanted: impl Fn(MeshEvent) -> Option<T>) -> T {
-        let heard = async {
-            loop {
-                if let Some(heard) = wanted(self.events.recv().await.unwrap()) {
-                    return heard;
-                }
-            }
-        };
-        soon(what, heard).await
-    }
-
     async fn plan(&mut self, from: &str, to: Spot, below: Below, after: After) -> Vec<CopyStep> {
         let Spot { node, path } = self.spot(0, from);
         let plan = Box::new(CopyPlan { from: node, paths: vec![path], to, below, after });
-        self.order(Command::Files { node: plan.to.node, order: FilesOrder::Plan(plan.clone()) });
+        self.behind.order(Command::Files { node: plan.to.node, order: FilesOrder::Plan(plan.clone()) });
         let planned = |event| match event {
             MeshEvent::Files { said: FilesSaid::Planned(_, steps), .. } => Some(steps),
             _ => None,
         };
-        self.hear("a plan", planned).await.unwrap()
+        self.behind.hear("a plan", planned).await.unwrap()
     }
 
     async fn copy(&mut self, copy: u64, order: CopyOrder) -> Result<Box<TransferSummary>, RpcError> {
-        self.order(Command::BeginCopy { copy: CopyId(copy), order: Box::new(order) });
+        self.behind.order(Command::BeginCopy { copy: CopyId(copy), order: Box::new(order) });
         let ended = |event| match event {
             MeshEvent::Copy { copy: of, said: CopySaid::Ended(ended) } if of == CopyId(copy) => Some(ended),
             _ => None,
         };
-        self.hear("the end of a copy", ended).await
+        self.behind.hear("the end of a copy", ended).await
     }
 
     async fn search(&mut self, search: u64, what: SearchFor) -> Vec<FileFound> {
         let Spot { node, path } = self.spot(0, "from");
         let order = Box::new(SearchOrder { node, path, what });
-        self.order(Command::Search { search: SearchId(search), order });
+        self.behind.order(Command::Search { search: SearchId(search), order });
         let mut all: Vec<FileFound> = Vec::new();
         while all.last().is_none_or(|found| found.end.is_none()) {
             let found = |event| match event {
                 MeshEvent::Found { search: of, found } if of == SearchId(search) => Some(found.unwrap()),
                 _ => None,
             };
-            all.push(self.hear("a word of a search", found).await);
+            all.push(self.behind.hear("a word of a search", found).await);
         }
         all
     }
 
     async fn seek(&mut self, sought: Sought) -> Option<ProcessInfo> {
-        self.order(Command::Seek(Box::new(sought)));
+        self.behind.order(Command::Seek(Box::new(sought)));
         let told = |event| match event {
             MeshEvent::Sought { result, .. } => Some(result),
             _ => None,
         };
-        self.hear("a process", told).await.unwrap().map(|(_, info)| *info)
+        self.behind.hear("a process", told).await.unwrap().map(|(_, info)| *info)
     }
 }
 
@@ -193,19 +169,19 @@ async fn what_a_command_wrote_is_told_before_how_it_ended() {
         output_bytes_max: Some(1_024),
     });
     let node = desk.cluster.id(1);
-    desk.order(Command::Exec { errand, node, request });
+    desk.behind.order(Command::Exec { errand, node, request });
     let answer = |event| match event {
         MeshEvent::Answer { answer, .. } => Some(*answer),
         MeshEvent::Outcome { .. } => panic!("it ended before it answered"),
         _ => None,
     };
-    let answer = desk.hear("an answer", answer).await;
+    let answer = desk.behind.hear("an answer", answer).await;
     assert_eq!(answer, Answer { text: "out\nerr\n".into(), is_cut: false });
     let ended = |event| match event {
         MeshEvent::Outcome { result, .. } => Some(result),
         _ => None,
     };
-    assert_eq!(desk.hear("the outcome", ended).await.unwrap_err().message, "exit code 3");
+    assert_eq!(desk.behind.hear("the outcome", ended).await.unwrap_err().message, "exit code 3");
 }
 
 #[tokio::test]
@@ -237,13 +213,13 @@ async fn what_the_cursor_has_left_is_not_read() {
     let mut preview = async |names: &[&str]| {
         for name in names {
             let Spot { node, path } = desk.spot(0, name);
-            desk.order(Command::Files { node, order: FilesOrder::Preview(path) });
+            desk.behind.order(Command::Files { node, order: FilesOrder::Preview(path) });
         }
         let told = |event| match event {
             MeshEvent::Files { said: FilesSaid::Previewed(path, previewed), .. } => Some((path, previewed)),
             _ => None,
         };
-        let (path, previewed) = desk.hear("what is under the cursor", told).await;
+        let (path, previewed) = desk.behind.hear("what is under the cursor", told).await;
         assert_eq!(path, desk.spot(0, names.last().unwrap()).path, "the first that is told of");
         previewed.unwrap()
     };

@@ -2,17 +2,14 @@
 
 use std::fs;
 
-use p2p_shared::access::Role;
 use p2p_shared::error::Code;
 use p2p_shared::services::shell::ShellSize;
 use p2p_shared::time::Millis;
 use p2p_tui::command::{Command, ReplayOrder, TerminalId};
-use p2p_tui::effects::Effects;
 use p2p_tui::event::{MeshEvent, ReplaySaid};
-use tokio::sync::mpsc;
 
+use crate::behind::Behind;
 use crate::cluster::Cluster;
-use crate::echo::soon;
 
 const PLAYER: TerminalId = TerminalId(7);
 const RECORDING: &str = "abcd2345";
@@ -27,8 +24,7 @@ const LINES: &str = r#"{"version":2,"width":90,"height":30}
 
 /// What stands behind a console's screen, and a node with a recording.
 struct Desk {
-    effects: Effects,
-    events: mpsc::Receiver<MeshEvent>,
+    behind: Behind,
     cluster: Cluster,
 }
 
@@ -38,32 +34,16 @@ impl Desk {
         let directory = cluster.data(0).join("recordings");
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join(format!("{RECORDING}.cast")), LINES).unwrap();
-        let (told, events) = mpsc::channel(1_024);
-        let given = vec![cluster.address(0).to_string().parse().unwrap()];
-        let effects = Effects::start(&cluster.operator_credentials(Role::Admin), given, told).unwrap();
-        let mut desk = Self { effects, events, cluster };
-        let fleet = |event| matches!(event, MeshEvent::Fleet(_)).then_some(());
-        desk.hear("the directory", fleet).await;
-        desk
+        let behind = Behind::enter(&cluster).await;
+        Self { behind, cluster }
     }
 
     fn order(&mut self, order: ReplayOrder) {
-        assert_eq!(self.effects.carry_out(Command::Replay { player: PLAYER, order }), None);
+        self.behind.order(Command::Replay { player: PLAYER, order });
     }
 
     fn play(&mut self, id: &str) {
         self.order(ReplayOrder::Play { node: self.cluster.id(0), id: id.into() });
-    }
-
-    async fn hear<T>(&mut self, what: &str, wanted: impl Fn(MeshEvent) -> Option<T>) -> T {
-        let heard = async {
-            loop {
-                if let Some(heard) = wanted(self.events.recv().await.unwrap()) {
-                    return heard;
-                }
-            }
-        };
-        soon(what, heard).await
     }
 
     /// The next word of the recording, besides how far it is.
@@ -73,7 +53,7 @@ impl Desk {
             MeshEvent::Replay { player, said } => (player == PLAYER).then_some(said),
             _ => None,
         };
-        self.hear("a word of the recording", said).await
+        self.behind.hear("a word of the recording", said).await
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod alerts;
 mod audit;
+mod behind;
 mod binary;
 mod ca;
 mod cluster;

@@ -1,7 +1,7 @@
 //! Reads the record backwards for the audit service: newest first, each call with its outcome.
 //!
-//! A filter enters; entries leave, as many as were asked for, and where to go on. It reads files beside the writer and holds one
-//! segment at a time. Blocks.
+//! A filter enters; entries leave, as many as were asked for, and where to go on. It reads files beside the writer
+//! and holds one segment at a time. Blocks.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
