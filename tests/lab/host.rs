@@ -19,8 +19,8 @@ use rustix::process::{Pid, Signal};
 const POLL: Duration = Duration::from_millis(100);
 /// No command in a host takes longer.
 const COMMAND_MAX: Duration = Duration::from_secs(120);
-/// No verb of the lab does; the tree of a host is made anew in some minutes.
-const VERB_MAX: Duration = Duration::from_secs(600);
+/// No verb of the lab does; the longest tries an API for ten minutes.
+const VERB_MAX: Duration = Duration::from_secs(900);
 /// How often it is looked at whether one has ended.
 const ENDED: Duration = Duration::from_millis(5);
 
