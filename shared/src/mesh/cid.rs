@@ -6,7 +6,7 @@
 //! quinn draws 24 bits for an id, a connection has several, and the id that a Retry proposes is drawn without a look
 //! at those that are taken. It then belongs to two: everything that the newcomer sends goes to the other connection,
 //! which drops it, and whoever dials hears nothing until it gives up. With a thousand connections that was one
-//! dial of two thousand.
+//! dial of some three thousand.
 
 use std::hash::{BuildHasher, RandomState};
 
