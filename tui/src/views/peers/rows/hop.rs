@@ -4,6 +4,7 @@ use p2p_shared::services::node::{LookUpQuestion, QuestionEnd};
 
 use super::*;
 use crate::filter::Kind;
+use crate::format::plural;
 
 /// One question.
 #[derive(Clone, Copy)]
@@ -162,11 +163,12 @@ impl<'a> Row<'a> for HopRow<'a> {
     fn sentence(&self) -> String {
         let LookUpQuestion { id, nearer, named, shared_bits, .. } = self.question;
         let (name, end, at) = (self.name(), self.end(), self.address());
+        let bits = plural((*shared_bits).into(), "bit");
         match self.question.end {
             QuestionEnd::Answered => format!(
-                "{name} at {at}: {end}, naming {named}, of whom {nearer} nearer; shares {shared_bits} bits; id {id}"
+                "{name} at {at}: {end}, naming {named}, of whom {nearer} nearer; shares {bits}; id {id}"
             ),
-            _ => format!("{name} at {at}: {end}; shares {shared_bits} bits with the key; id {id}"),
+            _ => format!("{name} at {at}: {end}; shares {bits} with the key; id {id}"),
         }
     }
 }
