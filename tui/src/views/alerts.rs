@@ -116,6 +116,10 @@ impl Listed for Alerts {
 
     const COLUMNS: &'static [Column] = columns::COLUMNS;
 
+    fn columns(&self) -> &'static [Column] {
+        if self.part == Part::Rules { columns::RULE_COLUMNS } else { columns::COLUMNS }
+    }
+
     fn cell(row: &Row<'_>, column: &str) -> Cell {
         row.cell(column)
     }

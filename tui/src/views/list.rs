@@ -55,6 +55,10 @@ pub(crate) trait Listed: Debug + Default {
     fn name(row: &Self::Row<'_>) -> String;
     /// The columns; the first is that of the node, shown only where there are several.
     const COLUMNS: &'static [Column];
+    /// Those that are shown now.
+    fn columns(&self) -> &'static [Column] {
+        Self::COLUMNS
+    }
     /// A cell by the title of its column.
     fn cell(row: &Self::Row<'_>, column: &str) -> Cell;
     /// Rows by a key; equal ones are ordered by name and node.
@@ -267,6 +271,7 @@ impl<L: Listed> ListView<L> {
             return format!("no {} matches the filter", self.about.noun());
         }
         let scope = self.list.scope.title(scene.fleet);
+        let anywhere = if self.list.scope == Scope::All { "any node" } else { &scope };
         let nodes: Vec<&Node> = self.list.in_scope(scene).map(|(_, node)| node).collect();
         let error = |node: &&Node| {
             node.error(L::TOPICS[0]).map(|error| format!("{}: {}", node.name(), error.message))
@@ -274,7 +279,7 @@ impl<L: Listed> ListView<L> {
         let heard = |node: &Node| node.age(L::TOPICS[0], scene.now).is_some();
         match nodes.iter().find_map(error) {
             Some(error) => error,
-            None if nodes.iter().any(|node| heard(node)) => self.about.nothing(&scope),
+            None if nodes.iter().any(|node| heard(node)) => self.about.nothing(anywhere),
             None => match nodes.as_slice() {
                 [node] => super::observed::absence(node, L::TOPICS[0]).0,
                 _ => format!("waiting for the {} of {scope}", L::TOPICS[0].as_str()),
@@ -391,7 +396,7 @@ impl<L: Listed> View for ListView<L> {
     }
 
     fn on_mouse(&mut self, scene: &Scene<'_>, mouse: Mouse) -> Vec<Request> {
-        let columns = Column::beside(L::COLUMNS, self.list.is_single());
+        let columns = Column::beside(self.about.columns(), self.list.is_single());
         let body = self.body(scene);
         if mouse.row < body.y && mouse.kind == MouseKind::Press {
             let tabs = self.about.tabs(&self.list, scene);
@@ -434,7 +439,7 @@ impl<L: Listed> View for ListView<L> {
         if !whole {
             return Some(L::name(&row));
         }
-        let columns = Column::beside(L::COLUMNS, self.list.is_single());
+        let columns = Column::beside(self.about.columns(), self.list.is_single());
         let cells = columns.iter().map(|column| L::cell(&row, column.title).text);
         Some(cells.collect::<Vec<_>>().join("\t"))
     }
@@ -457,7 +462,7 @@ impl<L: Listed> View for ListView<L> {
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
-        let columns = Column::beside(L::COLUMNS, self.list.is_single());
+        let columns = Column::beside(self.about.columns(), self.list.is_single());
         let empty = self.emptiness(scene);
         let lost = self.list.is_single() && self.list.in_scope(scene).any(|(_, node)| !node.is_there());
         let look = Look { columns, empty: &empty, dimmed: lost };

@@ -85,7 +85,16 @@ impl Listed for Network {
         row.what()
     }
 
-    const COLUMNS: &'static [Column] = columns::COLUMNS;
+    const COLUMNS: &'static [Column] = columns::INTERFACES;
+
+    fn columns(&self) -> &'static [Column] {
+        match self.table {
+            NetTable::Interfaces => columns::INTERFACES,
+            NetTable::Sockets => columns::SOCKETS,
+            NetTable::Routes => columns::ROUTES,
+            NetTable::Neighbours => columns::NEIGHBOURS,
+        }
+    }
 
     fn cell(row: &Row<'_>, column: &str) -> Cell {
         row.cell(column)

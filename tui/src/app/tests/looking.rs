@@ -256,6 +256,8 @@ fn the_mouse_chooses_rows_tabs_and_the_order() {
     console.click(12, 1);
     assert_eq!(console.state.current(), ViewId::Processes);
     assert_eq!(console.press(":mouse<enter>"), [Command::Mouse(false)]);
+    assert_eq!(console.press(":mouse off<enter>"), [Command::Mouse(false)]);
+    assert_eq!(console.press(":mouse on<enter>"), [Command::Mouse(true)]);
 }
 
 #[test]
@@ -377,4 +379,21 @@ fn a_socket_leads_to_its_process() {
     assert!(found && console.shows("pid="), "{}", console.screen());
     console.press("q");
     assert_eq!(console.state.current(), ViewId::Network);
+}
+
+#[test]
+fn a_name_is_copied_at_once_and_the_row_or_the_node_from_a_menu() {
+    let mut console = console(2, 5);
+    console.press("1");
+    console.feed();
+    let copied = |commands: Vec<Command>| match commands.as_slice() {
+        [Command::Copy(text)] => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    let name = copied(console.press("y"));
+    assert!(console.press("Y").is_empty() && console.shows("copy to the clipboard"), "{}", console.screen());
+    assert_eq!(copied(console.press("n")), name);
+    assert!(copied(console.press("Yr")).split('\t').any(|field| field == name));
+    let node = copied(console.press("Yo"));
+    assert!(console.shows(&format!("copied: {node}")) && console.state.layers.is_empty());
 }

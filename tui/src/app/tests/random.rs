@@ -396,7 +396,7 @@ fn the_cursor_stays_on_its_row_of_every_list_in_any_order() {
             for _ in 0..30 {
                 console.press(["jj", "k", "<pgdn>", "gg", "G"][rng.below(5) as usize]);
                 // What stands there, with its node.
-                let row = |console: &mut Console| console.press("Y").pop();
+                let row = |console: &mut Console| console.press("Yr").pop();
                 let before = row(&mut console);
                 console.press(ORDERS[rng.below(ORDERS.len() as u64) as usize]);
                 assert_eq!(row(&mut console), before, "seed {seed}, {list}");

@@ -287,7 +287,8 @@ impl Pane {
             0 => String::new(),
             marked => format!(", {} marked", count(marked)),
         };
-        format!("{shown}{}{more}{marked}", count(total))
+        let names = if total == 1 { "name" } else { "names" };
+        format!("{shown}{}{more} {names}{marked}", count(total))
     }
 
     /// Where it is: `web-1:/etc`.

@@ -75,16 +75,16 @@ impl<'a> Row<'a> for HopRow<'a> {
     type Key = NodeId;
 
     const COLUMNS: &'static [Column] = &[
-        Column::number("hop", 3, 0, None),
-        Column::text("asked", 22, 0, Some(SortKey::Name)),
-        Column::number("bits", 5, 0, Some(SortKey::Node)),
-        Column::number("at ms", 6, 1, Some(SortKey::Age)),
-        Column::number("took ms", 8, 0, Some(SortKey::Rtt)),
-        Column::text("answer", 11, 0, Some(SortKey::State)),
-        Column::number("nearer", 7, 2, None),
-        Column::text("record", 6, 0, None),
-        Column::text("id", 8, 5, None),
-        Column::rest("address", 21, 4, None),
+        Column::number("HOP", 3, 0, None),
+        Column::text("ASKED", 22, 0, Some(SortKey::Name)),
+        Column::number("BITS", 5, 0, Some(SortKey::Node)),
+        Column::number("AT MS", 6, 1, Some(SortKey::Age)),
+        Column::number("TOOK MS", 8, 0, Some(SortKey::Rtt)),
+        Column::text("ANSWER", 11, 0, Some(SortKey::State)),
+        Column::number("NEARER", 7, 2, None),
+        Column::text("RECORD", 6, 0, None),
+        Column::text("ID", 8, 5, None),
+        Column::rest("ADDRESS", 21, 4, None),
     ];
     const FIELDS: &'static [Field] = &[
         Field::word("name"),
