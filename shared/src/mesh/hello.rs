@@ -150,7 +150,6 @@ impl Hello {
         }
         Ok(())
     }
-
 }
 
 /// One number for all methods and their schema hashes.
