@@ -1,8 +1,11 @@
 //! What holds for every request of the HTTP face, and messages that members sign, at a real process.
 
 use std::fs;
+use std::io::Read;
+use std::net::TcpStream;
 use std::sync::Arc;
 
+use p2p_node::auth::users::{Users, UsersError};
 use p2p_shared::access::Role;
 use p2p_shared::error::Code;
 use p2p_shared::id::NodeId;
@@ -14,7 +17,7 @@ use serde_json::{Value, json};
 use crate::binary::{Program, World};
 use crate::ca::now;
 use crate::cluster::{LONG, eventually};
-use crate::http::Client;
+use crate::http::{Client, PASSWORD, add_user};
 
 struct Face {
     world: World,
@@ -95,6 +98,40 @@ async fn what_is_sent_again_under_its_key_is_not_done_again() {
     admin.header("Idempotency-Key", "").post(path, &json!({"name": "none"})).refused(400, "bad_request");
     let fleet = json!({"selector": "all"});
     keyed.post("/api/v1/fleet/node/info", &fleet).refused(400, "bad_request");
+    face.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_events_ends_with_the_session_that_asked_for_it() {
+    let face = Face::new().await;
+    add_user(&face.world.data("web-1"), "ann", Role::Viewer);
+    let login = json!({"username": "ann", "password": PASSWORD});
+    let follow = |client: &Client| {
+        let mut stream = client.begin("GET", "/api/v1/nodes/self/monitor/watch?interval_ms=1000", None);
+        let mut seen = [0; 1];
+        stream.read_exact(&mut seen).unwrap();
+        stream
+    };
+    let told = |mut stream: TcpStream| {
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).unwrap();
+        rest
+    };
+    let ann = face.client.with(&face.client.post("/api/v1/auth/token", &login).good()["access_token"]);
+    let stream = follow(&ann);
+    assert_eq!(ann.ask("POST", "/api/v1/auth/logout", None).status, 204);
+    let rest = told(stream);
+    assert!(rest.contains("event: error") && rest.contains("unauthenticated"), "{rest}");
+
+    let ann = face.client.with(&face.client.post("/api/v1/auth/token", &login).good()["access_token"]);
+    let stream = follow(&ann);
+    Users::change(&face.world.data("web-1"), |users| {
+        users.get_mut("ann").unwrap().role = Role::Operator;
+        Ok::<(), UsersError>(())
+    })
+    .unwrap();
+    let rest = told(stream);
+    assert!(rest.contains("event: error") && rest.contains("is user"), "{rest}");
     face.stop().await;
 }
 

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::{AUTHORIZATION, HOST};
@@ -25,6 +26,9 @@ use crate::http::Problem;
 use crate::http::callers::{Turn, Wait};
 use crate::http::guard::CallerKind;
 use crate::http::origin;
+
+/// How often it is asked whether who began what goes on is still there.
+pub(super) const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// Who asks, from where, and what shows it.
 #[derive(Clone)]
@@ -152,8 +156,29 @@ impl Bearer {
     }
 
     /// Who it is by now.
-    pub(super) fn ask_again(&self, api: &Api) -> Result<Identified, RpcError> {
+    fn ask_again(&self, api: &Api) -> Result<Identified, RpcError> {
         self.shown.judged(api)
+    }
+
+    /// That who asked is still there, and still who that was.
+    ///
+    /// # Errors
+    /// `unauthenticated` once the token has ended or was withdrawn; `forbidden` once it stands for another role.
+    pub(super) fn still(&self, api: &Api) -> Result<(), RpcError> {
+        let over = "the token has ended, or was withdrawn: log in again";
+        let now = self.ask_again(api).map_err(|_| RpcError::unauthenticated(over))?;
+        self.same(&now)
+    }
+
+    /// That it is the same caller.
+    ///
+    /// # Errors
+    /// `forbidden` if it is another.
+    pub(super) fn same(&self, now: &Identified) -> Result<(), RpcError> {
+        if now.caller == self.who.caller {
+            return Ok(());
+        }
+        Err(RpcError::forbidden(format!("{} is {} now", self.who.caller, now.caller)))
     }
 
     /// What a call at `node` rests on, for who shares what: here the caller, elsewhere the very token.

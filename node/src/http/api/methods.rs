@@ -47,7 +47,7 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
     let asked = Asked { node, method, arguments };
     if method.verb == Verb::Watch {
         let items = Box::pin(api.watch(&bearer, asked)).await?;
-        return Ok(events::respond(items, api.0.parting.clone(), bearer.turn()));
+        return Ok(events::respond(api, bearer, items));
     }
     Ok(answer(api.call(&bearer, asked).await?))
 }

@@ -19,7 +19,7 @@ use super::channel::{Channel, Ended, Fault};
 use super::held;
 use super::wire::{self, Told, Word, meant};
 use crate::http::api::Api;
-use crate::http::api::bearer::Bearer;
+use crate::http::api::bearer::{ASK_EVERY, Bearer};
 use crate::http::api::call::{Asked, Both};
 
 /// How long a client may take to take one item: it holds up the call, and nobody else.
@@ -83,7 +83,7 @@ impl Call<'_> {
         // The clone in `self` is the one that counts.
         drop(inputs);
         let mut pumping = true;
-        let mut ask = interval(held::ASK_EVERY);
+        let mut ask = interval(ASK_EVERY);
         ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let parting = self.api.0.parting.clone();
         loop {
