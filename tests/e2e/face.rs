@@ -136,6 +136,24 @@ async fn a_stream_of_events_ends_with_the_session_that_asked_for_it() {
 }
 
 #[tokio::test]
+async fn what_is_no_object_and_what_nobody_reads_is_refused_and_not_done() {
+    let face = Face::new().await;
+    let admin = face.admin();
+    admin.post("/api/v1/execute", &json!(["id", 5])).refused(400, "bad_request");
+    admin.post("/api/v1/auth/token", &json!(["ann", PASSWORD])).refused(400, "bad_request");
+    let batch = admin.post("/rpc", &json!([["2.0", "node.info", {}, 1, "self"]])).good();
+    assert_eq!(batch[0]["error"]["code"], -32_600, "{batch}");
+    let define = "/api/v1/nodes/self/program/define";
+    let body = json!({"definition": {"name": "a", "command": "/bin/true", "usr": "www"}, "replace": false});
+    let problem = admin.post(define, &body).refused(400, "bad_request");
+    assert!(problem["detail"].as_str().unwrap().contains("there is no \"usr\" here"), "{problem}");
+    assert_eq!(admin.get("/api/v1/nodes/self/program/list").good(), json!([]));
+    let twice = admin.header("Authorization", "Bearer x");
+    twice.get("/api/v1/nodes/self/node/info").refused(400, "bad_request");
+    face.stop().await;
+}
+
+#[tokio::test]
 async fn one_caller_that_is_too_quick_waits_and_another_does_not() {
     let face = Face::with("http.rate_max = 1").await;
     let (admin, other) = (face.admin(), face.world.ca.operator("otto", Role::Viewer));

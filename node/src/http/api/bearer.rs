@@ -252,6 +252,10 @@ impl FromRequestParts<Api> for Bearer {
                  over TLS an operator's client certificate does too";
             Problem::new(StatusCode::UNAUTHORIZED, words)
         };
+        if parts.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+            let why = "the Authorization header is there twice: two readers could take two of them";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, why));
+        }
         let shown = match (token(&parts.headers), certified(parts)) {
             (Some(token), _) => Shown::Token(token.to_owned()),
             (None, Some(peer)) if !is_given(&parts.headers) => {

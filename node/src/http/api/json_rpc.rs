@@ -178,6 +178,10 @@ fn bad(no_call: &Answer) -> Response {
 }
 
 fn read(call: &Value) -> Result<Call, Box<Answer>> {
+    if call.is_array() {
+        let error = RpcError::bad_request("a call is an object: members by their names");
+        return Err(Box::new(Answer::failed(Value::Null, NO_CALL, &error)));
+    }
     let asked = Call::deserialize(call).map_err(|error| {
         let id = call.get("id").cloned().unwrap_or_default();
         Box::new(Answer::failed(id, NO_CALL, &RpcError::bad_request(format!("no call: {error}"))))
