@@ -101,6 +101,18 @@ async fn what_is_sent_again_under_its_key_is_not_done_again() {
     face.stop().await;
 }
 
+/// The refusals of a method that stand in the record, once there are so many: who, from where, and why.
+async fn refusals(face: &Face, method: &str, count: usize) -> Vec<(String, String)> {
+    let path = format!("/api/v1/nodes/self/audit/list?filter=method:{method}");
+    eventually(method, LONG, async || {
+        let entries = face.admin().get(&path).good()["entries"].as_array().unwrap().clone();
+        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap().to_owned();
+        let told: Vec<_> = entries.iter().map(|entry| (text(entry, "who"), text(entry, "message"))).collect();
+        (told.len() == count && entries.iter().all(|entry| entry["kind"] == "refused")).then_some(told)
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_stream_of_events_ends_with_the_session_that_asked_for_it() {
     let face = Face::new().await;
@@ -150,6 +162,28 @@ async fn what_is_no_object_and_what_nobody_reads_is_refused_and_not_done() {
     assert_eq!(admin.get("/api/v1/nodes/self/program/list").good(), json!([]));
     let twice = admin.header("Authorization", "Bearer x");
     twice.get("/api/v1/nodes/self/node/info").refused(400, "bad_request");
+    face.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_refused_at_the_door_is_in_the_record() {
+    let face = Face::new().await;
+    add_user(&face.world.data("web-1"), "ann", Role::Viewer);
+    let login = |password: &str| {
+        face.client.post("/api/v1/auth/token", &json!({"username": "ann", "password": password}))
+    };
+    login("wrong").refused(401, "unauthenticated");
+    for nobodys in [String::new(), "x".repeat(1_025)] {
+        login(&nobodys).refused(400, "bad_request");
+    }
+    let told = refusals(&face, "auth.token", 1).await;
+    assert_eq!(told, [("ann".to_owned(), "the user or the password is wrong".to_owned())]);
+    let first = login(PASSWORD).good();
+    let refresh = json!({"refresh_token": first["refresh_token"]});
+    face.client.post("/api/v1/auth/refresh", &refresh).good();
+    face.client.post("/api/v1/auth/refresh", &refresh).refused(401, "unauthenticated");
+    let told = refusals(&face, "auth.refresh", 1).await;
+    assert!(told[0].0 == "ann" && told[0].1.contains("used twice"), "{told:?}");
     face.stop().await;
 }
 
