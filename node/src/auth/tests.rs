@@ -36,7 +36,7 @@ impl World {
 
     fn auth(&self) -> Auth {
         let parts = (&self.node, &self.store);
-        Auth::open(self.data.path(), parts, None, Millis::from_secs(600)).unwrap()
+        Auth::open(self.data.path(), parts, None, Millis::from_secs(600), None).unwrap()
     }
 
     fn set(&self, user: User) {

@@ -48,6 +48,8 @@ pub struct Turn {
     // One of its own besides the map's: it is given back without a look-up.
     bucket: Arc<Mutex<Bucket>>,
     kind: Kind,
+    /// As how many it counts.
+    count: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +62,8 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let mut bucket = lock(&self.bucket);
         match self.kind {
-            Kind::Running => bucket.running -= 1,
-            Kind::Standing => bucket.standing -= 1,
+            Kind::Running => bucket.running -= self.count,
+            Kind::Standing => bucket.standing -= self.count,
         }
     }
 }
@@ -76,25 +78,32 @@ impl Callers {
         Self { limits, buckets: Arc::default() }
     }
 
-    /// A request of `name` at `now`.
+    /// So many requests of `name` in one at `now`, of which so many go on at the same time.
     ///
     /// # Errors
-    /// For how long it has to wait.
-    pub fn take(&self, name: &Arc<str>, now: Millis) -> Result<Arc<Turn>, Wait> {
+    /// For how long it has to wait; then none is taken.
+    pub fn take_many(
+        &self,
+        name: &Arc<str>,
+        (requests, at_once): (u32, u32),
+        now: Millis,
+    ) -> Result<Arc<Turn>, Wait> {
         let (rate, most) = (u64::from(self.limits.rate_max), self.limits.concurrency_max);
+        // No more than there can be at all: else it would wait for ever.
+        let (price, count) = ((u64::from(requests) * 1_000).min(rate * 2_000), at_once.min(most));
         let mut buckets = lock(&self.buckets);
         let kept = of(&mut buckets, name, (rate, now));
         let mut bucket = lock(kept);
         (bucket.free, bucket.at) = (bucket.refilled(rate, now), now);
-        if bucket.running >= most {
+        if bucket.running + count > most {
             return Err(Wait(Millis(1_000)));
         }
-        if bucket.free < 1_000 {
-            return Err(Wait(Millis((1_000 - bucket.free).div_ceil(rate.max(1)))));
+        if bucket.free < price {
+            return Err(Wait(Millis((price - bucket.free).div_ceil(rate.max(1)))));
         }
-        bucket.free -= 1_000;
-        bucket.running += 1;
-        Ok(Arc::new(Turn { bucket: Arc::clone(kept), kind: Kind::Running }))
+        bucket.free -= price;
+        bucket.running += count;
+        Ok(Arc::new(Turn { bucket: Arc::clone(kept), kind: Kind::Running, count }))
     }
 
     /// A connection of `name` that stands; `None` if it has too many.
@@ -106,7 +115,7 @@ impl Callers {
             return None;
         }
         bucket.standing += 1;
-        Some(Turn { bucket: Arc::clone(kept), kind: Kind::Standing })
+        Some(Turn { bucket: Arc::clone(kept), kind: Kind::Standing, count: 1 })
     }
 }
 
@@ -138,6 +147,12 @@ impl Bucket {
 mod tests {
     use super::*;
 
+    impl Callers {
+        fn take(&self, name: &Arc<str>, now: Millis) -> Result<Arc<Turn>, Wait> {
+            self.take_many(name, (1, 1), now)
+        }
+    }
+
     fn callers(rate_max: u32, concurrency_max: u32) -> Callers {
         Callers::new(CallerLimits { rate_max, concurrency_max })
     }
@@ -165,6 +180,18 @@ mod tests {
         assert!(callers.take(&"ann".into(), Millis(0)).is_err());
         drop(held);
         assert!(callers.take(&"ann".into(), Millis(0)).is_ok());
+    }
+
+    #[test]
+    fn many_in_one_count_as_many() {
+        let callers = callers(10, 8);
+        let most = callers.take_many(&"ann".into(), (15, 8), Millis(0)).unwrap();
+        assert_eq!(callers.take(&"ann".into(), Millis(0)).unwrap_err(), Wait(Millis(1_000)), "eight run");
+        drop(most);
+        assert_eq!(callers.take_many(&"ann".into(), (6, 6), Millis(0)).unwrap_err(), Wait(Millis(100)));
+        assert!(callers.take_many(&"ann".into(), (5, 100), Millis(0)).is_ok(), "nothing was taken in vain");
+        assert!(callers.take_many(&"zoe".into(), (100, 8), Millis(0)).is_ok(), "all that there is");
+        assert!(callers.take(&"zoe".into(), Millis(99)).is_err());
     }
 
     #[test]

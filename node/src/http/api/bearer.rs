@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::{AUTHORIZATION, HOST, HeaderValue};
@@ -12,6 +13,7 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode};
 use axum_server::tls::TlsInfo;
+use bytes::Bytes;
 use p2p_shared::access::Caller;
 use p2p_shared::error::{Code, RpcError};
 use p2p_shared::time::Millis;
@@ -25,6 +27,12 @@ use crate::http::Problem;
 use crate::http::callers::{Turn, Wait};
 use crate::http::guard::CallerKind;
 use crate::http::origin;
+
+/// Largest answer that counts no longer once it is made.
+const UNHELD_BYTES_MAX: usize = 4 << 10;
+
+/// How often it is asked whether who began what goes on is still there.
+pub(super) const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// Who asks, from where, and what shows it.
 #[derive(Clone)]
@@ -66,8 +74,12 @@ impl Shown {
 
 /// One more request of a caller.
 pub(super) fn charge(api: &Api, name: &Arc<str>) -> Result<Arc<Turn>, Problem> {
+    charge_many(api, name, (1, 1))
+}
+
+fn charge_many(api: &Api, name: &Arc<str>, many: (u32, u32)) -> Result<Arc<Turn>, Problem> {
     let now = Millis::from(BEGUN.elapsed());
-    api.0.callers.take(name, now).map_err(|Wait(wait)| {
+    api.0.callers.take_many(name, many, now).map_err(|Wait(wait)| {
         let seconds = wait.0.div_ceil(1_000);
         let why = format!("too many requests of one caller: try again in {seconds} s");
         Problem::from(RpcError::new(Code::RateLimited, why)).after(seconds)
@@ -78,6 +90,27 @@ pub(super) fn charge(api: &Api, name: &Arc<str>) -> Result<Arc<Turn>, Problem> {
 pub(super) fn stand(api: &Api, name: &Arc<str>) -> Result<Turn, RpcError> {
     let too_many = || RpcError::new(Code::RateLimited, "too many WebSockets of one caller: close some");
     api.0.callers.stand(name, Millis::from(BEGUN.elapsed())).ok_or_else(too_many)
+}
+
+/// An answer and the request that it counts as, for as long as it is not sent.
+struct Held {
+    answer: Bytes,
+    _turn: Arc<Turn>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.answer
+    }
+}
+
+/// `answer`, which counts as a request that runs until all of it is sent or thrown away: a caller who asks for much
+/// and reads nothing has so much of the node's memory, and no more.
+pub(super) fn held(answer: Bytes, turn: Option<Arc<Turn>>) -> Bytes {
+    match turn {
+        Some(turn) if answer.len() > UNHELD_BYTES_MAX => Bytes::from_owner(Held { answer, _turn: turn }),
+        _ => answer,
+    }
 }
 
 /// From when on time is counted here.
@@ -143,14 +176,46 @@ impl Bearer {
         self.turn.clone()
     }
 
+    /// The same, whose request is so many in one, of which so many go on at the same time.
+    ///
+    /// # Errors
+    /// If those are more than this caller may ask now.
+    pub(super) fn counting(self, api: &Api, (requests, at_once): (u32, u32)) -> Result<Self, Problem> {
+        // The one that was counted for the request itself is given back first, and paid for.
+        let bearer = self.standing();
+        let turn = Some(charge_many(api, bearer.name(), (requests.saturating_sub(1), at_once))?);
+        Ok(Self { turn, ..bearer })
+    }
+
     /// The same, which counts as no request that runs: it stands for a connection.
     pub(super) fn standing(self) -> Self {
         Self { turn: None, ..self }
     }
 
     /// Who it is by now.
-    pub(super) fn ask_again(&self, api: &Api) -> Result<Identified, RpcError> {
+    fn ask_again(&self, api: &Api) -> Result<Identified, RpcError> {
         self.shown.judged(api)
+    }
+
+    /// That who asked is still there, and still who that was.
+    ///
+    /// # Errors
+    /// `unauthenticated` once the token has ended or was withdrawn; `forbidden` once it stands for another role.
+    pub(super) fn still(&self, api: &Api) -> Result<(), RpcError> {
+        let over = "the token has ended, or was withdrawn: log in again";
+        let now = self.ask_again(api).map_err(|_| RpcError::unauthenticated(over))?;
+        self.same(&now)
+    }
+
+    /// That it is the same caller.
+    ///
+    /// # Errors
+    /// `forbidden` if it is another.
+    pub(super) fn same(&self, now: &Identified) -> Result<(), RpcError> {
+        if now.caller == self.who.caller {
+            return Ok(());
+        }
+        Err(RpcError::forbidden(format!("{} is {} now", self.who.caller, now.caller)))
     }
 
     /// What a call at `node` rests on, for who shares what: here the caller, elsewhere the very token.
@@ -204,6 +269,10 @@ impl Bearer {
                  over TLS an operator's client certificate does too";
             Problem::new(StatusCode::UNAUTHORIZED, words)
         };
+        if parts.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+            let why = "the Authorization header is there twice: two readers could take two of them";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, why));
+        }
         let shown = match (header(&parts.headers), certified(parts)) {
             (Some(value), _) => Shown::Header(value.clone()),
             (None, Some(peer)) if !is_given(&parts.headers) => {
