@@ -33,7 +33,7 @@ impl State {
         let nodes = Some(nodes.collect::<Vec<_>>().join(",")).filter(|names| !names.is_empty());
         let copies = [
             ('n', "name", view.copy(&scene, false)),
-            ('r', "row, its fields apart by tabs", view.copy(&scene, true)),
+            ('r', "row", view.copy(&scene, true)),
             ('o', "node", nodes),
         ];
         let item = |(key, what, text): (char, &str, Option<String>)| {

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::NodeId;
-use p2p_shared::services::file::{FileKind, FilePage, FilePath};
+use p2p_shared::services::file::{FileKind, FilePage, FilePath, FileRow};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -293,9 +293,13 @@ impl View for FilesView {
         self.pane_mut().seek(scene, forward, search)
     }
 
-    fn copy(&self, _: &Scene<'_>, _row: bool) -> Option<String> {
+    /// The paths; as rows with their node, as `cp` takes them.
+    fn copy(&self, scene: &Scene<'_>, row: bool) -> Option<String> {
         let pane = self.pane();
-        let paths: Vec<String> = pane.targets().iter().map(|row| pane.below(&row.name).to_text()).collect();
+        let node = pane.of.filter(|_| row).map(|node| format!("{}:", scene.fleet.name_of(node)));
+        let node = node.unwrap_or_default();
+        let path = |row: &&FileRow| format!("{node}{}", pane.below(&row.name).to_text());
+        let paths: Vec<String> = pane.targets().iter().map(path).collect();
         (!paths.is_empty()).then(|| paths.join("\n"))
     }
 

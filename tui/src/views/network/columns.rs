@@ -43,7 +43,7 @@ const OF_NODE: Column = Column::text(NODE, 8, 0, Some(SortKey::Node)).up_to(24);
 pub(super) const INTERFACES: &[Column] = &[
     OF_NODE,
     Column::text(NAME, 10, 0, Some(SortKey::Name)).up_to(16),
-    Column::text(STATE, 6, 0, Some(SortKey::State)).up_to(16),
+    Column::text(STATE, 6, 0, Some(SortKey::State)).up_to(10),
     Column::number(RECEIVED, 6, 0, None).up_to(8),
     Column::number(SENT, 6, 0, None).up_to(8),
     Column::number(ERRORS, 6, 1, None),
