@@ -129,6 +129,7 @@ network() {
 keep() {
     local host=$1 dir=$state/$1 status
     exec >>"$dir/console.log" 2>&1
+    enter_cgroup "$host"
     mount -o loop "$dir/disk.img" "$dir/disk"
     mkdir -p "$dir"/disk/{upper,work}
     mount -t overlay overlay -o "lowerdir=$(cat "$dir/tree"),upperdir=$dir/disk/upper,workdir=$dir/disk/work" "$dir/root"
@@ -140,6 +141,30 @@ keep() {
             --console=pipe </dev/null || status=$?
         [ "$status" = 133 ] || exit "$status"
     done
+}
+
+# Each host has a cgroup of its own: in a common one the systemd of each would wait for processes of the others.
+enter_cgroup() {
+    local line path mount
+    for line in $(cat /proc/self/cgroup); do
+        case $line in
+            0::*) mount=$(findmnt -n -o TARGET -t cgroup2 | head -1) ;;
+            *:name=systemd:*) mount=$(findmnt -n -o TARGET -t cgroup -O name=systemd | head -1) ;;
+            *) continue ;;
+        esac
+        [ -n "$mount" ] || continue
+        path=$mount${line#*:*:}/p2p-$lab-$1
+        mkdir -p "$path"
+        printf '%s\n' "$path" >>"$state/$1/cgroups"
+        echo $$ >"$path/cgroup.procs"
+    done
+}
+leave_cgroup() {
+    local path
+    while read -r path; do
+        find "$path" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    done < <(cat "$state/$1/cgroups" 2>/dev/null)
+    rm -f "$state/$1/cgroups"
 }
 
 # What tells this host from the others. Its own name may have been changed in it since.
@@ -243,6 +268,7 @@ end_host() {
     [ -n "$nspawn" ] || kill "$keeper" 2>/dev/null || true
     for pid in $first $nspawn $keeper; do while [ -d "/proc/$pid" ] && ! is_dead "$pid"; do sleep 0.02; done; done
     rm -f "$state/$host/keeper"
+    leave_cgroup "$host"
     # A killed nspawn leaves its end of the cable.
     ip link delete "vb-$lab-$host" 2>/dev/null || true
 }

@@ -5,7 +5,7 @@
 //! node, and an operator's, signed by the operator's own key. Nothing here decides what a caller may do.
 
 pub mod access;
-mod attempts;
+pub(crate) mod attempts;
 pub mod password;
 pub mod secret;
 pub mod sessions;
@@ -29,7 +29,9 @@ use self::password::Passwords;
 use self::secret::Digest;
 use self::sessions::{Change, Session, Sessions, Unusable};
 use self::users::{User, UserFile, Users};
-use self::verified::{Holders, Verified};
+use self::verified::{Holders, Named, Verified};
+use crate::audit::Audit;
+use crate::audit::record::Asked;
 use crate::clock;
 use crate::store::{Store, StoreError};
 
@@ -82,6 +84,8 @@ pub struct Identified {
     pub caller: Caller,
     /// When the token, or the certificate, ends.
     pub until: UnixMillis,
+    /// A name that no other caller has: another key, or another role, is another caller.
+    pub name: Arc<str>,
 }
 
 /// The one place that knows users, sessions and tokens. Clones are the same one.
@@ -94,10 +98,11 @@ struct Inner {
     passwords: Passwords,
     key: AccessKey,
     /// Tokens of sessions. Their key is this node's own and stays.
-    verified: Verified<Claims>,
+    verified: Verified<(Claims, Named)>,
     holders: Holders,
     trust: Arc<Trust>,
     store: Store,
+    audit: Option<Audit>,
     zero: Instant,
     // Each is held for one look-up or change in memory, never across a wait.
     sessions: Mutex<Sessions>,
@@ -116,6 +121,7 @@ fn refused() -> RpcError {
 
 impl Auth {
     /// Takes up the sessions that were kept. `secret` is the one that is configured; without it one is made, once.
+    /// Who is refused is recorded in `audit`.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -124,6 +130,7 @@ impl Auth {
         (credentials, store): (&Credentials, &Store),
         secret: Option<&[u8]>,
         life: Millis,
+        audit: Option<Audit>,
     ) -> Result<Self, AuthError> {
         let own = match secret {
             Some(secret) => Zeroizing::new(secret.to_vec()),
@@ -140,6 +147,7 @@ impl Auth {
             trust: credentials.trust(),
             sessions: Mutex::new(Sessions::new(kept(store)?)),
             store: store.clone(),
+            audit,
             zero: Instant::now(),
             attempts: Mutex::default(),
             keeping: tokio::sync::Mutex::default(),
@@ -150,7 +158,7 @@ impl Auth {
     ///
     /// # Errors
     /// `unauthenticated`, the same for a wrong password and for a user who does not exist; `rate_limited` after
-    /// too many attempts of that address or at that user.
+    /// too many attempts of that address or at that user; `bad_request` for what can be nobody's password.
     pub async fn login(
         &self,
         name: &str,
@@ -158,16 +166,23 @@ impl Auth {
         from: IpAddr,
     ) -> Result<Grant, Denied> {
         let wrong = || RpcError::unauthenticated("the user or the password is wrong");
-        if name.len() > users::NAME_BYTES_MAX || password.len() > password::PASSWORD_BYTES_MAX {
+        // Neither is anybody's, and neither costs a comparison.
+        if !(1..=password::PASSWORD_BYTES_MAX).contains(&password.len()) {
+            let why = format!("a password is 1 to {} bytes", password::PASSWORD_BYTES_MAX);
+            return Err(RpcError::bad_request(why).into());
+        }
+        if name.len() > users::NAME_BYTES_MAX {
             return Err(wrong().into());
         }
         let by_user = format!("user {name}");
-        self.attempt(&[format!("address {from}"), by_user.clone()])?;
+        self.attempt(&[attempts::by_address(from), by_user.clone()])?;
         let user = self.0.users.now().get(name).cloned();
         let phc = user.as_ref().and_then(|user| user.password.clone());
         let right = self.0.passwords.is_right(password, phc).await?;
         let Some(user) = user.filter(|_| right) else {
-            tracing::warn!(user = %p2p_shared::tls::clean_text(name.as_bytes()), %from, "a login was refused");
+            let name = p2p_shared::tls::clean_text(name.as_bytes());
+            tracing::warn!(user = name, %from, "a login was refused");
+            self.record(("auth.token", &name), from, &wrong());
             return Err(wrong().into());
         };
         lock(&self.0.attempts).forgive(&by_user);
@@ -191,11 +206,14 @@ impl Auth {
         let refreshed = match refreshed {
             Ok(refreshed) => refreshed,
             Err(Unusable::Unknown) => {
-                self.attempt(&[format!("address {from}")])?;
+                self.attempt(&[attempts::by_address(from)])?;
                 return Err(refused().into());
             }
-            Err(Unusable::Reused(change)) => {
-                tracing::warn!(%from, "a refresh token was used twice: its session has ended");
+            Err(Unusable::Reused { user, change }) => {
+                let error =
+                    RpcError::unauthenticated("a refresh token was used twice: its session has ended");
+                tracing::warn!(user, %from, "{}", error.message);
+                self.record(("auth.refresh", &user), from, &error);
                 self.keep(vec![*change]).await?;
                 return Err(refused().into());
             }
@@ -242,10 +260,10 @@ impl Auth {
             let read = || {
                 let claims = self.0.key.read(token, now).ok_or_else(refused)?;
                 let until = claims.until();
-                Ok::<_, RpcError>((claims, until))
+                Ok::<_, RpcError>(((claims, Named::default()), until))
             };
-            let claims = self.0.verified.or_judge(token, (0, now), read)?;
-            return self.session(&claims, now);
+            let known = self.0.verified.or_judge(token, (0, now), read)?;
+            return self.session(&known, now);
         }
         let holder = self.0.holders.verify(token, now).map_err(|error| {
             tracing::debug!(%error, "a token was refused");
@@ -255,7 +273,7 @@ impl Auth {
     }
 
     /// Asked anew at each request: the user, the role and the session may have changed since.
-    fn session(&self, claims: &Claims, now: UnixMillis) -> Result<Identified, RpcError> {
+    fn session(&self, (claims, named): &(Claims, Named), now: UnixMillis) -> Result<Identified, RpcError> {
         let until = claims.until();
         let users = self.0.users.lately();
         let user = users.get(&claims.sub).ok_or_else(refused)?;
@@ -264,17 +282,22 @@ impl Auth {
         if until <= now || session.user != user.name || session.begun < user.changed {
             return Err(refused());
         }
-        Ok(Identified { caller: Caller::User { name: user.name.clone(), role: user.role }, until })
+        let caller = Caller::User { name: user.name.clone(), role: user.role };
+        Ok(Identified { name: named.of(&caller), caller, until })
     }
 
-    fn operator(&self, holder: &TokenHolder, now: UnixMillis) -> Result<Identified, RpcError> {
+    fn operator(
+        &self,
+        (holder, named): &(TokenHolder, Named),
+        now: UnixMillis,
+    ) -> Result<Identified, RpcError> {
         let TokenHolder { operator, until, .. } = holder;
         let PeerKind::Operator(role) = operator.kind else { return Err(refused()) };
         if *until <= now || operator.not_after <= now || self.0.trust.is_revoked(&operator.id) {
             return Err(refused());
         }
         let caller = Caller::Operator { id: operator.id, name: operator.name.clone(), role };
-        Ok(Identified { caller, until: *until })
+        Ok(Identified { name: named.of(&caller), caller, until: *until })
     }
 
     /// Who a client is by the certificate that it showed in its handshake, where it was judged as any peer's.
@@ -294,7 +317,7 @@ impl Auth {
             return Err(RpcError::unauthenticated("the certificate is no longer good"));
         }
         let caller = Caller::Operator { id: peer.id, name: peer.name.clone(), role };
-        Ok(Identified { caller, until: peer.not_after })
+        Ok(Identified { name: Named::default().of(&caller), caller, until: peer.not_after })
     }
 
     fn scraper(&self, token: &str, now: UnixMillis) -> Result<Identified, RpcError> {
@@ -304,10 +327,29 @@ impl Auth {
                 users.users.iter().flat_map(|user| user.tokens.iter().map(move |token| (user, token)));
             let (user, long) = tokens.find(|(_, long)| long.hash == digest && now < long.ends)?;
             let caller = Caller::User { name: user.name.clone(), role: Role::Viewer };
-            Some(Identified { caller, until: long.ends })
+            Some(Identified { name: Named::default().of(&caller), caller, until: long.ends })
         };
         // One that was made just now is good at once.
         holder(&self.0.users.lately()).or_else(|| holder(&self.0.users.now())).ok_or_else(refused)
+    }
+
+    /// A refusal, in the audit record: no call was made that would stand there.
+    fn record(&self, (what, who): (&str, &str), from: IpAddr, error: &RpcError) {
+        let asked = || Asked {
+            caller: "user".to_owned(),
+            who: who.to_owned(),
+            id: None,
+            role: None,
+            from: Some(from.to_string()),
+            face: "http".to_owned(),
+            method: what.to_owned(),
+            arguments: String::new(),
+            request: String::new(),
+            trace: None,
+        };
+        if let Some(audit) = &self.0.audit {
+            audit.refused(asked, error);
+        }
     }
 
     fn attempt(&self, names: &[String]) -> Result<(), Denied> {

@@ -1,8 +1,11 @@
 //! What holds for every request of the HTTP face, and messages that members sign, at a real process.
 
 use std::fs;
+use std::io::Read;
+use std::net::TcpStream;
 use std::sync::Arc;
 
+use p2p_node::auth::users::{Users, UsersError};
 use p2p_shared::access::Role;
 use p2p_shared::error::Code;
 use p2p_shared::id::NodeId;
@@ -14,7 +17,7 @@ use serde_json::{Value, json};
 use crate::binary::{Program, World};
 use crate::ca::now;
 use crate::cluster::{LONG, eventually};
-use crate::http::Client;
+use crate::http::{Client, PASSWORD, add_user};
 
 struct Face {
     world: World,
@@ -95,6 +98,92 @@ async fn what_is_sent_again_under_its_key_is_not_done_again() {
     admin.header("Idempotency-Key", "").post(path, &json!({"name": "none"})).refused(400, "bad_request");
     let fleet = json!({"selector": "all"});
     keyed.post("/api/v1/fleet/node/info", &fleet).refused(400, "bad_request");
+    face.stop().await;
+}
+
+/// The refusals of a method that stand in the record, once there are so many: who, from where, and why.
+async fn refusals(face: &Face, method: &str, count: usize) -> Vec<(String, String)> {
+    let path = format!("/api/v1/nodes/self/audit/list?filter=method:{method}");
+    eventually(method, LONG, async || {
+        let entries = face.admin().get(&path).good()["entries"].as_array().unwrap().clone();
+        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap().to_owned();
+        let told: Vec<_> = entries.iter().map(|entry| (text(entry, "who"), text(entry, "message"))).collect();
+        (told.len() == count && entries.iter().all(|entry| entry["kind"] == "refused")).then_some(told)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_stream_of_events_ends_with_the_session_that_asked_for_it() {
+    let face = Face::new().await;
+    add_user(&face.world.data("web-1"), "ann", Role::Viewer);
+    let login = json!({"username": "ann", "password": PASSWORD});
+    let follow = |client: &Client| {
+        let mut stream = client.begin("GET", "/api/v1/nodes/self/monitor/watch?interval_ms=1000", None);
+        let mut seen = [0; 1];
+        stream.read_exact(&mut seen).unwrap();
+        stream
+    };
+    let told = |mut stream: TcpStream| {
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).unwrap();
+        rest
+    };
+    let ann = face.client.with(&face.client.post("/api/v1/auth/token", &login).good()["access_token"]);
+    let stream = follow(&ann);
+    assert_eq!(ann.ask("POST", "/api/v1/auth/logout", None).status, 204);
+    let rest = told(stream);
+    assert!(rest.contains("event: error") && rest.contains("unauthenticated"), "{rest}");
+
+    let ann = face.client.with(&face.client.post("/api/v1/auth/token", &login).good()["access_token"]);
+    let stream = follow(&ann);
+    Users::change(&face.world.data("web-1"), |users| {
+        users.get_mut("ann").unwrap().role = Role::Operator;
+        Ok::<(), UsersError>(())
+    })
+    .unwrap();
+    let rest = told(stream);
+    assert!(rest.contains("event: error") && rest.contains("is user"), "{rest}");
+    face.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_object_and_what_nobody_reads_is_refused_and_not_done() {
+    let face = Face::new().await;
+    let admin = face.admin();
+    admin.post("/api/v1/execute", &json!(["id", 5])).refused(400, "bad_request");
+    admin.post("/api/v1/auth/token", &json!(["ann", PASSWORD])).refused(400, "bad_request");
+    let batch = admin.post("/rpc", &json!([["2.0", "node.info", {}, 1, "self"]])).good();
+    assert_eq!(batch[0]["error"]["code"], -32_600, "{batch}");
+    let define = "/api/v1/nodes/self/program/define";
+    let body = json!({"definition": {"name": "a", "command": "/bin/true", "usr": "www"}, "replace": false});
+    let problem = admin.post(define, &body).refused(400, "bad_request");
+    assert!(problem["detail"].as_str().unwrap().contains("there is no \"usr\" here"), "{problem}");
+    assert_eq!(admin.get("/api/v1/nodes/self/program/list").good(), json!([]));
+    let twice = admin.header("Authorization", "Bearer x");
+    twice.get("/api/v1/nodes/self/node/info").refused(400, "bad_request");
+    face.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_refused_at_the_door_is_in_the_record() {
+    let face = Face::new().await;
+    add_user(&face.world.data("web-1"), "ann", Role::Viewer);
+    let login = |password: &str| {
+        face.client.post("/api/v1/auth/token", &json!({"username": "ann", "password": password}))
+    };
+    login("wrong").refused(401, "unauthenticated");
+    for nobodys in [String::new(), "x".repeat(1_025)] {
+        login(&nobodys).refused(400, "bad_request");
+    }
+    let told = refusals(&face, "auth.token", 1).await;
+    assert_eq!(told, [("ann".to_owned(), "the user or the password is wrong".to_owned())]);
+    let first = login(PASSWORD).good();
+    let refresh = json!({"refresh_token": first["refresh_token"]});
+    face.client.post("/api/v1/auth/refresh", &refresh).good();
+    face.client.post("/api/v1/auth/refresh", &refresh).refused(401, "unauthenticated");
+    let told = refusals(&face, "auth.refresh", 1).await;
+    assert!(told[0].0 == "ann" && told[0].1.contains("used twice"), "{told:?}");
     face.stop().await;
 }
 

@@ -4,17 +4,25 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use rustix::process::{Pid, Signal};
 
 /// How often a condition is looked at.
 const POLL: Duration = Duration::from_millis(100);
-/// No command in a host takes longer, unless a test says so inside of it.
-const COMMAND_SECONDS: &str = "120";
+/// No command in a host takes longer.
+const COMMAND_MAX: Duration = Duration::from_secs(120);
+/// No verb of the lab does; the longest tries an API for ten minutes.
+const VERB_MAX: Duration = Duration::from_secs(900);
+/// How often it is looked at whether one has ended.
+const ENDED: Duration = Duration::from_millis(5);
 
 /// The hosts of one test.
 pub struct Lab {
@@ -74,14 +82,14 @@ impl Lab {
 
     /// `scripts/lab.sh VERB ARGUMENTS`.
     pub fn verb(&self, verb: &str, arguments: &[&str]) -> Result<String> {
-        let answer = script([verb].iter().chain(arguments))?;
+        let answer = script([verb].iter().chain(arguments), VERB_MAX)?;
         ensure!(answer.code == 0, "lab.sh {verb} {arguments:?}: {answer}");
         Ok(answer.out)
     }
 
     /// Runs lines of a shell on a host, as root, and says how they ended.
     pub fn attempt(&self, host: &str, lines: &str) -> Result<Answer> {
-        script(["exec", host, "timeout", COMMAND_SECONDS, "bash", "-euo", "pipefail", "-c", lines])
+        script(["exec", host, "bash", "-euo", "pipefail", "-c", lines], COMMAND_MAX)
     }
 
     /// Runs lines of a shell that have to end well; what they print.
@@ -95,7 +103,7 @@ impl Lab {
     pub fn push(&self, files: &[&Path], host: &str, directory: &str) -> Result<()> {
         let target = format!("{host}:{directory}");
         let arguments = [OsStr::new("push")].into_iter().chain(files.iter().map(|file| file.as_os_str()));
-        let answer = script(arguments.chain([OsStr::new(&target)]))?;
+        let answer = script(arguments.chain([OsStr::new(&target)]), COMMAND_MAX)?;
         ensure!(answer.code == 0, "push to {target}: {answer}");
         Ok(())
     }
@@ -130,7 +138,7 @@ impl Drop for Lab {
 
 /// The tree of Debian 12 that hosts are made of.
 pub fn base_tree() -> Result<PathBuf> {
-    let answer = script(["base"])?.expect(0, &[])?;
+    let answer = script(["base"], VERB_MAX)?.expect(0, &[])?;
     Ok(answer.out.trim_end().into())
 }
 
@@ -139,11 +147,54 @@ pub fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn script<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Result<Answer> {
+/// Runs `scripts/lab.sh`. One that does not end within `within` is killed, and the error shows what ran then.
+///
+/// What it prints goes to files: a process that is left in the background does not hold them open for us.
+fn script<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, within: Duration) -> Result<Answer> {
     let script = top().join("scripts/lab.sh");
-    let owner = std::process::id().to_string();
-    let output = Command::new(&script).args(arguments).env("P2P_LAB_OWNER", owner).output();
-    Ok(output.with_context(|| format!("{} cannot be run", script.display()))?.into())
+    let mut command = Command::new(&script);
+    let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    command.args(arguments).env("P2P_LAB_OWNER", std::process::id().to_string()).process_group(0);
+    command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
+    let mut child = command.spawn().with_context(|| format!("{} cannot be run", script.display()))?;
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if begun.elapsed() > within {
+            break None;
+        }
+        thread::park_timeout(ENDED);
+    };
+    let picture = if status.is_none() { processes()? } else { String::new() };
+    if status.is_none() {
+        rustix::process::kill_process_group(Pid::from_child(&child), Signal::KILL)?;
+        child.wait()?;
+    }
+    let answer = Answer {
+        code: status.and_then(|status| status.code()).unwrap_or(-1),
+        out: text(&mut out)?,
+        err: text(&mut err)?,
+    };
+    ensure!(status.is_some(), "{command:?} did not end within {within:?}: {answer}\n-- processes\n{picture}");
+    Ok(answer)
+}
+
+/// What was written to a file from its beginning.
+fn text(file: &mut File) -> Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// All processes of this machine and of the hosts on it, as a tree, with what they wait for.
+fn processes() -> Result<String> {
+    let columns = "pid,etimes,stat,wchan:20,args";
+    let output = Command::new("ps").args(["--ppid", "2", "-N", "-ww", "--forest", "-o", columns]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().map(|line| line.chars().take(200).chain(['\n']).collect::<String>()).collect())
 }
 
 /// Waits until `look` finds something; how long it took stands beside it. An error of `look` is a no.

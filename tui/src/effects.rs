@@ -5,6 +5,7 @@
 //! here decides what to show.
 
 pub mod address;
+pub mod beat;
 mod control;
 mod copy;
 pub mod directory;
@@ -15,6 +16,7 @@ pub mod exec;
 pub mod feed;
 mod files;
 pub mod local;
+mod looks;
 mod past;
 mod probe;
 mod record;
@@ -26,6 +28,7 @@ mod shell;
 pub mod tail;
 pub mod throughput;
 pub mod transfer;
+pub mod uses;
 pub mod way;
 
 use std::collections::HashMap;
@@ -281,7 +284,10 @@ impl Effects {
         let stop = self.stop.child_token();
         self.copies.insert(copy, stop.clone());
         let (means, events) = (self.means.clone(), self.events.clone());
+        // A node that sums up what it has is silent for as long as that takes.
+        let uses = [order.from.node, order.to.node].map(|node| means.way.uses.begin(node));
         self.tasks.spawn(async move {
+            let _uses = uses;
             let Some(ended) = stop.run_until_cancelled(copy::run(&means, copy, order)).await else { return };
             let _ = events.send(MeshEvent::Copy { copy, said: CopySaid::Ended(ended.map(Box::new)) }).await;
         });

@@ -4,6 +4,7 @@
 //! (those that mean nothing any more) go first, and then nobody new may try.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 
 use p2p_shared::time::Millis;
 
@@ -13,6 +14,22 @@ const BURST: u32 = 5;
 const REFILL: Millis = Millis::from_secs(12);
 /// Most names that are remembered.
 const NAMES_MAX: usize = 4_096;
+
+/// What one client can be held responsible for: its IPv4 address, or an IPv6 network of 64 bits, in which it may take
+/// any address it likes.
+pub fn client_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
+        }
+        address => address,
+    }
+}
+
+/// What an attempt that comes from `address` is named by.
+pub fn by_address(address: IpAddr) -> String {
+    format!("address {}", client_of(address))
+}
 
 /// The buckets, by whatever names an attempt.
 #[derive(Debug, Default)]
@@ -87,6 +104,16 @@ mod tests {
         for _ in 0..5 {
             assert!(attempts.take(&names(&["address 2", "ann"]), Millis(0)).is_ok());
         }
+    }
+
+    #[test]
+    fn who_has_a_network_of_addresses_has_the_attempts_of_one() {
+        let by = |text: &str| by_address(text.parse().unwrap());
+        assert_eq!(by("2001:db8::1"), by("2001:db8::ffff:2:3:4"));
+        assert_ne!(by("2001:db8::1"), by("2001:db8:0:1::1"));
+        assert_eq!(by("::ffff:192.0.2.1"), by("192.0.2.1"));
+        assert_ne!(by("192.0.2.1"), by("192.0.2.2"));
+        assert_eq!(by("::1"), "address ::1");
     }
 
     #[test]

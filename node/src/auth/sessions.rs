@@ -63,7 +63,12 @@ pub enum Unusable {
     /// It is none of ours, or its session is over.
     Unknown,
     /// It was used before: its session has ended with this.
-    Reused(Box<Change>),
+    Reused {
+        /// Whose it was.
+        user: String,
+        /// What has to be kept.
+        change: Box<Change>,
+    },
 }
 
 impl Sessions {
@@ -109,8 +114,9 @@ impl Sessions {
             return Ok(Refreshed { id: id.to_owned(), user: session.user.clone(), token: next, change });
         }
         let is_used = session.used.iter().any(|used| used.is_of(token));
+        let user = session.user.clone();
         match is_used.then(|| self.end(id)).flatten() {
-            Some(change) => Err(Unusable::Reused(Box::new(change))),
+            Some(change) => Err(Unusable::Reused { user, change: Box::new(change) }),
             None => Err(Unusable::Unknown),
         }
     }
@@ -163,7 +169,7 @@ mod tests {
         let third = sessions.refresh(&second.token, NOW).unwrap();
         assert_eq!(
             sessions.refresh(&first, NOW).unwrap_err(),
-            Unusable::Reused(Box::new((id.clone(), None)))
+            Unusable::Reused { user: "ann".into(), change: Box::new((id.clone(), None)) }
         );
         assert_eq!(sessions.refresh(&third.token, NOW).unwrap_err(), Unusable::Unknown);
         assert!(sessions.get(&id, NOW).is_none());

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::tether::Hold;
+use crate::auth::attempts::client_of;
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug)]
@@ -98,12 +99,8 @@ impl Admission {
 
 /// What one client can be held responsible for.
 fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        // All of its addresses are the one machine.
-        address if address.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-        address => address,
-    }
+    // All addresses of loopback are the one machine.
+    if address.to_canonical().is_loopback() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { client_of(address) }
 }
 
 impl Drop for Ticket {

@@ -42,9 +42,18 @@ impl JsonBody {
                 "this takes a body of JSON, and there is none",
             ));
         }
+        if is_list(&self.0) {
+            let why = "the body is a list, and this takes an object: members by their names";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, why));
+        }
         let wrong = |error| Problem::new(StatusCode::BAD_REQUEST, format!("the body: {error}"));
         serde_json::from_slice(&self.0).map_err(wrong)
     }
+}
+
+/// Whether a text of JSON is a list, which serde would take for the members of an object in their order.
+pub(super) fn is_list(text: &[u8]) -> bool {
+    text.trim_ascii_start().first() == Some(&b'[')
 }
 
 impl<S: Sync> FromRequest<S> for JsonBody {
@@ -140,6 +149,24 @@ mod tests {
         let others = ["", "text/plain", "application/jsonl", "application/json; charset=utf-16", "json"];
         for other in others {
             assert!(!is_json(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_not_taken_for_members_in_their_order() {
+        #[derive(serde::Deserialize)]
+        struct One {
+            #[expect(dead_code, reason = "it is only read into")]
+            name: String,
+        }
+        let read = |text: &'static str| JsonBody(Bytes::from_static(text.as_bytes())).read::<One>();
+        assert!(read(" {\"name\": \"a\"}").is_ok());
+        for text in ["[\"a\"]", " \n[\"a\"]", "[", "\"a\"", ""] {
+            assert_eq!(
+                read(text).err().map(|problem| problem.status()),
+                Some(StatusCode::BAD_REQUEST),
+                "{text}"
+            );
         }
     }
 

@@ -27,9 +27,11 @@ pub struct CallerLimits {
 #[derive(Clone, Debug)]
 pub struct Callers {
     limits: CallerLimits,
-    // Held for one look-up, never across a wait.
-    buckets: Arc<Mutex<HashMap<Arc<str>, Bucket>>>,
+    // Held for one look-up, never across a wait; within it, a bucket.
+    buckets: Arc<Mutex<Buckets>>,
 }
+
+type Buckets = HashMap<Arc<str>, Arc<Mutex<Bucket>>>;
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -43,9 +45,11 @@ struct Bucket {
 /// One request of a caller, or one connection that stands.
 #[derive(Debug)]
 pub struct Turn {
-    callers: Callers,
-    name: Arc<str>,
+    // One of its own besides the map's: it is given back without a look-up.
+    bucket: Arc<Mutex<Bucket>>,
     kind: Kind,
+    /// As how many it counts.
+    count: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,11 +60,10 @@ enum Kind {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(bucket) = self.callers.lock().get_mut(&self.name) {
-            match self.kind {
-                Kind::Running => bucket.running -= 1,
-                Kind::Standing => bucket.standing -= 1,
-            }
+        let mut bucket = lock(&self.bucket);
+        match self.kind {
+            Kind::Running => bucket.running -= self.count,
+            Kind::Standing => bucket.standing -= self.count,
         }
     }
 }
@@ -75,55 +78,62 @@ impl Callers {
         Self { limits, buckets: Arc::default() }
     }
 
-    /// A request of `name` at `now`.
+    /// So many requests of `name` in one at `now`, of which so many go on at the same time.
     ///
     /// # Errors
-    /// For how long it has to wait.
-    pub fn take(&self, name: &Arc<str>, now: Millis) -> Result<Arc<Turn>, Wait> {
+    /// For how long it has to wait; then none is taken.
+    pub fn take_many(
+        &self,
+        name: &Arc<str>,
+        (requests, at_once): (u32, u32),
+        now: Millis,
+    ) -> Result<Arc<Turn>, Wait> {
         let (rate, most) = (u64::from(self.limits.rate_max), self.limits.concurrency_max);
-        let mut buckets = self.lock();
-        let bucket = of(&mut buckets, name, (rate, now));
+        // No more than there can be at all: else it would wait for ever.
+        let (price, count) = ((u64::from(requests) * 1_000).min(rate * 2_000), at_once.min(most));
+        let mut buckets = lock(&self.buckets);
+        let kept = of(&mut buckets, name, (rate, now));
+        let mut bucket = lock(kept);
         (bucket.free, bucket.at) = (bucket.refilled(rate, now), now);
-        if bucket.running >= most {
+        if bucket.running + count > most {
             return Err(Wait(Millis(1_000)));
         }
-        if bucket.free < 1_000 {
-            return Err(Wait(Millis((1_000 - bucket.free).div_ceil(rate.max(1)))));
+        if bucket.free < price {
+            return Err(Wait(Millis((price - bucket.free).div_ceil(rate.max(1)))));
         }
-        bucket.free -= 1_000;
-        bucket.running += 1;
-        Ok(Arc::new(Turn { callers: self.clone(), name: Arc::clone(name), kind: Kind::Running }))
+        bucket.free -= price;
+        bucket.running += count;
+        Ok(Arc::new(Turn { bucket: Arc::clone(kept), kind: Kind::Running, count }))
     }
 
     /// A connection of `name` that stands; `None` if it has too many.
     pub fn stand(&self, name: &Arc<str>, now: Millis) -> Option<Turn> {
-        let mut buckets = self.lock();
-        let bucket = of(&mut buckets, name, (u64::from(self.limits.rate_max), now));
+        let mut buckets = lock(&self.buckets);
+        let kept = of(&mut buckets, name, (u64::from(self.limits.rate_max), now));
+        let mut bucket = lock(kept);
         if bucket.standing >= STANDING_MAX {
             return None;
         }
         bucket.standing += 1;
-        Some(Turn { callers: self.clone(), name: Arc::clone(name), kind: Kind::Standing })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Bucket>> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+        Some(Turn { bucket: Arc::clone(kept), kind: Kind::Standing, count: 1 })
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The bucket of a caller. Those with nothing to be remembered for make room.
-fn of<'a>(
-    buckets: &'a mut HashMap<Arc<str>, Bucket>,
-    name: &Arc<str>,
-    (rate, now): (u64, Millis),
-) -> &'a mut Bucket {
+fn of<'a>(buckets: &'a mut Buckets, name: &Arc<str>, (rate, now): (u64, Millis)) -> &'a Arc<Mutex<Bucket>> {
     let full = rate * 2_000;
     if buckets.len() >= CALLERS_MAX && !buckets.contains_key(name) {
         buckets.retain(|_, bucket| {
+            let bucket = lock(bucket);
             bucket.running > 0 || bucket.standing > 0 || bucket.refilled(rate, now) < full
         });
     }
-    buckets.entry(Arc::clone(name)).or_insert(Bucket { free: full, at: now, running: 0, standing: 0 })
+    let fresh = || Arc::new(Mutex::new(Bucket { free: full, at: now, running: 0, standing: 0 }));
+    buckets.entry(Arc::clone(name)).or_insert_with(fresh)
 }
 
 impl Bucket {
@@ -136,6 +146,12 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Callers {
+        fn take(&self, name: &Arc<str>, now: Millis) -> Result<Arc<Turn>, Wait> {
+            self.take_many(name, (1, 1), now)
+        }
+    }
 
     fn callers(rate_max: u32, concurrency_max: u32) -> Callers {
         Callers::new(CallerLimits { rate_max, concurrency_max })
@@ -167,6 +183,18 @@ mod tests {
     }
 
     #[test]
+    fn many_in_one_count_as_many() {
+        let callers = callers(10, 8);
+        let most = callers.take_many(&"ann".into(), (15, 8), Millis(0)).unwrap();
+        assert_eq!(callers.take(&"ann".into(), Millis(0)).unwrap_err(), Wait(Millis(1_000)), "eight run");
+        drop(most);
+        assert_eq!(callers.take_many(&"ann".into(), (6, 6), Millis(0)).unwrap_err(), Wait(Millis(100)));
+        assert!(callers.take_many(&"ann".into(), (5, 100), Millis(0)).is_ok(), "nothing was taken in vain");
+        assert!(callers.take_many(&"zoe".into(), (100, 8), Millis(0)).is_ok(), "all that there is");
+        assert!(callers.take(&"zoe".into(), Millis(99)).is_err());
+    }
+
+    #[test]
     fn what_stands_counts_by_itself_and_until_it_falls() {
         let callers = callers(1, 1);
         let mut standing: Vec<_> =
@@ -187,7 +215,7 @@ mod tests {
         for index in 0..CALLERS_MAX + 100 {
             callers.take(&format!("caller {index}").into(), Millis(index as u64 * 10)).unwrap();
         }
-        let buckets = callers.lock();
+        let buckets = lock(&callers.buckets);
         assert!(buckets.len() <= CALLERS_MAX && buckets.contains_key("ann"), "{}", buckets.len());
     }
 }

@@ -4,7 +4,9 @@
 //! only it knows the request's id. No detail of a defect leaves.
 
 use axum::http::StatusCode;
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE};
+use axum::http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use axum::response::{IntoResponse, Response};
 use p2p_shared::error::{Code, RpcError};
 use serde::Serialize;
@@ -108,6 +110,8 @@ impl Problem {
         if self.status == StatusCode::UPGRADE_REQUIRED {
             parts.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
             parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            // RFC 6455, 4.4.
+            parts.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             parts.headers.insert("www-authenticate", HeaderValue::from_static("Bearer"));

@@ -25,7 +25,8 @@ impl Node {
     ) -> Result<Parts, StartError> {
         let (credentials, store, data) = &self.own;
         let parts = (credentials.as_ref(), store);
-        let auth = Auth::open(data, parts, secret.map(str::as_bytes), Millis::from(life))?;
+        let audit = Some(self.guards.audit.clone());
+        let auth = Auth::open(data, parts, secret.map(str::as_bytes), Millis::from(life), audit)?;
         Ok(Parts {
             registry: self.registry(),
             auth,

@@ -1,9 +1,11 @@
 //! The table of every view: sort, marks, a cursor that stays on its object, 150,000 rows.
 //!
+//! One that [leads](Table::leading) has its cursor on the first row, whichever that is, until it is moved.
 //! The owner hands in ordered ids by [`Table::set_rows`]; the table keeps cursor, marks and scroll offset by
 //! identity. Drawing formats the visible rows alone, through a callback for one cell. Pure.
 
 mod cells;
+pub mod slots;
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -17,6 +19,7 @@ use crate::format::width;
 use crate::theme::{Role, Theme};
 
 use cells::{draw_cell, draw_head};
+use slots::slots;
 
 /// One column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +97,8 @@ pub struct Table<I> {
     offset: usize,
     marks: BTreeSet<I>,
     range_from: Option<I>,
+    /// The cursor goes with the first row: it was not moved yet.
+    leads: bool,
     /// The present order.
     pub order: Order,
     /// Columns of the screen that flexible text is scrolled by.
@@ -111,9 +116,30 @@ impl<I: Copy + Ord> Table<I> {
             offset: 0,
             marks: BTreeSet::new(),
             range_from: None,
+            leads: false,
             order,
             shift: 0,
         }
+    }
+
+    /// An empty one whose cursor goes with the first row until it is moved.
+    pub fn leading(order: Order) -> Self {
+        Self { leads: true, ..Self::new(order) }
+    }
+
+    /// From the next rows on the cursor goes with the first one again.
+    pub const fn lead(&mut self) {
+        self.leads = true;
+    }
+
+    /// Has the cursor go with the first row, or stay where it is; answers what it does now.
+    pub fn toggle_lead(&mut self) -> &'static str {
+        self.leads = !self.leads;
+        if !self.leads {
+            return "stays on this row";
+        }
+        self.go_first();
+        "goes with the first row"
     }
 
     /// Takes the rows in their new order, of `total` before the filter. The cursor stays on its object; if that
@@ -124,6 +150,13 @@ impl<I: Copy + Ord> Table<I> {
         self.total = total;
         self.at = kept.unwrap_or(self.at).min(self.rows.len().saturating_sub(1));
         self.cursor = self.rows.get(self.at).copied();
+        if self.leads {
+            self.go_first();
+        }
+    }
+
+    fn go_first(&mut self) {
+        (self.at, self.cursor) = (0, self.rows.first().copied());
     }
 
     /// Most reorderings move a row little: look near its old place first.
@@ -207,6 +240,7 @@ impl<I: Copy + Ord> Table<I> {
     }
 
     fn go(&mut self, at: usize) {
+        self.leads = false;
         self.at = at.min(self.rows.len().saturating_sub(1));
         self.cursor = self.rows.get(self.at).copied();
     }
@@ -231,6 +265,7 @@ impl<I: Copy + Ord> Table<I> {
             Action::ClearMarks => self.clear_marks(),
             _ => return false,
         }
+        self.leads = false;
         self.follow(height);
         true
     }
@@ -300,69 +335,6 @@ impl<I: Copy + Ord> Table<I> {
         let end = (self.offset + height).min(self.rows.len());
         (self.offset..end).map(|at| (at, self.rows[at]))
     }
-}
-
-/// Where each shown column stands: its place in the list, its left edge, its width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot {
-    /// Place in the list of columns.
-    pub column: usize,
-    /// Left edge, from the left of the table.
-    pub x: u16,
-    /// Columns of the screen.
-    pub width: u16,
-}
-
-/// Columns of the screen before the first column: cursor mark and mark.
-pub const GUTTER: u16 = 2;
-const GAP: u16 = 1;
-
-/// Fits the columns into `total`, the lowest rank first. What is left widens those that may grow, by
-/// half of it where a flexible one waits for the rest.
-pub fn slots(columns: &[Column], total: u16) -> Vec<Slot> {
-    let shown = shown(columns, total);
-    let mut widths: Vec<u16> = shown.iter().map(|&index| columns[index].width).collect();
-    let used = widths.iter().sum::<u16>() + GAP * widths.len() as u16;
-    let mut spare = (total + GAP).saturating_sub(GUTTER + used);
-    let flexible: Vec<usize> = (0..shown.len()).filter(|&at| columns[shown[at]].flexible).collect();
-    let kept = if flexible.is_empty() { 0 } else { spare / 2 };
-    while spare > kept {
-        let may_grow = (0..shown.len()).filter(|&at| widths[at] < columns[shown[at]].most);
-        // The one that is furthest from its most, so that all of them get there together.
-        let Some(at) = may_grow.max_by_key(|&at| columns[shown[at]].most - widths[at]) else { break };
-        widths[at] += 1;
-        spare -= 1;
-    }
-    for (nth, &at) in flexible.iter().enumerate() {
-        let share = spare / (flexible.len() - nth) as u16;
-        widths[at] += share;
-        spare -= share;
-    }
-    let mut x = GUTTER;
-    let placed = shown.into_iter().zip(widths).map(|(column, width)| {
-        let slot = Slot { column, x, width: width.min(total.saturating_sub(x)) };
-        x += width + GAP;
-        slot
-    });
-    placed.filter(|slot| slot.width > 0).collect()
-}
-
-/// The columns for which there is room, by their place in the list: rank after rank, each whole or not at all.
-fn shown(columns: &[Column], total: u16) -> Vec<usize> {
-    let mut ranks: Vec<u8> = columns.iter().map(|column| column.rank).collect();
-    ranks.sort_unstable();
-    ranks.dedup();
-    let needed = |of: &dyn Fn(&Column) -> bool| -> u16 {
-        columns.iter().filter(|column| of(column)).map(|column| column.width + GAP).sum()
-    };
-    let mut taken: Vec<u8> = Vec::new();
-    for rank in ranks {
-        let with_it = GUTTER + needed(&|column| column.rank == rank || taken.contains(&column.rank));
-        if rank == 0 || with_it <= total + GAP {
-            taken.push(rank);
-        }
-    }
-    (0..columns.len()).filter(|&index| taken.contains(&columns[index].rank)).collect()
 }
 
 /// The text of one cell, and what it is for the eye.

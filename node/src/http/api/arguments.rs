@@ -42,13 +42,14 @@ pub(super) fn of_query(method: &'static MethodSpec, query: &str) -> Result<Value
         })?;
         let value = match kind(schema) {
             Kind::Text => Value::String(text),
-            Kind::Json => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            Kind::Json => exact::from_slice(text.as_bytes()).unwrap_or(Value::String(text)),
         };
         if arguments.insert(name.clone(), value).is_some() {
             return Err(RpcError::bad_request(format!("the argument {name:?} is there twice")));
         }
     }
-    Ok(Value::Object(arguments))
+    let arguments = Value::Object(arguments);
+    check(method, &arguments).map(|()| arguments)
 }
 
 /// The arguments in a body: an object; an empty body for none.
@@ -66,12 +67,13 @@ pub(super) fn of_body(method: &'static MethodSpec, body: &[u8]) -> Result<Value,
     }
 }
 
-/// That no list stands where the method takes named parts: serde would take the list for the parts in order.
+/// That arguments have the shape which the method takes, where serde would take another in silence: no list stands
+/// for named parts in their order, and no part has a name that nobody reads, at any depth.
 ///
 /// # Errors
 /// If one does.
 pub(super) fn check(method: &'static MethodSpec, arguments: &Value) -> Result<(), RpcError> {
-    unlisted(&schema(method), arguments)
+    shaped(&schema(method), arguments)
 }
 
 /// It is written out once a method: that takes longer than most calls.
@@ -80,24 +82,67 @@ fn schema(method: &'static MethodSpec) -> Arc<Value> {
     Arc::clone(known.entry(method.name).or_insert_with(|| Arc::new((method.schemas)().args.to_value())))
 }
 
-fn unlisted(schema: &Value, value: &Value) -> Result<(), RpcError> {
-    match (value, schema.get("type")) {
-        (Value::Array(_), Some(kinds)) if kinds != "array" && !holds(kinds, "array") => {
+fn shaped(schema: &Value, value: &Value) -> Result<(), RpcError> {
+    if let Some(ways) = ways(schema) {
+        return one_of(ways, value);
+    }
+    match value {
+        Value::Array(_) if !may_be(schema, "array") => {
             Err(RpcError::bad_request("a list stands where named parts belong"))
         }
-        (Value::Array(items), _) => match schema.get("items") {
-            Some(schema) => items.iter().try_for_each(|item| unlisted(schema, item)),
+        Value::Array(items) => match schema.get("items") {
+            Some(schema) => items.iter().try_for_each(|item| shaped(schema, item)),
             None => Ok(()),
         },
-        (Value::Object(parts), _) => {
-            let known = schema.get("properties").and_then(Value::as_object);
-            let of_part = |(name, part)| match known.and_then(|known| known.get(name)) {
-                Some(schema) => unlisted(schema, part),
-                None => Ok(()),
-            };
-            parts.iter().try_for_each(of_part)
-        }
+        Value::Object(parts) => parts.iter().try_for_each(|(name, part)| match of_part(schema, name)? {
+            Some(schema) => shaped(schema, part),
+            None => Ok(()),
+        }),
         _ => Ok(()),
+    }
+}
+
+/// What a value may be one of.
+fn ways(schema: &Value) -> Option<&Vec<Value>> {
+    schema.get("oneOf").or_else(|| schema.get("anyOf"))?.as_array()
+}
+
+/// The one way that knows all names decides. Where there is none, the method says which there are, unless there is
+/// only one that has parts at all.
+fn one_of(ways: &[Value], value: &Value) -> Result<(), RpcError> {
+    let Value::Object(parts) = value else { return Ok(()) };
+    let mut with_parts = ways.iter().filter(|way| may_be(way, "object")).peekable();
+    let Some(first) = with_parts.peek().copied() else { return Ok(()) };
+    let rest = with_parts.clone().count();
+    let knows_all = |way: &&Value| parts.keys().all(|name| of_part(way, name).is_ok());
+    match with_parts.find(knows_all) {
+        Some(way) => shaped(way, value),
+        None if rest == 1 => shaped(first, value),
+        None => Ok(()),
+    }
+}
+
+/// The schema of a part of this name, if there is one for it.
+fn of_part<'a>(schema: &'a Value, name: &str) -> Result<Option<&'a Value>, RpcError> {
+    let Some(known) = schema.get("properties").and_then(Value::as_object) else {
+        return Ok(schema.get("additionalProperties"));
+    };
+    match (known.get(name), schema.get("additionalProperties")) {
+        (Some(part), _) => Ok(Some(part)),
+        (None, Some(any @ (Value::Object(_) | Value::Bool(true)))) => Ok(Some(any)),
+        (None, _) => {
+            let known = known.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Err(RpcError::bad_request(format!("there is no {name:?} here; there are: {known}")))
+        }
+    }
+}
+
+/// Whether a value of this kind may stand here at all.
+fn may_be(schema: &Value, kind: &str) -> bool {
+    match schema.get("type") {
+        Some(Value::String(only)) => only == kind,
+        Some(kinds) => holds(kinds, kind),
+        None => true,
     }
 }
 
@@ -190,8 +235,8 @@ mod tests {
     fn a_body_is_an_object_or_nothing() {
         let list = services::method("process.list").unwrap();
         assert_eq!(of_body(list, b""), Ok(json!({})));
-        assert_eq!(of_body(list, b"{\"a\": 1}"), Ok(json!({"a": 1})));
-        for body in [&b"[]"[..], b"7", b"null", b"{", b"\xff", &[b'['; 100_000]] {
+        assert_eq!(of_body(list, b"{\"filter\": \"a\"}"), Ok(json!({"filter": "a"})));
+        for body in [&b"[]"[..], b"7", b"null", b"{", b"\xff", b"{\"filtre\": \"a\"}", &[b'['; 100_000]] {
             assert!(of_body(list, body).is_err());
         }
     }
@@ -206,5 +251,35 @@ mod tests {
         assert_eq!(check(define, &json!([])).unwrap_err().code, Code::BadRequest);
         let arguments = json!({"definition": {"name": "web", "command": "sleep", "arguments": ["1"]}});
         assert_eq!(check(define, &arguments), Ok(()));
+    }
+
+    #[test]
+    fn a_part_that_nobody_reads_is_refused_at_any_depth() {
+        let says = |method: &str, arguments: Value| {
+            check(services::method(method).unwrap(), &arguments).map_err(|error| error.message)
+        };
+        let define = |more: Value| {
+            let mut definition = json!({"name": "web", "command": "sleep"});
+            definition.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            says("program.define", json!({ "definition": definition }))
+        };
+        assert_eq!(define(json!({"user": "www", "environment": {"ANY": "name"}})), Ok(()));
+        let refused = define(json!({"usr": "www"})).unwrap_err();
+        assert!(
+            refused.starts_with("there is no \"usr\" here; there are: ") && refused.contains("user"),
+            "{refused}"
+        );
+        assert!(
+            define(json!({"limits": {"memory": 1}})).is_err()
+                && define(json!({"limits": {"files": 1}})).is_ok()
+        );
+        let run = |command: Value, more: &str| {
+            says("exec.run", json!({"request": {"command": command, more: null}}))
+        };
+        assert_eq!(run(json!({"shell": {"line": "id"}}), "user"), Ok(()));
+        assert_eq!(run(json!({"program": {"program": "id", "arguments": ["-u"]}}), "directory"), Ok(()));
+        assert!(run(json!({"shell": {"line": "id"}}), "usr").is_err());
+        assert!(run(json!({"shell": {"line": "id", "user": "www"}}), "user").is_err());
+        assert_eq!(run(json!({"nosuch": {}}), "user"), Ok(()), "the method says what there is");
     }
 }

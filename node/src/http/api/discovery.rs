@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Api;
-use super::bearer::Bearer;
+use super::bearer::{Bearer, held};
 use super::call::{Asked, Where};
 use super::methods::answer;
 use crate::http::Problem;
@@ -35,7 +35,7 @@ pub(super) async fn get(State(api): State<Api>, bearer: Bearer) -> Result<Respon
     let members: Vec<Member> = codec::decode(&members, Encoding::Json).map_err(RpcError::from)?;
     let targets = targets(&members, (&api.0.own, api.0.address));
     let json = serde_json::to_vec(&targets).map_err(|error| RpcError::internal(error.to_string()))?;
-    Ok(answer(json.into()))
+    Ok(answer(held(json.into(), bearer.turn())))
 }
 
 /// One target a name: of a name with several keys the likeliest, as for every call.

@@ -133,8 +133,13 @@ pub(super) async fn post(
     };
     let all = names.iter().map(asked).collect::<Result<Vec<_>, RpcError>>()?;
     let (lines, received) = mpsc::channel(names.len() + 1);
+    let turn = bearer.turn();
     let run: BoxFuture<'static, _> = Box::pin(run(api, bearer, (names, all), plan, lines));
-    let stream = streamed(received, run).map(|line| Ok::<_, Infallible>(line.unwrap_or_default()));
+    let stream = streamed(received, run).map(move |line| {
+        // It counts until the last line is taken: the lines wait in memory for a client that reads slowly.
+        let _counts = &turn;
+        Ok::<_, Infallible>(line.unwrap_or_default())
+    });
     Ok(lines_of(Body::from_stream(stream)))
 }
 

@@ -3,6 +3,8 @@
 //! A member `node` beside `method` says where; without it the call is for this node. What the owner called the
 //! methods first (`system.process.start_process`) answers too. Errors carry the stable code in `data`.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -26,6 +28,8 @@ use crate::http::body::JsonBody;
 const BATCH_MAX: usize = 100;
 /// Calls of one batch that go on at the same time.
 const SIDE_BY_SIDE: usize = 8;
+/// After so many bytes of answers no more calls of a batch are begun that want one.
+const BATCH_BYTES_MAX: usize = 8 << 20;
 /// The number of "invalid request" in the specification.
 const NO_CALL: i32 = -32_600;
 
@@ -91,6 +95,7 @@ pub(super) async fn post(
         Ok(asked) => asked,
         Err(answer) => return Ok(bad(&answer)),
     };
+    let bearer = asked.counted(&api, bearer)?;
     let (of, by) = (api.clone(), bearer.clone());
     let work = async move { Ok(answered(&of, &by, asked).await) };
     api.0.once.run((&headers, &bearer), &[b"rpc", body.bytes()], work).await
@@ -117,6 +122,19 @@ impl Asking {
     }
 }
 
+impl Asking {
+    /// Each call of a batch counts as a request: it costs as much.
+    fn counted(&self, api: &Api, bearer: Bearer) -> Result<Bearer, Problem> {
+        match self {
+            Self::One(_) => Ok(bearer),
+            Self::Batch(calls) => {
+                let calls = calls.len() as u32;
+                bearer.counting(api, (calls, calls.min(SIDE_BY_SIDE as u32)))
+            }
+        }
+    }
+}
+
 /// The text of the answer; empty if nothing is to be answered.
 async fn answered(api: &Api, bearer: &Bearer, asked: Asking) -> Bytes {
     let calls = match asked {
@@ -125,13 +143,29 @@ async fn answered(api: &Api, bearer: &Bearer, asked: Asking) -> Bytes {
         }
         Asking::Batch(calls) => calls,
     };
-    let each = async |call| match read(&call) {
-        Ok(call) => one(api, bearer, call).await,
-        Err(answer) => Some(*answer),
+    let bytes = AtomicUsize::new(0);
+    let each = async |call| {
+        let answer = match read(&call) {
+            Ok(Call { id: Some(id), .. }) if bytes.load(Relaxed) > BATCH_BYTES_MAX => Some(beyond(id)),
+            Ok(call) => one(api, bearer, call).await,
+            Err(answer) => Some(*answer),
+        };
+        let result = answer.as_ref().and_then(|answer| answer.result.as_deref());
+        bytes.fetch_add(result.map_or(0, |result| result.get().len()), Relaxed);
+        answer
     };
     let answers: Vec<Answer> =
         iter(calls).map(each).buffered(SIDE_BY_SIDE).filter_map(std::future::ready).collect().await;
     if answers.is_empty() { Bytes::new() } else { said(&answers) }
+}
+
+/// The answer to a call that is not begun, because what those before it answered is too much already.
+fn beyond(id: Value) -> Answer {
+    let most = BATCH_BYTES_MAX >> 20;
+    let why =
+        format!("it was not done: the answers before it are of more than {most} MiB, ask in smaller batches");
+    let error = RpcError::too_large(why);
+    Answer::failed(id, number(error.code), &error)
 }
 
 fn said(answers: &impl Serialize) -> Bytes {
@@ -144,6 +178,10 @@ fn bad(no_call: &Answer) -> Response {
 }
 
 fn read(call: &Value) -> Result<Call, Box<Answer>> {
+    if call.is_array() {
+        let error = RpcError::bad_request("a call is an object: members by their names");
+        return Err(Box::new(Answer::failed(Value::Null, NO_CALL, &error)));
+    }
     let asked = Call::deserialize(call).map_err(|error| {
         let id = call.get("id").cloned().unwrap_or_default();
         Box::new(Answer::failed(id, NO_CALL, &RpcError::bad_request(format!("no call: {error}"))))

@@ -21,7 +21,7 @@ use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::{Envelope, EnvelopeError, MESSAGE_AHEAD_MAX, PeerIdentity, PeerKind, Received};
 
 use super::Api;
-use super::bearer::charge;
+use super::bearer::{charge, held};
 use super::call::method;
 use super::methods::answer;
 use crate::clock;
@@ -74,7 +74,7 @@ pub(super) async fn post(
     let now = clock::wall();
     let received = envelope.open(&api.0.trust, api.0.id, now).map_err(|error| refused(&error))?;
     let caller = caller(&received.signer);
-    let _turn = charge(&api, &caller.to_string().into())?;
+    let turn = charge(&api, &caller.to_string().into())?;
     api.0.seen.note(&received, now)?;
     let spec = method(&received.message.method)?;
     if spec.verb.streams() {
@@ -92,7 +92,7 @@ pub(super) async fn post(
     let args = received.message.arguments.into_bytes().into();
     let payload = Payload { args, encoding: Encoding::Json, io: None };
     let request = Request { method: spec.name.to_owned(), context, proof: Proof::Connection, payload };
-    Ok(answer(api.0.registry.call(request).await?))
+    Ok(answer(held(api.0.registry.call(request).await?, Some(turn))))
 }
 
 /// As the certificate says, and no more.

@@ -3,7 +3,7 @@
 //! A `get` and a `watch` are asked by GET with a query, a `post` by POST with a body. What streams both ways is a
 //! WebSocket at the same path.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use p2p_shared::rpc::service::{MethodSpec, Verb};
 use serde_json::json;
 
-use super::bearer::{Bearer, address};
+use super::bearer::{Bearer, address, held};
 use super::call::{Asked, Where, method};
 use super::{Api, arguments, events, ws};
 use crate::http::Problem;
@@ -47,9 +47,9 @@ pub(super) async fn get(State(api): State<Api>, request: Request) -> Result<Resp
     let asked = Asked { node, method, arguments };
     if method.verb == Verb::Watch {
         let items = Box::pin(api.watch(&bearer, asked)).await?;
-        return Ok(events::respond(items, api.0.parting.clone(), bearer.turn()));
+        return Ok(events::respond(api, bearer, items));
     }
-    Ok(answer(api.call(&bearer, asked).await?))
+    Ok(answer(held(api.call(&bearer, asked).await?, bearer.turn())))
 }
 
 pub(super) async fn post(
@@ -96,12 +96,14 @@ pub(in crate::http) async fn own(mut parts: Parts, method: &'static MethodSpec) 
     let api = api.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, alone))?;
     let bearer = Bearer::from_request_parts(&mut parts, &api).await?;
     let asked = Asked { node: Where::Here, method, arguments: json!({}) };
-    Ok(answer(api.call(&bearer, asked).await?))
+    Ok(answer(held(api.call(&bearer, asked).await?, bearer.turn())))
 }
 
 /// The result of a call, which is JSON already.
 pub(super) fn answer(json: Bytes) -> Response {
-    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
+    let mut response = Response::new(Body::from(json));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// The method is there, and is asked in another way.

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::bearer::Bearer;
+use super::bearer::{Bearer, held};
 use super::methods::answer;
 use crate::http::Problem;
 
@@ -79,6 +79,7 @@ impl Once {
     where
         W: Future<Output = End> + Send + 'static,
     {
+        let said = |json| said(held(json, bearer.turn()));
         let Some(key) = key(headers)? else { return work.await.map(said) };
         let (end, replayed) = self.begin((bearer.name().to_string(), key), fingerprint(asked), work)?;
         let lost = || Problem::from(RpcError::internal("the request ended without an answer"));

@@ -72,6 +72,24 @@ pub(super) fn schema<T: JsonSchema>() -> Value {
     SchemaGenerator::new(settings).into_root_schema_for::<T>().to_value()
 }
 
+/// A schema of what is asked, with no part that it does not name: such a one is refused (`arguments::check`).
+fn closed(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Object(members) => {
+            for member in members.values_mut() {
+                *member = closed(member.take());
+            }
+            // Under `properties` a schema stands by this name, and no list of schemas.
+            if members.get("properties").is_some_and(Value::is_object) && members.get("type").is_some() {
+                members.entry("additionalProperties").or_insert(false.into());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = closed(item.take())),
+        _ => {}
+    }
+    schema
+}
+
 fn problem() -> Value {
     json!({
         "type": "object",
@@ -144,7 +162,7 @@ fn socket_operation(method: &MethodSpec) -> Value {
     let schemas = (method.schemas)();
     let mut operation = described(method, method.name);
     operation.insert("parameters".into(), json!([node_parameter()]));
-    operation.insert("x-arguments".into(), schemas.args.to_value());
+    operation.insert("x-arguments".into(), closed(schemas.args.to_value()));
     operation.insert("x-item".into(), schemas.output.to_value());
     operation.insert("x-input".into(), schemas.input.map_or(Value::Null, Schema::to_value));
     operation.insert("responses".into(), plain::socket());
@@ -156,7 +174,7 @@ fn operation(method: &MethodSpec) -> Value {
         return socket_operation(method);
     }
     let schemas = (method.schemas)();
-    let args = schemas.args.to_value();
+    let args = closed(schemas.args.to_value());
     let mut parameters = vec![node_parameter()];
     let mut operation = described(method, method.name);
     let good = match method.verb {

@@ -19,7 +19,8 @@ use super::channel::{Channel, Ended, Fault};
 use super::held;
 use super::wire::{self, Told, Word, meant};
 use crate::http::api::Api;
-use crate::http::api::bearer::Bearer;
+use crate::http::api::arguments;
+use crate::http::api::bearer::{ASK_EVERY, Bearer};
 use crate::http::api::call::{Asked, Both};
 
 /// How long a client may take to take one item: it holds up the call, and nobody else.
@@ -57,9 +58,11 @@ async fn converse(
     let Word::Start { arguments } = meant(heard.as_str())? else {
         return Err(RpcError::bad_request(r#"a call begins with {"op": "start", "arguments": {..}}"#).into());
     };
+    let arguments = Value::Object(arguments);
+    arguments::check(method, &arguments)?;
     // Who is not known is not told which nodes there are.
     let node = api.place(&node)?;
-    let asked = Asked { node, method, arguments: Value::Object(arguments) };
+    let asked = Asked { node, method, arguments };
     let both = api.both_ways(&bearer, asked).await?;
     channel.tell(Told::Started {}).await?;
     Call { api, bearer: &bearer, inputs: Some(both.inputs.clone()), waiting: None, seq: 0 }
@@ -83,7 +86,7 @@ impl Call<'_> {
         // The clone in `self` is the one that counts.
         drop(inputs);
         let mut pumping = true;
-        let mut ask = interval(held::ASK_EVERY);
+        let mut ask = interval(ASK_EVERY);
         ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let parting = self.api.0.parting.clone();
         loop {

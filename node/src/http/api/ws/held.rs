@@ -15,15 +15,11 @@ use crate::http::api::Api;
 use crate::http::api::bearer::{Bearer, stand};
 use crate::http::callers::Turn;
 
-/// How often it is asked.
-pub(super) const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long a client may take to say who it is, and what it wants to begin with.
 pub(super) const BEGIN_MAX: Duration = Duration::from_secs(10);
 
 /// Closes a connection whose caller is not known, or no longer.
 const UNKNOWN: u16 = 4401;
-/// Closes one whose caller is known, and another now.
-const CHANGED: u16 = 4403;
 
 /// Who is there, and that one more connection of that caller stands: as the header said, or as the first message says.
 pub(super) async fn enter(
@@ -63,21 +59,12 @@ fn first(api: &Api, from: SocketAddr, text: &str) -> Result<Bearer, Fault> {
 
 /// That the caller is still the one who began.
 pub(super) fn still(api: &Api, bearer: &Bearer) -> Result<(), Fault> {
-    let now = bearer.ask_again(api).map_err(|_| {
-        Fault::new(UNKNOWN, RpcError::unauthenticated("the token has ended, or was withdrawn: log in again"))
-    })?;
-    same(bearer, &now)
+    bearer.still(api).map_err(Fault::from)
 }
 
 /// The same caller with another token.
 pub(super) fn renewed(api: &Api, bearer: &Bearer, token: String) -> Result<Bearer, Fault> {
     let next = Bearer::of(api, token, bearer.from).map_err(|error| Fault::new(UNKNOWN, error))?;
-    same(bearer, &next.who).map(|()| next)
-}
-
-fn same(bearer: &Bearer, now: &crate::auth::Identified) -> Result<(), Fault> {
-    if now.caller == bearer.who.caller {
-        return Ok(());
-    }
-    Err(Fault::new(CHANGED, RpcError::forbidden(format!("{} is {} now", bearer.who.caller, now.caller))))
+    bearer.same(&next.who)?;
+    Ok(next)
 }

@@ -20,7 +20,7 @@ use super::held;
 use super::topics::Topic;
 use super::wire::{Source, Told, Wish, meant};
 use crate::http::api::Api;
-use crate::http::api::bearer::Bearer;
+use crate::http::api::bearer::{ASK_EVERY, Bearer};
 
 /// Most topics of one client.
 const TOPICS_MAX: usize = 1_024;
@@ -82,7 +82,7 @@ impl Session {
         channel: &mut Channel,
         mut news: mpsc::Receiver<News>,
     ) -> Result<std::convert::Infallible, Ended> {
-        let mut ask = interval(held::ASK_EVERY);
+        let mut ask = interval(ASK_EVERY);
         ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (lagged, parting) = (Arc::clone(&self.reader.lagged), self.api.0.parting.clone());
         loop {

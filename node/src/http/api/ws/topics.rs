@@ -8,6 +8,8 @@ use p2p_shared::rpc::service::{MethodSpec, Verb};
 use p2p_shared::services;
 use serde_json::{Map, Value, json};
 
+use crate::http::api::arguments;
+
 /// How the items of a topic follow from each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -63,6 +65,7 @@ impl Topic {
             RpcError::not_found(format!("there is no topic {name:?}: {known}, or the name of a watch"))
         })?;
         arguments.extend(given);
+        let arguments = checked(method, arguments)?;
         let kind = match (row, method.verb) {
             (Some(_), Verb::Get) => Kind::Asked,
             (Some(_), Verb::Watch) if tells_differences(method) => Kind::Differences,
@@ -71,6 +74,12 @@ impl Topic {
         };
         Ok(Self { name: name.to_owned(), method, arguments, kind })
     }
+}
+
+fn checked(method: &'static MethodSpec, given: Map<String, Value>) -> Result<Map<String, Value>, RpcError> {
+    let given = Value::Object(given);
+    arguments::check(method, &given)?;
+    Ok(if let Value::Object(given) = given { given } else { Map::new() })
 }
 
 /// Whether an item says if it begins anew.

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::http::api::exact;
+use crate::http::body::is_list;
 
 fn own() -> String {
     "self".to_owned()
@@ -191,6 +192,9 @@ fn text(message: &impl Serialize) -> Utf8Bytes {
 /// # Errors
 /// `bad_request` with what is wrong, and nothing of a token that may be in it.
 pub(super) fn meant<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, RpcError> {
+    if is_list(text.as_bytes()) {
+        return Err(RpcError::bad_request("a message is an object: members by their names"));
+    }
     serde_json::from_str(text).map_err(|error| {
         let why = match error.classify() {
             serde_json::error::Category::Data => error.to_string(),
@@ -215,6 +219,8 @@ mod tests {
         for broken in [
             "",
             "[]",
+            r#"["ping"]"#,
+            r#" ["auth", "token"]"#,
             "null",
             "{}",
             r#"{"op": "no"}"#,

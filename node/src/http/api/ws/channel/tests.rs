@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep};
 use tokio_util::task::TaskTracker;
 
-use super::super::held::ASK_EVERY;
 use super::*;
+use crate::http::api::bearer::ASK_EVERY;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const HANDSHAKE: &str = "GET / HTTP/1.1\r\nHost: web-1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
