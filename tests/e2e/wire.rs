@@ -83,6 +83,15 @@ async fn all_four_verbs_go_over_the_wire() {
 }
 
 #[tokio::test]
+async fn on_the_machine_itself_nothing_is_sent_to_find_out_how_large_a_datagram_may_be() {
+    let pair = pair(Role::Viewer).await;
+    // Behind the answer to a call, probes would have gone.
+    answer(&pair.link, &[]).await;
+    let path = pair.link.connection().stats().path;
+    assert_eq!((path.current_mtu, path.sent_plpmtud_probes), (1_472, 0));
+}
+
+#[tokio::test]
 async fn a_result_larger_than_a_frame_comes_in_parts() {
     let (client, _server, _ca) = client(Role::Viewer).await;
     assert_eq!(client.bytes(3 << 20).await.unwrap().len(), 3 << 20);

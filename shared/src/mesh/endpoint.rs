@@ -46,6 +46,9 @@ const INITIAL_RTT: Duration = Duration::from_millis(50);
 const INCOMING_MAX: usize = 256;
 const INCOMING_BUFFER_BYTES: u64 = 64 << 10;
 const INCOMING_BUFFER_TOTAL_BYTES: u64 = 4 << 20;
+/// Nothing is between a machine and itself, so that there is nothing to find out by probes: what quinn takes in one
+/// datagram.
+const LOOPBACK_BYTES: u16 = 1_472;
 /// How long one address may take before the next one is tried beside it (as in RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
 
@@ -73,6 +76,9 @@ fn transport(end: End, address: Option<SocketAddr>) -> Arc<TransportConfig> {
         let mut discovery = MtuDiscoveryConfig::default();
         discovery.upper_bound(bytes_max);
         config.mtu_discovery_config(Some(discovery));
+    }
+    if address.is_some_and(|address| address.ip().to_canonical().is_loopback()) {
+        config.initial_mtu(LOOPBACK_BYTES);
     }
     Arc::new(config)
 }
