@@ -29,7 +29,7 @@ use self::password::Passwords;
 use self::secret::Digest;
 use self::sessions::{Change, Session, Sessions, Unusable};
 use self::users::{User, UserFile, Users};
-use self::verified::{Holders, Verified};
+use self::verified::{Holders, Named, Verified};
 use crate::audit::Audit;
 use crate::audit::record::Asked;
 use crate::clock;
@@ -84,6 +84,8 @@ pub struct Identified {
     pub caller: Caller,
     /// When the token, or the certificate, ends.
     pub until: UnixMillis,
+    /// A name that no other caller has: another key, or another role, is another caller.
+    pub name: Arc<str>,
 }
 
 /// The one place that knows users, sessions and tokens. Clones are the same one.
@@ -96,7 +98,7 @@ struct Inner {
     passwords: Passwords,
     key: AccessKey,
     /// Tokens of sessions. Their key is this node's own and stays.
-    verified: Verified<Claims>,
+    verified: Verified<(Claims, Named)>,
     holders: Holders,
     trust: Arc<Trust>,
     store: Store,
@@ -258,10 +260,10 @@ impl Auth {
             let read = || {
                 let claims = self.0.key.read(token, now).ok_or_else(refused)?;
                 let until = claims.until();
-                Ok::<_, RpcError>((claims, until))
+                Ok::<_, RpcError>(((claims, Named::default()), until))
             };
-            let claims = self.0.verified.or_judge(token, (0, now), read)?;
-            return self.session(&claims, now);
+            let known = self.0.verified.or_judge(token, (0, now), read)?;
+            return self.session(&known, now);
         }
         let holder = self.0.holders.verify(token, now).map_err(|error| {
             tracing::debug!(%error, "a token was refused");
@@ -271,7 +273,7 @@ impl Auth {
     }
 
     /// Asked anew at each request: the user, the role and the session may have changed since.
-    fn session(&self, claims: &Claims, now: UnixMillis) -> Result<Identified, RpcError> {
+    fn session(&self, (claims, named): &(Claims, Named), now: UnixMillis) -> Result<Identified, RpcError> {
         let until = claims.until();
         let users = self.0.users.lately();
         let user = users.get(&claims.sub).ok_or_else(refused)?;
@@ -280,17 +282,22 @@ impl Auth {
         if until <= now || session.user != user.name || session.begun < user.changed {
             return Err(refused());
         }
-        Ok(Identified { caller: Caller::User { name: user.name.clone(), role: user.role }, until })
+        let caller = Caller::User { name: user.name.clone(), role: user.role };
+        Ok(Identified { name: named.of(&caller), caller, until })
     }
 
-    fn operator(&self, holder: &TokenHolder, now: UnixMillis) -> Result<Identified, RpcError> {
+    fn operator(
+        &self,
+        (holder, named): &(TokenHolder, Named),
+        now: UnixMillis,
+    ) -> Result<Identified, RpcError> {
         let TokenHolder { operator, until, .. } = holder;
         let PeerKind::Operator(role) = operator.kind else { return Err(refused()) };
         if *until <= now || operator.not_after <= now || self.0.trust.is_revoked(&operator.id) {
             return Err(refused());
         }
         let caller = Caller::Operator { id: operator.id, name: operator.name.clone(), role };
-        Ok(Identified { caller, until: *until })
+        Ok(Identified { name: named.of(&caller), caller, until: *until })
     }
 
     /// Who a client is by the certificate that it showed in its handshake, where it was judged as any peer's.
@@ -310,7 +317,7 @@ impl Auth {
             return Err(RpcError::unauthenticated("the certificate is no longer good"));
         }
         let caller = Caller::Operator { id: peer.id, name: peer.name.clone(), role };
-        Ok(Identified { caller, until: peer.not_after })
+        Ok(Identified { name: Named::default().of(&caller), caller, until: peer.not_after })
     }
 
     fn scraper(&self, token: &str, now: UnixMillis) -> Result<Identified, RpcError> {
@@ -320,7 +327,7 @@ impl Auth {
                 users.users.iter().flat_map(|user| user.tokens.iter().map(move |token| (user, token)));
             let (user, long) = tokens.find(|(_, long)| long.hash == digest && now < long.ends)?;
             let caller = Caller::User { name: user.name.clone(), role: Role::Viewer };
-            Some(Identified { caller, until: long.ends })
+            Some(Identified { name: Named::default().of(&caller), caller, until: long.ends })
         };
         // One that was made just now is good at once.
         holder(&self.0.users.lately()).or_else(|| holder(&self.0.users.now())).ok_or_else(refused)

@@ -91,7 +91,8 @@ impl Proofs {
     fn token(&self, method: &'static MethodSpec, token: &[u8]) -> Result<Proven, RpcError> {
         let refused = |why: String| RpcError::unauthenticated(format!("{}: {why}", method.name));
         let token = str::from_utf8(token).map_err(|error| refused(error.to_string()))?;
-        let holder = self.holders.verify(token, clock::wall()).map_err(|error| refused(error.to_string()))?;
+        let known = self.holders.verify(token, clock::wall()).map_err(|error| refused(error.to_string()))?;
+        let holder = &known.0;
         let PeerIdentity { id, name, kind: PeerKind::Operator(role), .. } = &holder.operator else {
             return Err(refused("no operator signed it".into()));
         };

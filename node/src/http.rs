@@ -9,12 +9,15 @@ mod api;
 mod body;
 mod callers;
 mod docs;
+mod entrance;
 mod guard;
+mod headers;
 mod hosts;
 mod origin;
 mod problem;
 mod proxies;
 mod requests;
+mod run;
 mod status;
 mod tether;
 mod tls;
@@ -25,7 +28,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Extension;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use p2p_shared::error::Exit;
@@ -34,12 +37,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::program::StartError;
 use api::Api;
+use guard::Guard;
 use requests::Requests;
 use tether::Tether;
 
 pub use admission::{Admission, Limits};
 pub use api::{Feeds, Measured, Once, Parts, Seen, document};
 pub use callers::{CallerLimits, Callers};
+pub use entrance::Entrance;
 pub use guard::Rules;
 pub use hosts::Hosts;
 pub use origin::Origins;
@@ -84,12 +89,12 @@ pub struct Face {
 }
 
 /// The routes that every node has, behind the guard.
-pub fn router(status: Arc<dyn Status>, rules: Rules, parts: Parts) -> Router {
+pub fn router(status: Arc<dyn Status>, rules: Rules, parts: Parts) -> Entrance {
     let api = Api::new(parts);
     let of_itself = status::routes(status).layer(Extension(api.clone()));
     let requests = Requests::default();
-    let routes = of_itself.merge(api::routes(api, requests.clone())).merge(docs::routes());
-    guard::around(routes, rules, requests)
+    let routes = of_itself.merge(api::routes(api.clone(), requests.clone())).merge(docs::routes());
+    Entrance::new(routes, Some(api), Guard::new(rules, requests))
 }
 
 /// Binds `address`; on any but a loopback address it speaks TLS with these certificates.
@@ -145,8 +150,8 @@ impl Listener {
         self.admission.clone()
     }
 
-    /// Serves `router` in a task of `tracker`, on the runtime that calls.
-    pub fn serve(self, router: Router, tracker: &TaskTracker) -> Result<Face, StartError> {
+    /// Serves what is behind `entrance` in a task of `tracker`, on the runtime that calls.
+    pub fn serve(self, entrance: Entrance, tracker: &TaskTracker) -> Result<Face, StartError> {
         let handle = Handle::new();
         let Self { socket, address, tls, certs, admission } = self;
         let trust = certs.trust.clone();
@@ -156,15 +161,14 @@ impl Listener {
             .map_err(|error| StartError::new(Exit::Unavailable, refusal(address, &error)))?;
         let mut server = server.acceptor(admission.clone()).handle(handle).first_request_timeout(HEAD_MAX);
         limit(&mut server);
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         match tls {
-            None => tracker.spawn(report(server.serve(service))),
+            None => tracker.spawn(report(server.serve(entrance))),
             Some(config) => {
                 let accept = |inner| {
                     let accepting = RustlsAcceptor::new(config).handshake_timeout(HEAD_MAX);
                     Tether::new(accepting.acceptor(inner), trust)
                 };
-                tracker.spawn(report(server.map(accept).serve(service)))
+                tracker.spawn(report(server.map(accept).serve(entrance)))
             }
         };
         Ok(face)

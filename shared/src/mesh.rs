@@ -6,6 +6,7 @@
 //! serve alike. Frames leave and come here; nothing here knows a service or decides who may do what.
 
 pub mod backoff;
+mod cid;
 pub mod endpoint;
 pub mod ends;
 pub mod failure;

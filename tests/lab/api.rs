@@ -3,6 +3,7 @@
 //! Without a token, as a reader, as an administrator of the node, and with an operator's token. What it does
 //! happens on a host of the lab alone. Streams that have no end are left out.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -30,20 +31,29 @@ pub fn agrees_with_its_description() -> Result<()> {
             attempt(mesh.lab, &program, Some(&login(mesh.lab, name)?))?;
         }
         let token = lab.run("one", "p2p-tui token")?;
-        attempt(mesh.lab, &program, Some(token.trim()))
+        attempt(mesh.lab, &program, Some(token.trim()))?;
+        // It may have been told to restart its own unit, and was waited for then; it never ended by itself.
+        let restarts = lab.run("one", "systemctl show -P NRestarts p2p-node")?;
+        ensure!(restarts.trim() == "0", "the node ended {restarts} times");
+        Ok(())
     })
 }
 
 /// Its program, in an environment of its own under `target`.
 fn install() -> Result<String> {
-    let place = top().join("target/schemathesis");
-    let program = place.join("bin/schemathesis");
-    let place = place.to_str().context("a path that is no text")?;
-    if !program.is_file() {
-        run(Command::new("python3").args(["-m", "venv", place]))?;
+    let place = place()?;
+    let program = format!("{place}/bin/schemathesis");
+    if !Path::new(&program).is_file() {
+        run(Command::new("python3").args(["-m", "venv", &place]))?;
         run(Command::new(format!("{place}/bin/pip")).args(["install", "-q", SCHEMATHESIS]))?;
     }
-    Ok(format!("{place}/bin/schemathesis"))
+    Ok(program)
+}
+
+/// Where its environment and all that it keeps lie.
+fn place() -> Result<String> {
+    let place = top().canonicalize()?.join("target/schemathesis");
+    Ok(place.to_str().context("a path that is no text")?.to_owned())
 }
 
 fn run(command: &mut Command) -> Result<()> {
@@ -62,12 +72,15 @@ fn login(lab: &Lab, name: &str) -> Result<String> {
 }
 
 fn attempt(lab: &Lab, program: &str, token: Option<&str>) -> Result<()> {
-    let settings = top().join("tests/lab/api/schemathesis.toml");
+    let settings = top().canonicalize()?.join("tests/lab/api/schemathesis.toml");
     let settings = settings.to_str().context("a path that is no text")?;
+    let place = place()?;
     let (description, header) =
         (format!("{URL}/openapi.json"), format!("Authorization: Bearer {}", token.unwrap_or_default()));
     for phases in [["examples,coverage", "600"], ["fuzzing,stateful", RANDOM_S]] {
-        let mut line = vec!["one", "timeout", "700", program, "--config-file", settings, "run", &description];
+        // What it keeps lies where it was started.
+        let mut line = vec!["one", "env", "-C", &place, "timeout", "700", program];
+        line.extend(["--config-file", settings, "run", &description, "--request-retries", "5"]);
         line.extend(["--phases", phases[0], "--max-time", phases[1], "--continue-on-failure", "--no-color"]);
         line.extend(["--exclude-by=/x-verb == \"watch\"", "--request-timeout", "15"]);
         if token.is_some() {

@@ -59,7 +59,7 @@ pub enum Action {
     Tree,
     AllNodes,
     CopyField,
-    CopyRow,
+    CopyMenu,
     Show(ViewId),
     PaneNext,
     PanePrevious,
@@ -206,7 +206,7 @@ pub const TABLE: &[Spec] = &[
         "copies that go on, and the last ones: ^C stops one, r takes it up again",
     ),
     spec(Action::CopyField, "copy_field", Group::Act, "copy the name to the clipboard"),
-    spec(Action::CopyRow, "copy_row", Group::Act, "copy the row to the clipboard"),
+    spec(Action::CopyMenu, "copy_menu", Group::Act, "copy the name, the row or the node: a menu"),
     spec(Action::Show(ViewId::Fleet), "fleet", Group::Go, "every node"),
     spec(
         Action::Show(ViewId::Processes),

@@ -5,6 +5,7 @@
 
 pub mod answers;
 mod at;
+mod clipboard;
 pub mod confirm;
 pub mod copies;
 mod copying;

@@ -95,9 +95,10 @@ impl Entrance {
     fn socket(&self, surroundings: &Surroundings) -> Result<Option<PathBuf>, CliError> {
         let Some(asked) = &self.local else { return Ok(None) };
         if !self.node.is_empty() || self.certs.is_some() {
-            return Err(CliError::usage(
-                "--local is this machine alone: --node and --certs do not go with it",
-            ));
+            let other = if self.certs.is_some() { "--certs" } else { "--node" };
+            return Err(CliError::usage(format!(
+                "--local is this machine alone, by its socket: {other} does not go with it; leave one of them out"
+            )));
         }
         Ok(Some(local::socket(asked.as_deref(), surroundings)?))
     }

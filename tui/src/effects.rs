@@ -5,6 +5,7 @@
 //! here decides what to show.
 
 pub mod address;
+pub mod beat;
 mod control;
 mod copy;
 pub mod directory;
@@ -15,6 +16,7 @@ pub mod exec;
 pub mod feed;
 mod files;
 pub mod local;
+mod looks;
 mod past;
 mod probe;
 mod record;
@@ -26,6 +28,7 @@ mod shell;
 pub mod tail;
 pub mod throughput;
 pub mod transfer;
+pub mod uses;
 pub mod way;
 
 use std::collections::HashMap;

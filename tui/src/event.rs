@@ -169,6 +169,8 @@ pub enum ReplaySaid {
 pub enum FilesSaid {
     /// The names of a directory.
     Listed(FilePath, Result<FilePage, RpcError>),
+    /// That is no directory: the one in which it stands is meant.
+    Beside(FilePath),
     /// A part of a file.
     Viewed(FilePath, Result<FileChunk, RpcError>),
     /// What is under the cursor.

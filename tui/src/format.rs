@@ -13,6 +13,8 @@ use p2p_shared::time::UnixMillis;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+/// The last second of the year 9999.
+const LAST: UnixMillis = UnixMillis(253_402_300_799_999);
 /// Longer remote texts are cut before anything looks at them.
 const TEXT_BYTES_MAX: usize = 4_096;
 
@@ -163,10 +165,12 @@ pub fn count(number: usize) -> String {
     out
 }
 
-/// A point in time in UTC: `2026-11-23 03:36:13`. Out of range: `-`.
+/// A point in time in UTC: `2026-11-23 03:36:13`. Behind the year 9999: `-`.
 pub fn date(at: UnixMillis) -> String {
-    let stamp = i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    stamp.map_or_else(|| "-".to_owned(), |stamp| stamp.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    if at > LAST {
+        return "-".to_owned();
+    }
+    at.to_the_second().to_string().trim_end_matches('Z').replace('T', " ")
 }
 
 /// The time of day in UTC to the minute: `03:36`.
@@ -242,6 +246,7 @@ mod tests {
         assert_eq!(count(150_000), "150,000");
         assert_eq!(cpu_time(187_250), "3:07.25");
         assert_eq!(date(UnixMillis(u64::MAX)), "-");
+        assert_eq!(date(LAST), "9999-12-31 23:59:59");
         assert_eq!(plural(1, "process"), "1 process");
         assert_eq!(plural(2, "process"), "2 processes");
     }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use p2p_shared::error::Exit;
 use p2p_tui::cli::output::Streams;
 use p2p_tui::cli::{self, Options};
+use p2p_tui::effects::beat;
 use p2p_tui::effects::settings::Surroundings;
 use tokio::runtime::{Builder, Runtime};
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options, streams: &mut Streams<'_>) -> Exit {
+    beat::begin();
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -25,6 +25,7 @@ use tokio::time::sleep_until;
 use crate::app::State;
 use crate::command::Command;
 use crate::edit::Draft;
+use crate::effects::beat;
 use crate::event::{Code, Event, Key, MeshEvent};
 use crate::terminal::{Terminal, TerminalError};
 use crate::view;
@@ -102,7 +103,7 @@ pub async fn run(
         rests,
         events,
         signals,
-        begin: Instant::now(),
+        begin: beat::begin(),
         pacing: Pacing::default(),
         stop: false,
         draft: None,

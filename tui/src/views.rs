@@ -208,6 +208,8 @@ pub enum Request {
     Order(Command),
     /// A line for the operator.
     Say(String),
+    /// A text for the operator's clipboard.
+    Copy(String),
     /// Show these lines of these nodes.
     Logs(Source, Scope),
     /// Show everything about something besides a process.

@@ -4,3 +4,4 @@ pub mod chart;
 pub mod field;
 pub mod paint;
 pub mod table;
+pub mod tabs;

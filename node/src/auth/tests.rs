@@ -146,7 +146,7 @@ async fn a_scrapers_token_reads_until_it_ends_or_is_removed() {
     world.change(|users| users.get_mut("ann").unwrap().tokens.push(long)).await;
     let identified = auth.identify(&token).unwrap();
     let caller = Caller::User { name: "ann".into(), role: Role::Viewer };
-    assert_eq!(identified, Identified { caller, until: ends });
+    assert_eq!(identified, Identified { caller, until: ends, name: "user ann viewer".into() });
     assert!(auth.identify(&format!("{token}0")).is_err());
     world.change(|users| users.get_mut("ann").unwrap().tokens[0].ends = clock::wall()).await;
     assert!(auth.identify(&token).is_err());

@@ -8,8 +8,9 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use p2p_shared::access::{Caller, Role};
 use p2p_shared::time::UnixMillis;
 use p2p_shared::tls::{TOKEN_BYTES_MAX, TokenError, TokenHolder, Trust, verify_token};
 
@@ -86,11 +87,33 @@ fn tail(token: &str) -> &[u8] {
     token.as_bytes().last_chunk::<TAIL>().map_or(token.as_bytes(), <[u8; TAIL]>::as_slice)
 }
 
+/// The name of whom a token is of, which no other caller has: it is written out once, and again if the role changed.
+#[derive(Debug, Default)]
+pub struct Named(OnceLock<(Option<Role>, Arc<str>)>);
+
+impl Named {
+    /// The name of `caller`, who is always the same one but for the role.
+    pub fn of(&self, caller: &Caller) -> Arc<str> {
+        let (role, name) = self.0.get_or_init(|| (caller.role(), name_of(caller)));
+        if *role == caller.role() { Arc::clone(name) } else { name_of(caller) }
+    }
+}
+
+fn name_of(caller: &Caller) -> Arc<str> {
+    match caller {
+        Caller::Node { id, .. } => format!("node {id}"),
+        Caller::Operator { id, role, .. } => format!("operator {id} {role}"),
+        Caller::User { name, role } => format!("user {name} {role}"),
+        Caller::Unix { uid, .. } => format!("uid {uid}"),
+    }
+    .into()
+}
+
 /// Operators' tokens, judged by whom this node believes.
 #[derive(Debug)]
 pub struct Holders {
     trust: Arc<Trust>,
-    verified: Verified<TokenHolder>,
+    verified: Verified<(TokenHolder, Named)>,
 }
 
 impl Holders {
@@ -103,17 +126,17 @@ impl Holders {
     ///
     /// # Errors
     /// [`TokenError`] says what is wrong with it.
-    pub fn verify(&self, token: &str, now: UnixMillis) -> Result<Arc<TokenHolder>, TokenError> {
+    pub fn verify(&self, token: &str, now: UnixMillis) -> Result<Arc<(TokenHolder, Named)>, TokenError> {
         // Before the judgement: what changes while it is made counts as changed.
         let epoch = self.trust.epoch();
         // One that is too long is not even looked up.
         if token.len() > TOKEN_BYTES_MAX {
-            return verify_token(&self.trust, token, now).map(Arc::new);
+            return verify_token(&self.trust, token, now).map(|holder| Arc::new((holder, Named::default())));
         }
         self.verified.or_judge(token, (epoch, now), || {
             let holder = verify_token(&self.trust, token, now)?;
             let until = holder.until.min(holder.operator.not_after);
-            Ok((holder, until))
+            Ok(((holder, Named::default()), until))
         })
     }
 }
@@ -152,6 +175,15 @@ mod tests {
             Err("still"),
             "no refusal is remembered"
         );
+    }
+
+    #[test]
+    fn a_name_follows_the_role() {
+        let named = Named::default();
+        let user = |role| Caller::User { name: "ann".into(), role };
+        assert_eq!(&*named.of(&user(Role::Viewer)), "user ann viewer");
+        assert_eq!(&*named.of(&user(Role::Admin)), "user ann admin");
+        assert_eq!(&*named.of(&user(Role::Viewer)), "user ann viewer");
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod methods;
 mod metrics;
 mod once;
 mod openapi;
+pub(super) mod read;
 mod ws;
 
 use std::net::SocketAddr;
@@ -102,10 +103,7 @@ pub(super) fn routes(api: Api, requests: Requests) -> Router {
         .route("/api/v1/auth/token", post(auth::token))
         .route("/api/v1/auth/refresh", post(auth::refresh))
         .route("/api/v1/auth/logout", post(auth::logout))
-        .route(
-            "/api/v1/nodes/{node}/{service}/{method}",
-            get(methods::get).post(methods::post).fallback(methods::other),
-        )
+        .route(read::PATTERN, get(methods::get).post(methods::post).fallback(methods::other))
         .route("/api/v1/fleet/{service}/{method}", post(fleet::post))
         .route("/api/v1/execute", post(execute::post))
         .route("/ws", get(ws::get))

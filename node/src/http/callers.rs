@@ -27,9 +27,11 @@ pub struct CallerLimits {
 #[derive(Clone, Debug)]
 pub struct Callers {
     limits: CallerLimits,
-    // Held for one look-up, never across a wait.
-    buckets: Arc<Mutex<HashMap<Arc<str>, Bucket>>>,
+    // Held for one look-up, never across a wait; within it, a bucket.
+    buckets: Arc<Mutex<Buckets>>,
 }
+
+type Buckets = HashMap<Arc<str>, Arc<Mutex<Bucket>>>;
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -43,8 +45,8 @@ struct Bucket {
 /// One request of a caller, or one connection that stands.
 #[derive(Debug)]
 pub struct Turn {
-    callers: Callers,
-    name: Arc<str>,
+    // One of its own besides the map's: it is given back without a look-up.
+    bucket: Arc<Mutex<Bucket>>,
     kind: Kind,
     /// As how many it counts.
     count: u32,
@@ -58,11 +60,10 @@ enum Kind {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(bucket) = self.callers.lock().get_mut(&self.name) {
-            match self.kind {
-                Kind::Running => bucket.running -= self.count,
-                Kind::Standing => bucket.standing -= self.count,
-            }
+        let mut bucket = lock(&self.bucket);
+        match self.kind {
+            Kind::Running => bucket.running -= self.count,
+            Kind::Standing => bucket.standing -= self.count,
         }
     }
 }
@@ -90,8 +91,9 @@ impl Callers {
         let (rate, most) = (u64::from(self.limits.rate_max), self.limits.concurrency_max);
         // No more than there can be at all: else it would wait for ever.
         let (price, count) = ((u64::from(requests) * 1_000).min(rate * 2_000), at_once.min(most));
-        let mut buckets = self.lock();
-        let bucket = of(&mut buckets, name, (rate, now));
+        let mut buckets = lock(&self.buckets);
+        let kept = of(&mut buckets, name, (rate, now));
+        let mut bucket = lock(kept);
         (bucket.free, bucket.at) = (bucket.refilled(rate, now), now);
         if bucket.running + count > most {
             return Err(Wait(Millis(1_000)));
@@ -101,38 +103,37 @@ impl Callers {
         }
         bucket.free -= price;
         bucket.running += count;
-        Ok(Arc::new(Turn { callers: self.clone(), name: Arc::clone(name), kind: Kind::Running, count }))
+        Ok(Arc::new(Turn { bucket: Arc::clone(kept), kind: Kind::Running, count }))
     }
 
     /// A connection of `name` that stands; `None` if it has too many.
     pub fn stand(&self, name: &Arc<str>, now: Millis) -> Option<Turn> {
-        let mut buckets = self.lock();
-        let bucket = of(&mut buckets, name, (u64::from(self.limits.rate_max), now));
+        let mut buckets = lock(&self.buckets);
+        let kept = of(&mut buckets, name, (u64::from(self.limits.rate_max), now));
+        let mut bucket = lock(kept);
         if bucket.standing >= STANDING_MAX {
             return None;
         }
         bucket.standing += 1;
-        Some(Turn { callers: self.clone(), name: Arc::clone(name), kind: Kind::Standing, count: 1 })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Bucket>> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+        Some(Turn { bucket: Arc::clone(kept), kind: Kind::Standing, count: 1 })
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The bucket of a caller. Those with nothing to be remembered for make room.
-fn of<'a>(
-    buckets: &'a mut HashMap<Arc<str>, Bucket>,
-    name: &Arc<str>,
-    (rate, now): (u64, Millis),
-) -> &'a mut Bucket {
+fn of<'a>(buckets: &'a mut Buckets, name: &Arc<str>, (rate, now): (u64, Millis)) -> &'a Arc<Mutex<Bucket>> {
     let full = rate * 2_000;
     if buckets.len() >= CALLERS_MAX && !buckets.contains_key(name) {
         buckets.retain(|_, bucket| {
+            let bucket = lock(bucket);
             bucket.running > 0 || bucket.standing > 0 || bucket.refilled(rate, now) < full
         });
     }
-    buckets.entry(Arc::clone(name)).or_insert(Bucket { free: full, at: now, running: 0, standing: 0 })
+    let fresh = || Arc::new(Mutex::new(Bucket { free: full, at: now, running: 0, standing: 0 }));
+    buckets.entry(Arc::clone(name)).or_insert_with(fresh)
 }
 
 impl Bucket {
@@ -214,7 +215,7 @@ mod tests {
         for index in 0..CALLERS_MAX + 100 {
             callers.take(&format!("caller {index}").into(), Millis(index as u64 * 10)).unwrap();
         }
-        let buckets = callers.lock();
+        let buckets = lock(&callers.buckets);
         assert!(buckets.len() <= CALLERS_MAX && buckets.contains_key("ann"), "{}", buckets.len());
     }
 }

@@ -4,9 +4,9 @@
 //! `Host` header gives it away. Pure: header in, verdict out.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use axum::http::header::HOST;
+use axum::http::header::{HOST, HeaderValue};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri};
 
@@ -34,6 +34,11 @@ impl Hosts {
         if second.is_some() {
             return refused(StatusCode::BAD_REQUEST, "the Host header is there twice");
         }
+        if let (None, Some(host)) = (uri.authority(), host)
+            && address(host).is_some_and(|host| self.is_own_address(host, local))
+        {
+            return Ok(());
+        }
         let host = host.map(|host| Authority::try_from(host.as_bytes()).ok());
         // Where the target and the header name two, both are ours: others look at one of them alone.
         let mut named = uri.authority().cloned().map(Some).into_iter().chain(host).peekable();
@@ -55,13 +60,23 @@ impl Hosts {
     fn is_own(&self, host: &str, local: Option<IpAddr>) -> bool {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         if let Ok(address) = bare.parse::<IpAddr>() {
-            let address = address.to_canonical();
-            let connected = local.map(|local| local.to_canonical());
-            return address.is_loopback() || connected == Some(address) || self.addresses.contains(&address);
+            return self.is_own_address(address, local);
         }
         let name = bare.trim_end_matches('.').to_ascii_lowercase();
         name == "localhost" || name.ends_with(".localhost") || self.names.contains(&name)
     }
+
+    fn is_own_address(&self, address: IpAddr, local: Option<IpAddr>) -> bool {
+        let address = address.to_canonical();
+        let connected = local.map(|local| local.to_canonical());
+        address.is_loopback() || connected == Some(address) || self.addresses.contains(&address)
+    }
+}
+
+/// The address in a header of plainly an address and a port, as most are: it need not be taken apart.
+fn address(host: &HeaderValue) -> Option<IpAddr> {
+    let host = host.to_str().ok().filter(|host| !host.contains('%'))?;
+    host.parse().ok().map(|address: SocketAddr| address.ip())
 }
 
 /// A host and a port at most: nobody's name before it, nothing behind it.

@@ -55,17 +55,17 @@ pub(super) fn is_own(headers: &HeaderMap, host: Option<&str>, schemes: &[&str]) 
 
 /// What a browser asks before it lets a page ask something (CORS).
 pub(super) mod preflight {
-    use axum::extract::Request;
     use axum::http::header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE,
         ACCESS_CONTROL_REQUEST_METHOD,
     };
+    use axum::http::request::Parts;
     use axum::http::{Method, StatusCode};
     use axum::response::{IntoResponse, Response};
 
     /// Whether it is such a question.
-    pub(in crate::http) fn is(request: &Request) -> bool {
-        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+    pub(in crate::http) fn is(parts: &Parts) -> bool {
+        parts.method == Method::OPTIONS && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
     }
 
     /// The answer to a page that may.

@@ -25,6 +25,9 @@ impl Proxies {
 
     /// Where a request comes from. `from` is the other end of its connection.
     pub(super) fn client(&self, from: SocketAddr, headers: &HeaderMap) -> SocketAddr {
+        if self.0.is_empty() {
+            return from;
+        }
         let mut client = from;
         let lines = headers.get_all(FORWARDED_FOR).iter().rev();
         let mut hops = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));

@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::MatchedPath;
 use axum::http::StatusCode;
 use p2p_shared::counters::{Durations, DurationsSeen};
 
 /// What a request counts under that no route took.
-const NO_ROUTE: &str = "none";
+pub(super) const NO_ROUTE: &str = "none";
 
 /// The counts of one face. Clones are the same ones.
 #[derive(Clone, Debug, Default)]
@@ -26,9 +25,8 @@ struct Counts {
 
 impl Requests {
     /// One more.
-    pub(super) fn note(&self, route: Option<&MatchedPath>, status: StatusCode, took: Duration) {
+    pub(super) fn note(&self, route: &str, status: StatusCode, took: Duration) {
         self.0.took.note(took);
-        let route = route.map_or(NO_ROUTE, MatchedPath::as_str);
         let mut ended = self.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
         match ended.get_mut(route) {
             Some(statuses) => *statuses.entry(status.as_u16()).or_default() += 1,

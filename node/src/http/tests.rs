@@ -84,8 +84,9 @@ fn world(address: &str, certs: &Path, store: Result<(), String>) -> World {
     let hosts = Hosts::new(["web-1".to_owned()], []);
     let listener = bind(address.parse().unwrap(), certs, Limits::default()).unwrap();
     let tracker = TaskTracker::new();
+    let rules = Rules { hosts, ..Rules::default() };
     let face = listener
-        .serve(guard::around(routes, Rules { hosts, ..Rules::default() }, Requests::default()), &tracker)
+        .serve(Entrance::new(routes, None, Guard::new(rules, Requests::default())), &tracker)
         .unwrap();
     World { face, tracker }
 }

@@ -16,6 +16,7 @@ use quinn::{
 };
 use tokio::runtime::Handle;
 
+use super::cid::Ids;
 use super::failure::{DialError, DialFailure, LinkError};
 use super::link::{Expected, Link, Local};
 use super::path::datagram_bytes_max;
@@ -120,7 +121,10 @@ pub fn endpoint(
     server: Option<ServerConfig>,
     handle: Handle,
 ) -> std::io::Result<Endpoint> {
-    Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(PinnedRuntime::new(handle)))
+    let ids = Ids::default();
+    let mut config = EndpointConfig::default();
+    config.cid_generator(move || Box::new(ids.clone()));
+    Endpoint::new(config, server, socket, Arc::new(PinnedRuntime::new(handle)))
 }
 
 /// Tries the addresses of a target, the first at once and each next a little later or when one failed; the

@@ -39,10 +39,12 @@ pub fn moment(text: &str, now: UnixMillis) -> Result<Option<UnixMillis>, String>
         "" | "today" => midnight + of_day,
         "yesterday" => (midnight + of_day).saturating_sub(DAY_MS),
         date => {
-            let date: jiff::civil::Date = date.parse().map_err(|_| unknown())?;
-            let stamp = jiff::tz::TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).map_err(|_| unknown())?;
-            let begin = u64::try_from(stamp.as_millisecond()).map_err(|_| unknown())?;
-            begin + if time.is_some() { of_day } else { 0 }
+            let begin: UnixMillis = format!("{date}T00:00:00Z").parse().map_err(|_| unknown())?;
+            // What lies before 1970 counts as that to the reader of dates, and here it is a slip.
+            if begin.0 == 0 {
+                return Err(unknown());
+            }
+            begin.0 + if time.is_some() { of_day } else { 0 }
         }
     };
     Ok(Some(UnixMillis(at)))

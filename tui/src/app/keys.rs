@@ -117,7 +117,7 @@ impl State {
                 let key = self.options.keys.key_of(Action::Show(ViewId::Files));
                 self.say(format!("that is for files: {key}"));
             }
-            Action::Mouse => self.toggle_mouse(),
+            Action::Mouse => self.set_mouse(!self.mouse),
             Action::Earlier | Action::Later if self.current != ViewId::Resources => {
                 self.say(format!(
                     "the charts go back in history: {}",
@@ -127,8 +127,8 @@ impl State {
             Action::Logs => self.show_logs(),
             Action::Shell => self.open_shell_here(),
             Action::LastShell => self.enter_last_shell(),
-            Action::CopyField => self.copy(false),
-            Action::CopyRow => self.copy(true),
+            Action::CopyField => self.copy(),
+            Action::CopyMenu => self.show_clipboard(),
             other => {
                 let mut requests = self.with_view(|view, scene| view.on_action(scene, other));
                 if other == Action::Menu {
@@ -208,21 +208,11 @@ impl State {
         self.say("asked for everything anew");
     }
 
-    fn toggle_mouse(&mut self) {
-        self.mouse = !self.mouse;
+    fn set_mouse(&mut self, on: bool) {
+        self.mouse = on;
         self.out.push(Command::Mouse(self.mouse));
         let whose = if self.mouse { "the console's" } else { "the terminal's, to select text" };
         self.say(format!("the mouse is {whose}"));
-    }
-
-    fn copy(&mut self, row: bool) {
-        match self.view().copy(&self.scene(), row) {
-            Some(text) => {
-                self.say(format!("copied: {}", crate::format::head(&text, 60)));
-                self.out.push(Command::Copy(text));
-            }
-            None => self.say("there is nothing to copy here"),
-        }
     }
 
     fn edit(&mut self, searching: bool) {
@@ -410,6 +400,7 @@ impl State {
                 None => self.say(format!("no node is called {name}")),
             },
             Goal::Files(text) => self.browse_to(&text),
+            Goal::Mouse(on) => self.set_mouse(on),
             Goal::Probe { kind, node, text } => self.probe_from(kind, &node, &text),
             Goal::Exec { pattern, text } => self.exec(&pattern, &text),
             Goal::Define { pattern, text } => self.define(&pattern, &text),

@@ -105,6 +105,7 @@ impl State {
         let scene = super::scene(&self.world, body, self.options.readonly);
         match said {
             FilesSaid::Listed(path, result) => self.views.files.on_listed(&scene, (node, &path), &result),
+            FilesSaid::Beside(path) => self.views.files.on_file(node, &path),
             FilesSaid::Planned(plan, steps) => self.on_planned(&plan, steps),
             FilesSaid::Previewed(path, result) => self.views.files.on_previewed(node, &path, result),
             FilesSaid::Leads(path) => self.views.files.enter(node, path),

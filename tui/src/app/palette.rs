@@ -60,6 +60,8 @@ pub enum Goal {
     Node(String),
     /// Labels for the nodes under the cursor or marked.
     Label(String),
+    /// The mouse is the console's, or the terminal's.
+    Mouse(bool),
     /// The charts at this time.
     At(String),
     /// What is opened in a tab, or done with tabs.
@@ -175,6 +177,8 @@ fn goal_with_argument(text: &str) -> Option<Goal> {
     let rest = rest.trim();
     Some(match (verb, rest) {
         ("q" | "quit" | "exit", "") => Goal::Act(Action::Quit),
+        ("mouse", "on") => Goal::Mouse(true),
+        ("mouse", "off") => Goal::Mouse(false),
         ("ps", rest) => Goal::On(ViewId::Processes, or_all(rest)),
         ("services" | "units" | "programs", rest) if !rest.is_empty() => {
             Goal::On(ViewId::Services, rest.to_owned())
@@ -237,6 +241,8 @@ const fn hint_of(goal: &Goal) -> &'static str {
         Goal::Lines { unit: Some(_), .. } => "journal of the unit on the nodes that match",
         Goal::Files(_) => "NODE:/path: that directory in this pane of files",
         Goal::Shell(_) => "opens a shell on this node",
+        Goal::Mouse(true) => "the mouse chooses rows, tabs and the order",
+        Goal::Mouse(false) => "the mouse selects text in the terminal",
         Goal::Probe { kind: ProbeKind::Scan, .. } => {
             "NODE TARGET PORTS [RATE]: open ports, seen from the node"
         }

@@ -9,14 +9,14 @@ use super::State;
 use super::confirm::{Deed, Proposal, Target};
 use super::layer::Layer;
 use super::menu::{Choice, Question};
+use super::reading::scrolled_back;
 use crate::command::{Command, Errand, Probe, ProbeKind, RunId};
 use crate::event::{self, Key, MouseKind, ProbeSaid};
 use crate::format::probe::{self, Tally};
 
 /// Lines that are kept; the oldest go.
 const LINES_MAX: usize = 5_000;
-/// Lines that page keys and the wheel scroll by.
-const PAGE: usize = 10;
+/// Lines that the wheel scrolls by.
 const WHEEL_LINES: usize = 3;
 
 /// How far it is.
@@ -185,7 +185,6 @@ impl State {
     pub(super) fn on_probe_key(&mut self, mut probing: Box<Probing>, key: Key) {
         use event::Code;
         let is_running = probing.stage == Stage::Running;
-        let back = probing.back;
         match key.code {
             Code::Char('c') if key.ctrl && is_running => {
                 probing.stage = Stage::Stopped;
@@ -199,13 +198,7 @@ impl State {
                 return;
             }
             Code::Enter if !is_running => return,
-            Code::Down | Code::Char('j') => probing.back = back.saturating_sub(1),
-            Code::Up | Code::Char('k') => probing.back = back.saturating_add(1),
-            Code::PageDown | Code::Char(' ' | 'd') => probing.back = back.saturating_sub(PAGE),
-            Code::PageUp | Code::Char('u') => probing.back = back.saturating_add(PAGE),
-            Code::Home | Code::Char('g') => probing.back = usize::MAX,
-            Code::End | Code::Char('G') => probing.back = 0,
-            _ => {}
+            code => probing.back = scrolled_back(code, probing.back),
         }
         self.put_back(probing);
     }

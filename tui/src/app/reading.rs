@@ -6,6 +6,8 @@ use crate::event::{Code, Key};
 
 /// Lines that page keys scroll a layer by.
 const LAYER_PAGE: usize = 10;
+/// Beyond the last line of anything.
+const END: usize = usize::MAX / 2;
 
 /// The line that a key leads to from `at`; it may be beyond the last one.
 pub(super) const fn scrolled(code: Code, at: usize) -> usize {
@@ -15,9 +17,14 @@ pub(super) const fn scrolled(code: Code, at: usize) -> usize {
         Code::PageDown | Code::Char(' ' | 'd') => at.saturating_add(LAYER_PAGE),
         Code::PageUp | Code::Char('u') => at.saturating_sub(LAYER_PAGE),
         Code::Home | Code::Char('g') => 0,
-        Code::End | Code::Char('G') => usize::MAX / 2,
+        Code::End | Code::Char('G') => END,
         _ => at,
     }
+}
+
+/// The same of a text that is counted from its end, so many lines back.
+pub(super) fn scrolled_back(code: Code, back: usize) -> usize {
+    END - scrolled(code, END.saturating_sub(back)).min(END)
 }
 
 impl State {

@@ -31,6 +31,7 @@ impl State {
                 Request::Menu(menu) => self.layers.push(Layer::Menu(menu)),
                 Request::Order(command) => self.out.push(command),
                 Request::Say(text) => self.say(text),
+                Request::Copy(text) => self.copy_text(text),
                 Request::Inspect { node, target, name } => self.inspect(node, target, name),
                 Request::Logs(source, scope) => self.show_lines(source, scope),
                 Request::Sockets(node, filter) => self.show_sockets(node, &filter),

@@ -5,6 +5,7 @@ mod alerts;
 mod audit;
 pub(crate) mod copies;
 mod cursor;
+mod feeds;
 pub(crate) mod files;
 mod fleet;
 mod form;

@@ -59,8 +59,9 @@ impl Console {
     pub fn prepare(options: &Options, surroundings: &Surroundings) -> Result<Self, CliError> {
         let file = surroundings.console_file()?;
         let certs = options.entrance.certs.as_deref();
+        let socket = options.entrance.socket(surroundings)?;
         let given = surroundings.entrances(&options.entrance.node, &file, certs)?;
-        let admission = match options.entrance.socket(surroundings)? {
+        let admission = match socket {
             Some(socket) => Admission::Local(socket),
             None => match surroundings.credentials(certs, now()) {
                 // Not knowing what to do is no reason to leave; everything else can be mended and said in a line.

@@ -147,6 +147,20 @@ fn a_bad_node_is_told_before_anything_else() {
 }
 
 #[test]
+fn another_way_in_does_not_go_with_the_socket_of_this_machine() {
+    for (line, other) in [
+        (&["--local", "--node", "::1"][..], "--node"),
+        (&["--local=/run/x.sock", "--certs", "/nowhere"], "--certs"),
+        (&["nodes", "--node", "web-1", "--local"], "--node"),
+        (&["ps", "--local", "--certs", "/nowhere"], "--certs"),
+    ] {
+        let ran = ran(line);
+        assert_eq!((ran.exit, ran.out.as_str(), ran.err.lines().count()), (Exit::Usage, "", 1), "{line:?}");
+        assert!(ran.err.contains(&format!("{other} does not go with it")), "{}", ran.err);
+    }
+}
+
+#[test]
 fn a_bad_settings_file_is_told_with_its_place() {
     let root = tempfile::tempdir().unwrap();
     std::fs::write(root.path().join("tui.toml"), "nodes = []\n").unwrap();

@@ -1,7 +1,8 @@
 //! The console's connections: dials for the mesh, holds what stands, and tells how each link fares.
 //!
 //! A dial that has begun always ends in a report, even if the call that wanted it was given up. Reports go to
-//! a bounded channel; while it is full, dialling waits.
+//! a bounded channel; while it is full, dialling waits. One timer serves all connections: a silent one is given up,
+//! and one that nobody uses is hung up.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,12 +12,14 @@ use p2p_shared::id::NodeId;
 use p2p_shared::mesh::endpoint::ClientEndpoint;
 use p2p_shared::mesh::failure::{CloseCode, DialError, LinkError};
 use p2p_shared::mesh::link::Link;
-use p2p_shared::mesh::silence::{LOOK_EVERY, Look, Silence};
 use p2p_shared::mesh::{Dial, Target};
+use p2p_shared::time::Millis;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 
+use super::beat;
+use super::looks::{Counters, LOOK, LOOK_AT_REST, Look, Looks};
+use super::uses::Uses;
 use crate::event::{Link as LinkState, MeshEvent};
 
 /// Most handshakes at a time.
@@ -30,21 +33,46 @@ pub struct Door(Arc<Inner>);
 struct Inner {
     endpoint: ClientEndpoint,
     // Short look-ups by tasks of any node, never held across an await.
-    open: Mutex<HashMap<NodeId, Link>>,
+    open: Mutex<Open>,
     dials: Semaphore,
-    reports: Option<mpsc::Sender<MeshEvent>>,
+    console: Option<Console>,
     tasks: TaskTracker,
 }
 
+/// What a console has to do with its connections; a command has none.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// Hears how each link fares.
+    pub reports: mpsc::Sender<MeshEvent>,
+    /// The nodes that are worked with; connections to others are ended after a while.
+    pub uses: Uses,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    links: HashMap<NodeId, (Link, Looks)>,
+    /// By whom the console is in: that connection is not hung up.
+    entrance: Option<NodeId>,
+    /// Whether a task looks at them.
+    looking: bool,
+}
+
 impl Door {
-    /// A door over `endpoint`, whose tasks `tasks` tracks. Without `reports` it keeps quiet.
-    pub fn new(
-        endpoint: ClientEndpoint,
-        reports: Option<mpsc::Sender<MeshEvent>>,
-        tasks: TaskTracker,
-    ) -> Self {
+    /// A door over `endpoint`, whose tasks `tasks` tracks. Without a console it keeps quiet and all connections.
+    pub fn new(endpoint: ClientEndpoint, console: Option<Console>, tasks: TaskTracker) -> Self {
         let (open, dials) = (Mutex::default(), Semaphore::new(DIALS_MAX));
-        Self(Arc::new(Inner { endpoint, open, dials, reports, tasks }))
+        Self(Arc::new(Inner { endpoint, open, dials, console, tasks }))
+    }
+
+    /// The connection by which the console is in.
+    pub fn came_by(&self, link: &Link) {
+        self.open().entrance = Some(link.peer().id);
+    }
+
+    /// How often to look after connections now.
+    pub(super) fn look_every(&self) -> Millis {
+        let rests = self.0.console.as_ref().is_some_and(|console| console.uses.is_empty());
+        if rests { LOOK_AT_REST } else { LOOK }
     }
 
     /// Connects to whoever answers first at these addresses, and keeps the connection.
@@ -59,7 +87,7 @@ impl Door {
 
     /// Ends the connection to a node, if there is one.
     pub fn hang_up(&self, id: NodeId) {
-        if let Some(link) = self.open().remove(&id) {
+        if let Some((link, _)) = self.open().links.remove(&id) {
             link.close(CloseCode::Done, "");
         }
     }
@@ -69,30 +97,37 @@ impl Door {
         self.0.endpoint.close().await;
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<NodeId, Link>> {
+    fn open(&self) -> MutexGuard<'_, Open> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn standing(&self, id: NodeId) -> Option<Link> {
-        self.open().get(&id).filter(|link| link.is_open()).cloned()
+        self.open().links.get(&id).map(|(link, _)| link.clone()).filter(Link::is_open)
     }
 
     /// Keeps a link until it ends, and tells of both.
     fn keep(&self, link: &Link) {
         let id = link.peer().id;
-        let before = self.open().insert(id, link.clone());
-        if let Some(before) = before.filter(|before| !before.is(link)) {
+        let (before, looking) = {
+            let mut open = self.open();
+            let before = open.links.insert(id, (link.clone(), Looks::default()));
+            (before, std::mem::replace(&mut open.looking, true))
+        };
+        if let Some((before, _)) = before.filter(|(before, _)| !before.is(link)) {
             before.close(CloseCode::Replaced, "");
+        }
+        if !looking {
+            self.0.tasks.spawn(self.clone().look());
         }
         let (door, link) = (self.clone(), link.clone());
         self.0.tasks.spawn(async move {
             door.report(id, LinkState::Connected).await;
-            let reason = closed(&link).await;
+            let reason = link.why(link.connection().closed().await.into());
             let was_current = {
                 let mut open = door.open();
-                let current = open.get(&id).is_none_or(|current| current.is(&link));
+                let current = open.links.get(&id).is_none_or(|(current, _)| current.is(&link));
                 if current {
-                    open.remove(&id);
+                    open.links.remove(&id);
                 }
                 current
             };
@@ -100,6 +135,40 @@ impl Door {
                 door.report(id, ended(&reason)).await;
             }
         });
+    }
+
+    /// Looks at all connections, until there is none.
+    async fn look(self) {
+        loop {
+            let every = self.look_every();
+            beat::wait(every).await;
+            if !self.look_at_all(every) {
+                return;
+            }
+        }
+    }
+
+    /// Whether there are any left.
+    fn look_at_all(&self, after: Millis) -> bool {
+        let mut open = self.open();
+        let Open { links, entrance, looking } = &mut *open;
+        links.retain(|id, (link, looks)| {
+            let is_used = self.0.console.as_ref().is_none_or(|console| console.uses.is_used(*id));
+            match looks.look(Counters::of(link), after, is_used || *entrance == Some(*id)) {
+                Look::Fine => true,
+                Look::Dead => {
+                    link.give_up();
+                    // The task that waits for its end takes it away.
+                    true
+                }
+                Look::Unused => {
+                    link.close(CloseCode::Done, "");
+                    false
+                }
+            }
+        });
+        *looking = !links.is_empty();
+        *looking
     }
 
     async fn connect(self, target: Target) -> Result<Link, DialError> {
@@ -121,26 +190,9 @@ impl Door {
     }
 
     async fn report(&self, node: NodeId, link: LinkState) {
-        if let Some(reports) = &self.0.reports {
+        if let Some(console) = &self.0.console {
             // Who does not listen any more is leaving.
-            let _ = reports.send(MeshEvent::Link { node, link }).await;
-        }
-    }
-}
-
-/// Waits until a link has ended, and ends it if nothing is heard of the node any more.
-async fn closed(link: &Link) -> LinkError {
-    let mut looks = interval(LOOK_EVERY);
-    // A console that was stopped looks once, and not as often as it missed.
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut silence = Silence::default();
-    let mut closed = std::pin::pin!(link.connection().closed());
-    loop {
-        tokio::select! {
-            told = &mut closed => return link.why(told.into()),
-            _ = looks.tick() => if silence.look(link.connection().stats().udp_rx.datagrams) == Look::Dead {
-                link.give_up();
-            }
+            let _ = console.reports.send(MeshEvent::Link { node, link }).await;
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The console's entrance: one node whose directory it follows, and another one when that goes away.
 //!
 //! Runs as one task. The fleet watch of the entry node enters; what it says goes to the shared directory and
-//! to the console. An entrance that falls silent is noticed within five seconds, long before QUIC gives up.
+//! to the console. An entrance that falls silent is noticed within five seconds, long before QUIC gives up; within six
+//! while the console waits for nothing else.
 
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::address::NodeAddress;
+use super::beat;
+use super::door::Door;
+use super::looks::{Counters, Entrance, LOOK};
 use super::way::{EnterError, Way};
 use crate::event::{Entry as State, MeshEvent};
 
@@ -25,9 +29,7 @@ use crate::event::{Entry as State, MeshEvent};
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Known members that are tried at a time.
 const MEMBERS_AT_ONCE: usize = 8;
-/// After this long without a packet the entry node is asked whether it lives.
-const QUIET: Duration = Duration::from_millis(2_500);
-/// How long it has to answer.
+/// How long the entry node has to answer when it is asked whether it lives.
 const ANSWER: Duration = Duration::from_millis(1_500);
 
 /// The task that keeps the console in the mesh.
@@ -101,13 +103,16 @@ impl Entry {
     async fn follow(&self, link: &Link) -> RpcError {
         let peer = link.peer();
         self.way.met(link);
+        if let Some(door) = &self.way.door {
+            door.came_by(link);
+        }
         let (id, name, mesh) = (peer.id, peer.name.clone(), peer.mesh.clone());
         self.tell(MeshEvent::Entry(State::Connected { id, name: name.clone(), mesh })).await;
         self.current.send_replace(Some(name.clone()));
         let handle = self.way.mesh.node(&name);
         tokio::select! {
             ended = self.deliver(&handle) => ended.err().unwrap_or_else(|| RpcError::unavailable("it ended the watch")),
-            silent = silence(&handle) => silent,
+            silent = silence(&self.way, &handle) => silent,
         }
     }
 
@@ -126,18 +131,18 @@ impl Entry {
     }
 }
 
-/// Resolves once a node does not answer any more. Costs nothing while packets come anyway.
-async fn silence(handle: &NodeHandle) -> RpcError {
+/// Resolves once a node does not answer any more. Costs nothing while it talks anyway.
+async fn silence(way: &Way, handle: &NodeHandle) -> RpcError {
     let link = match handle.link().await {
         Ok(link) => link,
         Err(error) => return error,
     };
-    let received = || link.connection().stats().udp_rx.datagrams;
     let asking = handle.clone().with_deadline(ANSWER);
+    let mut entrance = Entrance::default();
     loop {
-        let before = received();
-        sleep(QUIET).await;
-        if received() != before {
+        let every = way.door.as_ref().map_or(LOOK, Door::look_every);
+        beat::wait(every).await;
+        if !entrance.look(Counters::of(&link), every) {
             continue;
         }
         match asking.node().labels().await {
@@ -145,7 +150,7 @@ async fn silence(handle: &NodeHandle) -> RpcError {
                 return RpcError::unavailable("it does not answer any more");
             }
             // Any other answer is one.
-            _ => {}
+            _ => entrance.answered(Counters::of(&link)),
         }
     }
 }

@@ -122,6 +122,26 @@ pub enum Deed {
     },
 }
 
+impl Deed {
+    /// Whom it is about.
+    const fn node(&self) -> NodeId {
+        match self {
+            Self::Signal { node, .. }
+            | Self::Renice { node, .. }
+            | Self::SetLabels { node, .. }
+            | Self::Control { node, .. }
+            | Self::Job { node, .. }
+            | Self::Alert { node, .. }
+            | Self::EndShell { node, .. }
+            | Self::Define { node, .. }
+            | Self::File { node, .. }
+            | Self::Exec { node, .. }
+            | Self::Probe { node, .. }
+            | Self::Forget { node } => *node,
+        }
+    }
+}
+
 /// What every errand needs.
 #[derive(Clone, Debug)]
 pub struct Means {
@@ -140,7 +160,7 @@ pub struct Means {
 impl Means {
     /// Does it; how it ended. Giving it up does not undo what the node already did.
     pub async fn run(&self, deed: Deed, given_up: &CancellationToken) -> Result<(), RpcError> {
-        let kept = kept(&deed);
+        let (kept, _use) = (kept(&deed), self.way.uses.begin(deed.node()));
         let whole = async {
             // The semaphore is never closed.
             let _permit = self.permits.acquire().await.ok();

@@ -11,9 +11,11 @@ use p2p_shared::mesh::NodeHandle;
 use p2p_shared::mesh::backoff::Backoff;
 use p2p_shared::mesh::failure::LinkError;
 use p2p_shared::services::Services;
+use p2p_shared::time::Millis;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::sleep;
 
+use super::beat;
 use super::way::Way;
 use crate::command::{Subscription, Topic};
 use crate::event::MeshEvent;
@@ -34,6 +36,7 @@ impl Feed {
     /// Runs for ever; ends when it is dropped, or nobody listens.
     pub async fn run(self) {
         let Subscription { node, .. } = self.subscription;
+        let _use = self.way.uses.begin(node);
         let seed = node.as_bytes().iter().fold(0, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(*byte));
         let mut backoff = Backoff::new(seed);
         let hung_up = LinkError::Local.to_string();
@@ -129,15 +132,14 @@ impl Feed {
     }
 
     async fn poll(&self, handle: &NodeHandle, delivered: &mut bool) -> Result<(), RpcError> {
-        let mut due = interval(Duration::from_millis(self.subscription.topic.interval_ms().into()));
-        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let every = every(self.subscription.topic);
         loop {
-            due.tick().await;
             let event = self.ask(handle).await?;
             *delivered = true;
             if self.gone(event).await {
                 return Ok(());
             }
+            beat::wait(every).await;
         }
     }
 
@@ -172,6 +174,11 @@ async fn tables(handle: &NodeHandle) -> Result<NetTables, RpcError> {
         routes: network.routes(None).await?,
         neighbours: network.neighbours().await?,
     })
+}
+
+/// How often a topic is asked for, in whole beats.
+pub(super) fn every(topic: Topic) -> Millis {
+    beat::beats(u64::from(topic.interval_ms()) / 1_000)
 }
 
 /// Whether asking again cannot help before the node is another one.

@@ -35,6 +35,9 @@ pub(super) async fn look(way: &Way, node: NodeId, order: FilesOrder) -> FilesSai
     match order {
         FilesOrder::List(path) => {
             let listed = list(way, node, &path).await;
+            if listed.is_err() && is_file(way, node, &path).await {
+                return FilesSaid::Beside(path);
+            }
             FilesSaid::Listed(path, listed)
         }
         FilesOrder::View(path) => {
@@ -70,6 +73,12 @@ pub(super) async fn look(way: &Way, node: NodeId, order: FilesOrder) -> FilesSai
             }
         }
     }
+}
+
+/// Whether what was taken for a directory is something else.
+async fn is_file(way: &Way, node: NodeId, path: &FilePath) -> bool {
+    let led = async { way.node(node).await?.file().stat(path.clone(), Some(true)).await };
+    led.await.is_ok_and(|row| row.kind != FileKind::Directory)
 }
 
 /// The first names of a directory, or the beginning of a file; of a link what it leads to.

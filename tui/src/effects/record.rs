@@ -4,7 +4,7 @@
 //! A countersignature counts only if another node of the mesh signed it, and if it is about the very record that the
 //! node shows; what the node says of itself is not enough.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use p2p_shared::error::RpcError;
 use p2p_shared::id::NodeId;
@@ -14,9 +14,9 @@ use p2p_shared::services::audit::{AuditEntry, Countersignature, RecordCheck};
 use p2p_shared::time::{Millis, UnixMillis};
 use p2p_shared::tls::Trust;
 use p2p_shared::witness::Receipt;
-use tokio::time::{MissedTickBehavior, interval};
 
-use super::feed::Feed;
+use super::beat;
+use super::feed::{Feed, every};
 use crate::command::Topic;
 use crate::event::MeshEvent;
 use crate::fleet::{AuditNews, Seal};
@@ -35,11 +35,8 @@ const LINKS_MAX: usize = 16;
 /// Delivers until something fails; `Ok` once nobody listens.
 pub(super) async fn deliver(feed: &Feed, handle: &NodeHandle, delivered: &mut bool) -> Result<(), RpcError> {
     let node = feed.subscription.node;
-    let mut due = interval(Duration::from_millis(Topic::Audit.interval_ms().into()));
-    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known = Known::default();
     for turn in 0_u32.. {
-        due.tick().await;
         let entries = known.news(answer(handle, known.filter()).await?);
         let seal = match turn % LOOK_EVERY {
             0 => Some(seal(feed.way.trust.as_deref(), handle, node).await?),
@@ -51,6 +48,7 @@ pub(super) async fn deliver(feed: &Feed, handle: &NodeHandle, delivered: &mut bo
             return Ok(());
         }
         *delivered = true;
+        beat::wait(every(Topic::Audit)).await;
     }
     Ok(())
 }

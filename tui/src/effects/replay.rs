@@ -121,6 +121,7 @@ struct Played {
 
 impl Task {
     async fn run(mut self) {
+        let _use = self.way.uses.begin(self.node);
         let mut until = Duration::ZERO;
         loop {
             match self.play(until).await {

@@ -20,6 +20,7 @@ pub(super) async fn run(
     events: &mpsc::Sender<MeshEvent>,
 ) -> Result<(), RpcError> {
     let SearchOrder { node, path, what } = order;
+    let _use = way.uses.begin(node);
     let files = way.node(node).await?.file();
     let (hits, time) = (Some(HITS_MAX), Some(TIME_MS_MAX));
     let mut found = match what {

@@ -87,6 +87,7 @@ struct Task {
 
 impl Task {
     async fn run(mut self) {
+        let _use = self.way.uses.begin(self.wish.node);
         let mut backoff = Backoff::new(self.terminal.0);
         loop {
             let error = match self.converse(&mut backoff).await {

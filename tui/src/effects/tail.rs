@@ -35,6 +35,7 @@ impl Tail {
     /// Runs for ever; ends when it is dropped, or nobody listens.
     pub async fn run(self) {
         let node = self.follow.node;
+        let _use = self.way.uses.begin(node);
         let seed = node.as_bytes().iter().fold(7, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(*byte));
         let mut backoff = Backoff::new(seed);
         let hung_up = LinkError::Local.to_string();

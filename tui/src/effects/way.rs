@@ -25,7 +25,8 @@ use tokio_util::task::TaskTracker;
 
 use super::address::NodeAddress;
 use super::directory::{Directory, Turn};
-use super::door::Door;
+use super::door::{Console, Door};
+use super::uses::Uses;
 use crate::event::MeshEvent;
 
 /// How long the other sides get to hear that the console leaves.
@@ -42,6 +43,8 @@ pub struct Way {
     pub door: Option<Door>,
     /// Nodes by name.
     pub mesh: Mesh,
+    /// Who works with which of them.
+    pub uses: Uses,
     /// Whose signatures are believed; `None` without a certificate, which names the CA.
     pub trust: Option<Arc<Trust>>,
 }
@@ -55,15 +58,18 @@ impl Way {
     ) -> io::Result<Self> {
         let local = Local::new(credentials.identity().mesh.clone());
         let endpoint = ClientEndpoint::new(credentials, local, Handle::current())?;
-        let door = Door::new(endpoint, reports, tasks);
+        let uses = Uses::default();
+        let console = reports.map(|reports| Console { reports, uses: uses.clone() });
+        let door = Door::new(endpoint, console, tasks);
         let directory = Directory::default();
         let mesh = Mesh::new(directory.clone(), door.clone());
-        Ok(Self { directory, door: Some(door), mesh, trust: Some(credentials.trust()) })
+        Ok(Self { directory, door: Some(door), mesh, uses, trust: Some(credentials.trust()) })
     }
 
     /// A way to the node of this machine alone, by its socket: with nobody's key, and without a network.
     pub fn local(socket: PathBuf) -> Self {
-        Self { directory: Directory::default(), door: None, mesh: Mesh::of_socket(socket), trust: None }
+        let (directory, mesh, uses) = (Directory::default(), Mesh::of_socket(socket), Uses::default());
+        Self { directory, door: None, mesh, uses, trust: None }
     }
 
     /// Connects to the first of the given nodes that answers. The node is known by name from then on.

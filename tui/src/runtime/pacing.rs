@@ -1,16 +1,25 @@
-//! When to draw and when to wake: at most thirty frames a second, a tick a second after something happened, and
-//! fewer and fewer while nothing does.
+//! When to draw and when to wake: at most thirty frames a second in the long run, a tick at the beat after something
+//! happened, and fewer and fewer while nothing does. Ticks are at the beats of the connections: both wake it once.
+//!
+//! After a rest some frames follow each other at once: a key and the answer to it are two changes, and whoever waits
+//! for the answer does not wait for the next thirtieth of a second besides.
 //!
 //! Pure: the runtime tells the time.
 
 use p2p_shared::time::Millis;
 
-/// The least time between two frames.
+use crate::effects::beat::{BEAT, beats, next};
+
+/// The time between two frames in the long run.
 const FRAME: Millis = Millis(34);
+/// The least time between two frames: what comes together is drawn together.
+const GAP: Millis = Millis(5);
+/// Frames that a rest saves up.
+const SAVED: u64 = 5;
 /// The time to the next tick after something happened.
-const TICK: Millis = Millis::from_secs(1);
+const TICK: Millis = BEAT;
 /// The most time between two ticks.
-const TICK_MAX: Millis = Millis::from_secs(4);
+const TICK_MAX: Millis = beats(8);
 
 /// What was drawn and told when.
 #[derive(Debug)]
@@ -18,14 +27,16 @@ pub struct Pacing {
     /// Whether what is on the screen is out of date.
     stale: bool,
     drawn: Option<Millis>,
+    /// Up to when the frames that were drawn last, each for [`FRAME`].
+    spent: Millis,
     ticked: Millis,
-    /// How long after the last tick the next one comes.
+    /// The next tick is at a multiple of it.
     rest: Millis,
 }
 
 impl Default for Pacing {
     fn default() -> Self {
-        Self { stale: false, drawn: None, ticked: Millis::ZERO, rest: TICK }
+        Self { stale: false, drawn: None, spent: Millis::ZERO, ticked: Millis::ZERO, rest: TICK }
     }
 }
 
@@ -51,20 +62,27 @@ impl Pacing {
     }
 
     /// A frame was drawn.
-    pub const fn mark_frame(&mut self, now: Millis) {
+    pub fn mark_frame(&mut self, now: Millis) {
         self.stale = false;
         self.drawn = Some(now);
+        self.spent = self.spent.max(now) + FRAME;
+    }
+
+    /// When the next frame may be drawn.
+    fn frame_at(&self) -> Millis {
+        let Some(drawn) = self.drawn else { return Millis::ZERO };
+        (drawn + GAP).max(self.spent.since(Millis(FRAME.0 * SAVED)))
     }
 
     /// Whether to draw now.
     pub fn is_frame_due(&self, now: Millis) -> bool {
-        self.stale && self.drawn.is_none_or(|drawn| now.since(drawn) >= FRAME)
+        self.stale && now >= self.frame_at()
     }
 
     /// When to wake if nothing happens before.
     pub fn wake_at(&self) -> Millis {
-        let tick = self.ticked + self.rest;
-        if self.stale { tick.min(self.drawn.map_or(Millis::ZERO, |drawn| drawn + FRAME)) } else { tick }
+        let tick = next(self.ticked, self.rest);
+        if self.stale { tick.min(self.frame_at()) } else { tick }
     }
 }
 
@@ -85,9 +103,9 @@ mod tests {
             pacing.mark_tick(pacing.wake_at());
             pacing.mark_idle();
         }
-        assert_eq!(wakes, [1_010, 3_010, 7_010, 11_010, 15_010]);
+        assert_eq!(wakes, [1, 2, 4, 8, 16].map(|count| beats(count).0));
         pacing.mark_busy();
-        assert_eq!(pacing.wake_at(), Millis(16_010));
+        assert_eq!(pacing.wake_at(), beats(17));
     }
 
     #[test]
@@ -116,14 +134,28 @@ mod tests {
     }
 
     #[test]
+    fn a_key_after_a_rest_and_the_answer_to_it_are_drawn_at_once() {
+        let mut pacing = Pacing::default();
+        let mut drawn = Vec::new();
+        for now in (0..30).chain(5_000..5_060) {
+            pacing.mark_stale();
+            if pacing.is_frame_due(Millis(now)) {
+                pacing.mark_frame(Millis(now));
+                drawn.push(now);
+            }
+        }
+        assert_eq!(drawn, [0, 5, 10, 15, 20, 25, 5_000, 5_005, 5_010, 5_015, 5_020, 5_025, 5_034]);
+    }
+
+    #[test]
     fn a_change_soon_after_a_frame_wakes_when_the_next_is_due() {
         let mut pacing = Pacing::default();
         pacing.mark_tick(Millis(100));
         pacing.mark_frame(Millis(100));
         pacing.mark_stale();
-        assert!(!pacing.is_frame_due(Millis(120)));
-        assert_eq!(pacing.wake_at(), Millis(134));
-        assert!(pacing.is_frame_due(Millis(134)));
+        assert!(!pacing.is_frame_due(Millis(104)));
+        assert_eq!(pacing.wake_at(), Millis(105));
+        assert!(pacing.is_frame_due(Millis(105)));
     }
 
     #[test]

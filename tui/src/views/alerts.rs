@@ -18,6 +18,7 @@ use crate::filter::Field;
 use crate::fleet::{AlertItem, Fleet, ItemId};
 use crate::format::{date, fit, plural, span_ms};
 use crate::widgets::table::{Cell, Column, Order};
+use crate::widgets::tabs::SubTab;
 
 use columns::{FIELDS, Row};
 
@@ -54,6 +55,15 @@ impl Part {
             Self::Now => "alert",
             Self::Over => "past alert",
             Self::Rules => "rule",
+        }
+    }
+
+    /// The name of its sub-tab.
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Now => "Now",
+            Self::Over => "Over",
+            Self::Rules => "Rules",
         }
     }
 
@@ -106,6 +116,10 @@ impl Listed for Alerts {
 
     const COLUMNS: &'static [Column] = columns::COLUMNS;
 
+    fn columns(&self) -> &'static [Column] {
+        if self.part == Part::Rules { columns::RULE_COLUMNS } else { columns::COLUMNS }
+    }
+
     fn cell(row: &Row<'_>, column: &str) -> Cell {
         row.cell(column)
     }
@@ -135,8 +149,34 @@ impl Listed for Alerts {
             AlertItem::Alert(alert) => Some(alert),
             AlertItem::Silence(_) | AlertItem::Rule(_) => None,
         });
-        let (part, count) = (self.part, Part::ALL.len());
-        format!(", {}/{count}{}", part.place() + 1, columns::tally(alerts))
+        columns::tally(alerts)
+    }
+
+    const IS_TABBED: bool = true;
+
+    fn count(scene: &Scene<'_>, nodes: &[NodeId]) -> Vec<usize> {
+        let mut counts = Part::ALL.map(|_| 0);
+        for id in nodes.iter().flat_map(|id| scene.fleet.alerts.of(*id)) {
+            if let Some(item) = scene.fleet.alerts.get(id) {
+                counts[Part::of(&item.value).place()] += 1;
+            }
+        }
+        counts.to_vec()
+    }
+
+    fn tabs(&self, list: &Listing, scene: &Scene<'_>) -> Vec<SubTab> {
+        let known = |topic| list.in_scope(scene).any(|(_, node)| node.age(topic, scene.now).is_some());
+        let tab = |(part, total): (Part, &usize)| {
+            let shown = if part == self.part { list.table.rows().len() } else { *total };
+            let topic = if part == Part::Rules { Topic::Rules } else { Topic::Alerts };
+            let counts = known(topic).then_some((shown, *total));
+            SubTab { name: part.title(), counts, open: part == self.part }
+        };
+        Part::ALL.into_iter().zip(&list.counts).map(tab).collect()
+    }
+
+    fn open_tab(&mut self, at: usize) {
+        self.part = Part::ALL[at];
     }
 
     fn nothing(&self, scope: &str) -> String {

@@ -104,6 +104,11 @@ impl FilesView {
         }
     }
 
+    /// What was asked for is no directory.
+    pub fn on_file(&mut self, node: NodeId, path: &FilePath) {
+        self.panes.iter_mut().for_each(|pane| pane.on_file(node, path));
+    }
+
     /// Asks for what is shown anew.
     pub fn refresh(&mut self) {
         self.panes.iter_mut().for_each(Pane::on_changed);

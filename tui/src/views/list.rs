@@ -16,12 +16,14 @@ use super::related::Thing;
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::{Action, SortKey};
 use crate::command::{Subscription, Topic};
-use crate::event::Mouse;
+use crate::event::{Mouse, MouseKind};
 use crate::filter::{Field, Filter, Record};
 use crate::fleet::{Fleet, ItemId, Node};
 use crate::format::plural;
 use crate::theme::{Role, Theme};
+use crate::widgets::paint::Painter;
 use crate::widgets::table::{self, Cell, Column, Look, Order, Table};
+use crate::widgets::tabs::{self, SubTab};
 
 /// Nodes that are followed at the same time; beyond, the scope has to be narrowed.
 const NODES_FOLLOWED_MAX: usize = 512;
@@ -53,6 +55,10 @@ pub(crate) trait Listed: Debug + Default {
     fn name(row: &Self::Row<'_>) -> String;
     /// The columns; the first is that of the node, shown only where there are several.
     const COLUMNS: &'static [Column];
+    /// Those that are shown now.
+    fn columns(&self) -> &'static [Column] {
+        Self::COLUMNS
+    }
     /// A cell by the title of its column.
     fn cell(row: &Self::Row<'_>, column: &str) -> Cell;
     /// Rows by a key; equal ones are ordered by name and node.
@@ -65,6 +71,18 @@ pub(crate) trait Listed: Debug + Default {
     fn thing(_row: &Self::Row<'_>) -> Option<Thing> {
         None
     }
+    /// Whether it has sub-tabs.
+    const IS_TABBED: bool = false;
+    /// How many rows there are in each of them on these nodes.
+    fn count(_scene: &Scene<'_>, _nodes: &[NodeId]) -> Vec<usize> {
+        Vec::new()
+    }
+    /// They.
+    fn tabs(&self, _list: &Listing, _scene: &Scene<'_>) -> Vec<SubTab> {
+        Vec::new()
+    }
+    /// Shows the sub-tab at this place.
+    fn open_tab(&mut self, _at: usize) {}
     /// What one row is now.
     fn noun(&self) -> &'static str {
         Self::NOUN
@@ -99,6 +117,8 @@ pub(crate) struct Listing {
     narrow: Option<Scope>,
     pub(super) table: Table<ItemId>,
     filter: Option<Filter>,
+    /// Rows of each sub-tab.
+    pub(super) counts: Vec<usize>,
 }
 
 impl Listing {
@@ -176,6 +196,12 @@ pub(super) fn old_data<'a>(
     }
 }
 
+/// An area without its first lines.
+fn below(area: Rect, lines: u16) -> Rect {
+    let lines = lines.min(area.height);
+    Rect { y: area.y + lines, height: area.height - lines, ..area }
+}
+
 pub(super) fn height(body: Rect) -> usize {
     usize::from(body.height.saturating_sub(1))
 }
@@ -187,28 +213,35 @@ pub(crate) struct ListView<L> {
     pub(super) list: Listing,
     /// Rows came, changed or went since the table was built.
     stale: bool,
-    /// The cursor was moved: it stays on its row. Until then it is on the first, whichever that is.
-    moved: bool,
 }
 
 impl<L: Listed> Default for ListView<L> {
     fn default() -> Self {
-        let list = Listing { scope: Scope::All, narrow: None, table: Table::new(L::ORDER), filter: None };
-        Self { about: L::default(), list, stale: false, moved: false }
+        let table = Table::leading(L::ORDER);
+        let list = Listing { scope: Scope::All, narrow: None, table, filter: None, counts: Vec::new() };
+        Self { about: L::default(), list, stale: false }
     }
 }
 
 impl<L: Listed> ListView<L> {
     /// The cursor goes to the first row again, whichever that is, at the next change.
     pub(super) const fn begin(&mut self) {
-        (self.moved, self.stale) = (false, true);
+        self.list.table.lead();
+        self.stale = true;
+    }
+
+    /// Where the table is drawn: below the sub-tabs, if there are any.
+    fn body(&self, scene: &Scene<'_>) -> Rect {
+        below(scene.body, u16::from(L::IS_TABBED))
     }
 
     fn rebuild(&mut self, scene: &Scene<'_>) {
         self.stale = false;
+        let height = height(self.body(scene));
         let list = &mut self.list;
         let nodes: Vec<NodeId> =
             scene.fleet.iter().map(|(id, _)| id).filter(|id| list.scope.has(*id)).collect();
+        list.counts = L::count(scene, &nodes);
         let ids: Vec<ItemId> = nodes.iter().flat_map(|node| self.about.of(scene.fleet, *node)).collect();
         let total = ids.len();
         let rows = ids.into_iter().filter_map(|id| Some((id, L::row(scene, id)?)));
@@ -229,10 +262,7 @@ impl<L: Listed> ListView<L> {
         });
         list.table.set_rows(rows.into_iter().map(|(id, _)| id).collect(), total);
         list.table.retain_marks(|id| L::row(scene, *id).is_some());
-        if !self.moved {
-            list.table.on_action(Action::Top, height(scene.body));
-        }
-        list.table.follow(height(scene.body));
+        list.table.follow(height);
     }
 
     /// Said in an empty table: what is awaited, or why there is nothing.
@@ -241,6 +271,7 @@ impl<L: Listed> ListView<L> {
             return format!("no {} matches the filter", self.about.noun());
         }
         let scope = self.list.scope.title(scene.fleet);
+        let anywhere = if self.list.scope == Scope::All { "any node" } else { &scope };
         let nodes: Vec<&Node> = self.list.in_scope(scene).map(|(_, node)| node).collect();
         let error = |node: &&Node| {
             node.error(L::TOPICS[0]).map(|error| format!("{}: {}", node.name(), error.message))
@@ -248,7 +279,7 @@ impl<L: Listed> ListView<L> {
         let heard = |node: &Node| node.age(L::TOPICS[0], scene.now).is_some();
         match nodes.iter().find_map(error) {
             Some(error) => error,
-            None if nodes.iter().any(|node| heard(node)) => self.about.nothing(&scope),
+            None if nodes.iter().any(|node| heard(node)) => self.about.nothing(anywhere),
             None => match nodes.as_slice() {
                 [node] => super::observed::absence(node, L::TOPICS[0]).0,
                 _ => format!("waiting for the {} of {scope}", L::TOPICS[0].as_str()),
@@ -303,7 +334,7 @@ impl<L: Listed> View for ListView<L> {
     fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope) {
         self.list.narrow = None;
         self.list.scope = scope;
-        self.moved = false;
+        self.list.table.lead();
         self.rebuild(scene);
     }
 
@@ -320,7 +351,7 @@ impl<L: Listed> View for ListView<L> {
     fn on_change(&mut self, scene: &Scene<'_>, change: Change) {
         match change {
             Change::List(node) => self.stale |= self.list.scope.has(node),
-            Change::Nodes => self.list.table.follow(height(scene.body)),
+            Change::Nodes => self.list.table.follow(height(self.body(scene))),
             Change::Time => self.stale |= L::has_ages() && self.list.filter.is_some(),
             Change::Processes(_) | Change::Peers(_) | Change::Log => {}
         }
@@ -349,15 +380,14 @@ impl<L: Listed> View for ListView<L> {
             }
             // With the first row, whichever it becomes, or on the row that is there now.
             Action::Follow => {
-                self.moved = !self.moved;
+                let said = self.list.table.toggle_lead();
                 self.rebuild(scene);
-                let said = if self.moved { "stays on this row" } else { "goes with the first row" };
                 return vec![Request::Say(said.into())];
             }
             Action::PaneNext => self.list.turn(scene, true),
             Action::PanePrevious => self.list.turn(scene, false),
             other => {
-                self.moved |= self.list.table.on_action(other, height(scene.body));
+                self.list.table.on_action(other, height(self.body(scene)));
                 return Vec::new();
             }
         }
@@ -366,9 +396,16 @@ impl<L: Listed> View for ListView<L> {
     }
 
     fn on_mouse(&mut self, scene: &Scene<'_>, mouse: Mouse) -> Vec<Request> {
-        let columns = Column::beside(L::COLUMNS, self.list.is_single());
-        on_mouse(&mut self.list.table, columns, scene.body, mouse);
-        self.moved = true;
+        let columns = Column::beside(self.about.columns(), self.list.is_single());
+        let body = self.body(scene);
+        if mouse.row < body.y && mouse.kind == MouseKind::Press {
+            let tabs = self.about.tabs(&self.list, scene);
+            if let Some(at) = tabs::at(&tabs, mouse.column.saturating_sub(body.x)) {
+                self.about.open_tab(at);
+            }
+        } else {
+            on_mouse(&mut self.list.table, columns, body, mouse);
+        }
         self.rebuild(scene);
         Vec::new()
     }
@@ -393,8 +430,7 @@ impl<L: Listed> View for ListView<L> {
     fn seek(&mut self, scene: &Scene<'_>, forward: bool, search: &Filter) -> bool {
         let hit = |id: &ItemId| L::row(scene, *id).is_some_and(|row| search.matches(&row));
         let found = self.list.table.seek(forward, hit);
-        self.moved |= found;
-        self.list.table.follow(height(scene.body));
+        self.list.table.follow(height(self.body(scene)));
         found
     }
 
@@ -403,7 +439,7 @@ impl<L: Listed> View for ListView<L> {
         if !whole {
             return Some(L::name(&row));
         }
-        let columns = Column::beside(L::COLUMNS, self.list.is_single());
+        let columns = Column::beside(self.about.columns(), self.list.is_single());
         let cells = columns.iter().map(|column| L::cell(&row, column.title).text);
         Some(cells.collect::<Vec<_>>().join("\t"))
     }
@@ -426,7 +462,7 @@ impl<L: Listed> View for ListView<L> {
     }
 
     fn draw(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
-        let columns = Column::beside(L::COLUMNS, self.list.is_single());
+        let columns = Column::beside(self.about.columns(), self.list.is_single());
         let empty = self.emptiness(scene);
         let lost = self.list.is_single() && self.list.in_scope(scene).any(|(_, node)| !node.is_there());
         let look = Look { columns, empty: &empty, dimmed: lost };
@@ -442,6 +478,10 @@ impl<L: Listed> View for ListView<L> {
             }
             None => Cell::default(),
         };
-        table::draw(&self.list.table, &look, cell, (area, theme), buf);
+        if L::IS_TABBED {
+            let line = Rect { height: area.height.min(1), ..area };
+            tabs::draw(&self.about.tabs(&self.list, scene), line, &mut Painter { buf, theme });
+        }
+        table::draw(&self.list.table, &look, cell, (below(area, u16::from(L::IS_TABBED)), theme), buf);
     }
 }

@@ -16,6 +16,7 @@ use crate::command::Topic;
 use crate::filter::Field;
 use crate::fleet::{Fleet, ItemId, NetItem, NetTable};
 use crate::widgets::table::{Cell, Column, Order};
+use crate::widgets::tabs::SubTab;
 
 use columns::{FIELDS, Row};
 
@@ -36,8 +37,22 @@ impl Network {
 
     fn turn(&mut self, forward: bool) {
         let count = NetTable::ALL.len();
-        let at = NetTable::ALL.iter().position(|table| *table == self.table).unwrap_or(0);
+        let at = place(self.table).unwrap_or(0);
         self.table = NetTable::ALL[(at + if forward { 1 } else { count - 1 }) % count];
+    }
+}
+
+fn place(table: NetTable) -> Option<usize> {
+    NetTable::ALL.iter().position(|known| *known == table)
+}
+
+/// The name of a sub-tab.
+const fn title(table: NetTable) -> &'static str {
+    match table {
+        NetTable::Interfaces => "Interfaces",
+        NetTable::Sockets => "Sockets",
+        NetTable::Routes => "Routes",
+        NetTable::Neighbours => "Neighbours",
     }
 }
 
@@ -70,7 +85,16 @@ impl Listed for Network {
         row.what()
     }
 
-    const COLUMNS: &'static [Column] = columns::COLUMNS;
+    const COLUMNS: &'static [Column] = columns::INTERFACES;
+
+    fn columns(&self) -> &'static [Column] {
+        match self.table {
+            NetTable::Interfaces => columns::INTERFACES,
+            NetTable::Sockets => columns::SOCKETS,
+            NetTable::Routes => columns::ROUTES,
+            NetTable::Neighbours => columns::NEIGHBOURS,
+        }
+    }
 
     fn cell(row: &Row<'_>, column: &str) -> Cell {
         row.cell(column)
@@ -87,10 +111,29 @@ impl Listed for Network {
         }
     }
 
-    /// Which table it is, and that there are others.
-    fn remark(&self, _: &Listing, _: &Scene<'_>) -> String {
-        let at = NetTable::ALL.iter().position(|table| *table == self.table).unwrap_or(0);
-        format!(", {}/{}", at + 1, NetTable::ALL.len())
+    const IS_TABBED: bool = true;
+
+    fn count(scene: &Scene<'_>, nodes: &[NodeId]) -> Vec<usize> {
+        let mut counts = NetTable::ALL.map(|_| 0);
+        for id in nodes.iter().flat_map(|id| scene.fleet.network.of(*id)) {
+            if let Some(at) = scene.fleet.network.get(id).and_then(|item| place(item.key.table)) {
+                counts[at] += 1;
+            }
+        }
+        counts.to_vec()
+    }
+
+    fn tabs(&self, list: &Listing, scene: &Scene<'_>) -> Vec<SubTab> {
+        let known = list.in_scope(scene).any(|(_, node)| node.age(Topic::Network, scene.now).is_some());
+        let tab = |(table, total): (NetTable, &usize)| {
+            let shown = if table == self.table { list.table.rows().len() } else { *total };
+            SubTab { name: title(table), counts: known.then_some((shown, *total)), open: table == self.table }
+        };
+        NetTable::ALL.into_iter().zip(&list.counts).map(tab).collect()
+    }
+
+    fn open_tab(&mut self, at: usize) {
+        self.table = NetTable::ALL[at];
     }
 
     fn noun(&self) -> &'static str {

@@ -10,10 +10,19 @@ use ratatui::layout::Rect;
 use super::Scope;
 use crate::command::Topic;
 use crate::event::Link;
-use crate::fleet::{Fleet, Node};
+use crate::fleet::{Fleet, Node, Point};
 use crate::format::{clean, span_ms, width};
 use crate::theme::{Glyphs, Role};
+use crate::widgets::chart;
 use crate::widgets::paint::Painter;
+
+/// One figure of moments, for a chart.
+pub(super) fn series<'a>(
+    points: impl Iterator<Item = &'a Point>,
+    of: impl Fn(&Point) -> f64,
+) -> Vec<chart::Point> {
+    points.map(|point| (point.at, of(point))).collect()
+}
 
 /// Which node is looked at. It stays the same while nodes come and go around it.
 #[derive(Clone, Debug, Default)]

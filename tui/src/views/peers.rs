@@ -33,6 +33,7 @@ use crate::format::{count, plural, width};
 use crate::theme::{Role, Theme};
 use crate::widgets::paint::Painter;
 use crate::widgets::table::sort_at;
+use crate::widgets::tabs::{self as tabs_line, SubTab};
 
 /// Rows that one step of the wheel moves.
 const WHEEL_ROWS: usize = 3;
@@ -154,8 +155,8 @@ impl PeersView {
         self.place(scene, self.tab).map(|place| self.lists.subjects(self.tab, place)).unwrap_or_default()
     }
 
-    /// The sub-tabs with their counts, from the left edge.
-    fn tab_texts(&self, scene: &Scene<'_>) -> [(Tab, String); 5] {
+    /// The sub-tabs with their counts.
+    fn sub_tabs(&self, scene: &Scene<'_>) -> [SubTab; 5] {
         let node = self.node(scene).map(|(_, node)| node);
         let is_known = |tab| match tab {
             Tab::Grid => true,
@@ -165,29 +166,17 @@ impl PeersView {
             Tab::Refused => node.is_some_and(|node| node.refused.value.is_some()),
         };
         Tab::ALL.map(|tab| {
-            let (shown, total) = if tab == Tab::Grid { self.grid.counts() } else { self.lists.counts(tab) };
-            let number = match () {
-                () if !is_known(tab) => String::new(),
-                () if shown == total => format!(" {}", count(total)),
-                () => format!(" {}/{}", count(shown), count(total)),
-            };
-            let [open, close] = if tab == self.tab { ["[", "]"] } else { [" ", " "] };
-            (tab, format!("{open}{}{number}{close}", tab.name()))
+            let counts = if tab == Tab::Grid { self.grid.counts() } else { self.lists.counts(tab) };
+            SubTab { name: tab.name(), counts: is_known(tab).then_some(counts), open: tab == self.tab }
         })
     }
 
     fn draw_head(&self, scene: &Scene<'_>, area: Rect, painter: &mut Painter<'_>) {
-        let mut x = area.x;
-        for (tab, text) in self.tab_texts(scene) {
-            let role = if tab == self.tab { Role::Title } else { Role::Dim };
-            let left = area.right().saturating_sub(x);
-            x += painter.text((x, area.y), left, &text, role) + 1;
-        }
-        let left = area.right().saturating_sub(x + 1);
+        let left = tabs_line::draw(&self.sub_tabs(scene), Rect { height: 1, ..area }, painter);
         if let Some((texts, role)) = self.caption(scene, painter.theme) {
-            let fitting = texts.iter().find(|text| width(text) <= usize::from(left));
+            let fitting = texts.iter().find(|text| width(text) <= usize::from(left.width));
             let text = fitting.or(texts.last()).map(String::as_str).unwrap_or_default();
-            painter.right((x + 1, area.y), left, text, role);
+            painter.right((left.x, left.y), left.width, text, role);
         }
     }
 
@@ -237,14 +226,7 @@ impl PeersView {
     /// A click on a line of the body.
     fn press(&mut self, scene: &Scene<'_>, (x, y): (u16, u16)) {
         if y == 0 {
-            let mut left = 0;
-            for (tab, text) in self.tab_texts(scene) {
-                let right = left + width(&text) as u16;
-                if (left..right).contains(&x) {
-                    self.tab = tab;
-                }
-                left = right + 1;
-            }
+            self.tab = tabs_line::at(&self.sub_tabs(scene), x).map_or(self.tab, |at| Tab::ALL[at]);
             return;
         }
         if self.tab == Tab::Grid {
@@ -279,7 +261,11 @@ impl View for PeersView {
     fn title(&self, scene: &Scene<'_>) -> String {
         let what = self.tab.noun();
         match (self.tab, self.node(scene)) {
-            (Tab::Grid, _) => format!("{what} of {}", plural(self.grid.counts().0, "node")),
+            (Tab::Grid, _) => {
+                let (shown, all) = self.grid.counts();
+                let of = if shown < all { format!("{} of ", count(shown)) } else { String::new() };
+                format!("{what} of {of}{}", plural(all, "node"))
+            }
             (_, Some((_, node))) => format!("{what} of {}", node.name()),
             (_, None) => what.to_owned(),
         }
@@ -338,6 +324,12 @@ impl View for PeersView {
             Action::Open => self.open(scene),
             Action::Describe => self.describe(scene),
             Action::Menu => self.menu(scene),
+            Action::Sort(key) if self.tab == Tab::Grid => {
+                if self.grid.sort_by(key) {
+                    self.rebuild(scene);
+                }
+                None
+            }
             _ if self.tab == Tab::Grid => {
                 self.on_grid(scene, action);
                 None

@@ -45,8 +45,6 @@ pub struct ProcessesView {
     ranking: Ranking,
     /// Rows came, changed or went since the table was built.
     stale: bool,
-    /// The cursor was moved: it stays on its process. Until then it is on the first, whichever that is.
-    moved: bool,
 }
 
 impl Default for ProcessesView {
@@ -62,12 +60,11 @@ impl ProcessesView {
         Self {
             scope: Scope::All,
             narrow: None,
-            table: Table::new(order),
+            table: Table::leading(order),
             filter: None,
             tree: None,
             ranking: Ranking::default(),
             stale: false,
-            moved: false,
         }
     }
 
@@ -124,9 +121,6 @@ impl ProcessesView {
         }
         self.table.set_rows(rows, total);
         self.table.retain_marks(|id| processes.get(*id).is_some());
-        if !self.moved {
-            self.table.on_action(Action::Top, height(scene.body));
-        }
         self.table.follow(height(scene.body));
     }
 
@@ -287,7 +281,7 @@ impl View for ProcessesView {
     fn set_scope(&mut self, scene: &Scene<'_>, scope: Scope) {
         self.narrow = None;
         self.scope = scope;
-        self.moved = false;
+        self.table.lead();
         self.rebuild(scene);
     }
 
@@ -352,12 +346,13 @@ impl View for ProcessesView {
             Action::Kill => return vec![self.signal(scene, Signal::Term)],
             // With the first row, whichever it becomes, or on the row that is there now.
             Action::Follow => {
-                self.moved = !self.moved;
+                let said = self.table.toggle_lead();
                 self.show(scene);
-                let said = if self.moved { "stays on this row" } else { "goes with the first row" };
                 return vec![Request::Say(said.into())];
             }
-            other => self.moved |= self.table.on_action(other, height(scene.body)),
+            other => {
+                self.table.on_action(other, height(scene.body));
+            }
         }
         Vec::new()
     }
@@ -365,7 +360,6 @@ impl View for ProcessesView {
     fn on_mouse(&mut self, scene: &Scene<'_>, mouse: Mouse) -> Vec<Request> {
         let columns = self.columns();
         on_mouse(&mut self.table, columns, scene.body, mouse);
-        self.moved = true;
         self.rebuild(scene);
         Vec::new()
     }
@@ -389,7 +383,6 @@ impl View for ProcessesView {
 
     fn seek(&mut self, scene: &Scene<'_>, forward: bool, search: &Filter) -> bool {
         let found = self.table.seek(forward, |id| row(scene, *id).is_some_and(|row| search.matches(&row)));
-        self.moved |= found;
         self.table.follow(height(scene.body));
         found
     }

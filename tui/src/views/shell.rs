@@ -17,14 +17,15 @@ use p2p_shared::id::NodeId;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::list::ListView;
+use super::list::{ListView, Listing};
 use super::{Change, Request, Scene, Scope, View, ViewId};
 use crate::action::Action;
 use crate::command::Subscription;
-use crate::event::Mouse;
+use crate::event::{Mouse, MouseKind};
 use crate::filter::{Field, Filter, Kind};
 use crate::theme::Theme;
 use crate::widgets::paint::Painter;
+use crate::widgets::tabs::{self, SubTab};
 
 use list::Living;
 use recordings::Recordings;
@@ -84,6 +85,15 @@ macro_rules! list {
             $body
         }
     };
+}
+
+/// The two lists as sub-tabs; how much is in the one that is not shown nobody has asked.
+fn sub_tabs(recorded: bool, list: &Listing) -> Vec<SubTab> {
+    let tab = |(name, open): (&'static str, bool)| {
+        let counts = open.then(|| (list.table.rows().len(), list.table.total()));
+        SubTab { name, counts, open }
+    };
+    [("Shells", !recorded), ("Recordings", recorded)].map(tab).to_vec()
 }
 
 impl ShellView {
@@ -148,7 +158,14 @@ impl View for ShellView {
     }
 
     fn on_mouse(&mut self, scene: &Scene<'_>, mouse: Mouse) -> Vec<Request> {
-        list!(mut self, |list| list.on_mouse(&Self::below(scene), mouse))
+        let scene = Self::below(scene);
+        if mouse.kind == MouseKind::Press && mouse.row == scene.body.y {
+            let tabs = list!(self, |list| sub_tabs(self.recorded, &list.list));
+            let at = tabs::at(&tabs, mouse.column.saturating_sub(scene.body.x));
+            self.recorded = at.map_or(self.recorded, |at| at == 1);
+            return Vec::new();
+        }
+        list!(mut self, |list| list.on_mouse(&scene, mouse))
     }
 
     fn fields(&self) -> &'static [Field] {

@@ -1,5 +1,6 @@
 //! The table of every view: sort, marks, a cursor that stays on its object, 150,000 rows.
 //!
+//! One that [leads](Table::leading) has its cursor on the first row, whichever that is, until it is moved.
 //! The owner hands in ordered ids by [`Table::set_rows`]; the table keeps cursor, marks and scroll offset by
 //! identity. Drawing formats the visible rows alone, through a callback for one cell. Pure.
 
@@ -94,6 +95,8 @@ pub struct Table<I> {
     offset: usize,
     marks: BTreeSet<I>,
     range_from: Option<I>,
+    /// The cursor goes with the first row: it was not moved yet.
+    leads: bool,
     /// The present order.
     pub order: Order,
     /// Columns of the screen that flexible text is scrolled by.
@@ -111,9 +114,30 @@ impl<I: Copy + Ord> Table<I> {
             offset: 0,
             marks: BTreeSet::new(),
             range_from: None,
+            leads: false,
             order,
             shift: 0,
         }
+    }
+
+    /// An empty one whose cursor goes with the first row until it is moved.
+    pub fn leading(order: Order) -> Self {
+        Self { leads: true, ..Self::new(order) }
+    }
+
+    /// From the next rows on the cursor goes with the first one again.
+    pub const fn lead(&mut self) {
+        self.leads = true;
+    }
+
+    /// Has the cursor go with the first row, or stay where it is; answers what it does now.
+    pub fn toggle_lead(&mut self) -> &'static str {
+        self.leads = !self.leads;
+        if !self.leads {
+            return "stays on this row";
+        }
+        self.to_first();
+        "goes with the first row"
     }
 
     /// Takes the rows in their new order, of `total` before the filter. The cursor stays on its object; if that
@@ -124,6 +148,13 @@ impl<I: Copy + Ord> Table<I> {
         self.total = total;
         self.at = kept.unwrap_or(self.at).min(self.rows.len().saturating_sub(1));
         self.cursor = self.rows.get(self.at).copied();
+        if self.leads {
+            self.to_first();
+        }
+    }
+
+    fn to_first(&mut self) {
+        (self.at, self.cursor) = (0, self.rows.first().copied());
     }
 
     /// Most reorderings move a row little: look near its old place first.
@@ -207,6 +238,7 @@ impl<I: Copy + Ord> Table<I> {
     }
 
     fn go(&mut self, at: usize) {
+        self.leads = false;
         self.at = at.min(self.rows.len().saturating_sub(1));
         self.cursor = self.rows.get(self.at).copied();
     }
@@ -231,6 +263,7 @@ impl<I: Copy + Ord> Table<I> {
             Action::ClearMarks => self.clear_marks(),
             _ => return false,
         }
+        self.leads = false;
         self.follow(height);
         true
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::header::{AUTHORIZATION, HOST, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode};
@@ -39,8 +39,6 @@ pub(super) const ASK_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Bearer {
     pub(super) who: Identified,
     pub(super) from: SocketAddr,
-    /// As [`name_of`] has it.
-    name: Arc<str>,
     shown: Shown,
     /// What it counts as while it runs.
     turn: Option<Arc<Turn>>,
@@ -49,7 +47,9 @@ pub(super) struct Bearer {
 /// What says who asks.
 #[derive(Clone)]
 enum Shown {
+    /// In a message, or the header of a request: many are too long to be copied for each.
     Token(String),
+    Header(HeaderValue),
     /// In the handshake of the connection.
     Certificate(Box<PeerIdentity>),
 }
@@ -58,7 +58,16 @@ impl Shown {
     fn judged(&self, api: &Api) -> Result<Identified, RpcError> {
         match self {
             Self::Token(token) => api.0.auth.identify(token),
+            Self::Header(value) => api.0.auth.identify(of_header(value).unwrap_or_default()),
             Self::Certificate(peer) => api.0.auth.of_certificate(peer),
+        }
+    }
+
+    fn token(&self) -> Option<&str> {
+        match self {
+            Self::Token(token) => Some(token),
+            Self::Header(value) => of_header(value),
+            Self::Certificate(_) => None,
         }
     }
 }
@@ -113,17 +122,6 @@ impl std::fmt::Debug for Bearer {
     }
 }
 
-/// A name for a caller that no other has: another key, or another role, is another caller.
-fn name_of(caller: &Caller) -> Arc<str> {
-    match caller {
-        Caller::Node { id, .. } => format!("node {id}"),
-        Caller::Operator { id, role, .. } => format!("operator {id} {role}"),
-        Caller::User { name, role } => format!("user {name} {role}"),
-        Caller::Unix { uid, .. } => format!("uid {uid}"),
-    }
-    .into()
-}
-
 /// Where a request comes from.
 pub(super) fn address(parts: &Parts) -> Result<SocketAddr, Problem> {
     let none = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the client has no address");
@@ -152,14 +150,13 @@ impl Bearer {
 
     fn new(api: &Api, shown: Shown, from: SocketAddr) -> Result<Self, RpcError> {
         let who = shown.judged(api)?;
-        let name = name_of(&who.caller);
-        Ok(Self { who, from, name, shown, turn: None })
+        Ok(Self { who, from, shown, turn: None })
     }
 
     /// The token, if other nodes take it too: the one that an operator signed.
     pub(super) fn portable(&self) -> Option<Vec<u8>> {
-        match (&self.shown, &self.who.caller) {
-            (Shown::Token(token), Caller::Operator { .. }) => Some(token.clone().into_bytes()),
+        match (self.shown.token(), &self.who.caller) {
+            (Some(token), Caller::Operator { .. }) => Some(token.as_bytes().to_vec()),
             _ => None,
         }
     }
@@ -171,7 +168,7 @@ impl Bearer {
 
     /// The name of who asks, which no other caller has.
     pub(super) const fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.who.name
     }
 
     /// What this request counts as, until it is dropped.
@@ -223,12 +220,15 @@ impl Bearer {
 
     /// What a call at `node` rests on, for who shares what: here the caller, elsewhere the very token.
     pub(super) fn authority(&self, node: &Where) -> String {
-        match (node, &self.shown) {
-            (Where::There(_), Shown::Token(token)) => blake3::hash(token.as_bytes()).to_string(),
-            _ => self.name.to_string(),
+        match (node, self.shown.token()) {
+            (Where::There(_), Some(token)) => blake3::hash(token.as_bytes()).to_string(),
+            _ => self.who.name.to_string(),
         }
     }
 }
+
+/// How a header begins that a token is in.
+const SCHEME: &[u8] = b"bearer ";
 
 /// Whether a request has a header that says who asks, whatever is in it.
 pub(super) fn is_given(headers: &HeaderMap) -> bool {
@@ -237,16 +237,33 @@ pub(super) fn is_given(headers: &HeaderMap) -> bool {
 
 /// The token of a request.
 pub(in crate::http) fn token(headers: &HeaderMap) -> Option<&str> {
+    header(headers).and_then(of_header)
+}
+
+/// The header that a token is in.
+fn header(headers: &HeaderMap) -> Option<&HeaderValue> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = str::from_utf8(value.as_bytes()).ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let scheme = value.as_bytes().get(..SCHEME.len())?;
+    scheme.eq_ignore_ascii_case(SCHEME).then_some(value)
+}
+
+/// The token in such a header.
+fn of_header(value: &HeaderValue) -> Option<&str> {
+    str::from_utf8(value.as_bytes().get(SCHEME.len()..)?).ok().map(str::trim)
 }
 
 impl FromRequestParts<Api> for Bearer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Self::read(parts, api, parts.extensions.get())
+    }
+}
+
+impl Bearer {
+    /// The bearer of a request, who is told to `kind`.
+    pub(super) fn read(parts: &Parts, api: &Api, kind: Option<&CallerKind>) -> Result<Self, Problem> {
         let missing = || {
             let words = "this takes a token: Authorization: Bearer TOKEN, from POST /api/v1/auth/token or `p2p-tui token`; \
                  over TLS an operator's client certificate does too";
@@ -256,8 +273,8 @@ impl FromRequestParts<Api> for Bearer {
             let why = "the Authorization header is there twice: two readers could take two of them";
             return Err(Problem::new(StatusCode::BAD_REQUEST, why));
         }
-        let shown = match (token(&parts.headers), certified(parts)) {
-            (Some(token), _) => Shown::Token(token.to_owned()),
+        let shown = match (header(&parts.headers), certified(parts)) {
+            (Some(value), _) => Shown::Header(value.clone()),
             (None, Some(peer)) if !is_given(&parts.headers) => {
                 if is_foreign(parts) {
                     let words = "denied: a page of another site asks under the certificate of its visitor";
@@ -268,7 +285,7 @@ impl FromRequestParts<Api> for Bearer {
             (None, _) => return Err(missing()),
         };
         let bearer = Self::new(api, shown, address(parts)?)?;
-        if let Some(kind) = parts.extensions.get::<CallerKind>() {
+        if let Some(kind) = kind {
             kind.is(&bearer.who.caller);
         }
         let turn = Some(charge(api, bearer.name())?);

@@ -3,7 +3,7 @@
 //! A `get` and a `watch` are asked by GET with a query, a `post` by POST with a body. What streams both ways is a
 //! WebSocket at the same path.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -101,7 +101,9 @@ pub(in crate::http) async fn own(mut parts: Parts, method: &'static MethodSpec) 
 
 /// The result of a call, which is JSON already.
 pub(super) fn answer(json: Bytes) -> Response {
-    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
+    let mut response = Response::new(Body::from(json));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// The method is there, and is asked in another way.

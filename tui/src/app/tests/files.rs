@@ -113,6 +113,17 @@ fn a_refusal_is_said_and_a_filter_hides() {
 }
 
 #[test]
+fn the_path_of_a_file_leads_to_its_directory_with_the_cursor_on_it() {
+    let mut console = browsing();
+    let asked = orders(&console.press(":files /etc/fstab<enter>"));
+    assert!(asked.contains(&FilesOrder::List(path("/etc/fstab"))), "{asked:?}");
+    let asked = orders(&say(&mut console, FilesSaid::Beside(path("/etc/fstab"))));
+    assert_eq!(asked, [FilesOrder::List(path("/etc"))]);
+    listed(&mut console, "/etc", vec![row("aliases", FileKind::File), row("fstab", FileKind::File)]);
+    assert_eq!(orders(&console.press("<enter>")), [FilesOrder::View(path("/etc/fstab"))]);
+}
+
+#[test]
 fn what_is_in_a_file_is_shown_and_harmless() {
     let mut console = browsing();
     assert_eq!(orders(&console.press("G<enter>")), [FilesOrder::View(path("/zero"))]);

@@ -54,7 +54,7 @@ fn a_process_leads_to_its_sockets_and_its_open_files() {
     let pid = details(&mut console).info.key.pid;
     console.press("<esc>Jn");
     assert_eq!((console.state.current(), filter(&console)), (ViewId::Network, Some(format!("pid={pid}"))));
-    assert!(console.shows("of db-1, 2/4"), "{}", console.screen());
+    assert!(console.shows("[Sockets"), "{}", console.screen());
     console.press("q");
     assert_eq!(console.state.current(), ViewId::Processes, "back by q");
     // From its details, and the details are not left lying over the files.

@@ -20,6 +20,7 @@ const AGE: &str = "AGE";
 const RULE: &str = "RULE";
 const BY: &str = "BY";
 const WHAT: &str = "WHAT";
+const WHEN: &str = "WHEN";
 
 pub(super) const COLUMNS: &[Column] = &[
     Column::text(NODE, 8, 0, Some(SortKey::Node)).up_to(24),
@@ -29,6 +30,15 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::text(RULE, 12, 0, Some(SortKey::Name)).up_to(28),
     Column::text(BY, 8, 4, Some(SortKey::User)).up_to(24),
     Column::rest(WHAT, 26, 0, None),
+];
+
+/// Those of rules.
+pub(super) const RULE_COLUMNS: &[Column] = &[
+    Column::text(NODE, 8, 0, Some(SortKey::Node)).up_to(24),
+    Column::text(SEVERITY, 8, 0, None),
+    Column::text(RULE, 16, 0, Some(SortKey::Name)).up_to(32),
+    Column::text(BY, 8, 4, Some(SortKey::User)).up_to(24),
+    Column::rest(WHEN, 26, 0, None),
 ];
 
 /// What a filter may name.
@@ -138,7 +148,7 @@ impl Row<'_> {
             AGE => Cell::of(self.age_ms().map_or_else(|| "-".to_owned(), span_ms), Role::Dim),
             RULE => Cell::plain(self.name()),
             BY => Cell::of(self.by(), Role::Dim),
-            WHAT => match &self.item.value {
+            WHAT | WHEN => match &self.item.value {
                 AlertItem::Silence(silence) => {
                     Cell::plain(format!("{}: {}", silence.matchers, silence.reason))
                 }

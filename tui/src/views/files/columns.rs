@@ -8,7 +8,7 @@ use p2p_shared::time::UnixMillis;
 
 use crate::action::SortKey;
 use crate::filter::{Field, Kind, Record};
-use crate::format::{bytes, date, span_ms};
+use crate::format::{bytes, date, head, span_ms};
 use crate::theme::Role;
 use crate::widgets::table::{Cell, Column};
 
@@ -18,6 +18,11 @@ const GROUP: &str = "GROUP";
 const SIZE: &str = "SIZE";
 const CHANGED: &str = "CHANGED";
 const NAME: &str = "NAME";
+
+/// What was changed longer ago than a hundred days is old.
+const OLD_MS: u64 = 100 * 86_400_000;
+/// Columns of a year and a month.
+const MONTH: usize = 7;
 
 /// The columns.
 pub(super) const COLUMNS: [Column; 6] = [
@@ -51,6 +56,14 @@ impl Row<'_> {
         self.wall.since(millis(self.row.version.modified_ns)).0
     }
 
+    /// How long ago it was changed; of what is old the month, as `ls` has it.
+    fn changed(&self) -> String {
+        match self.age_ms() {
+            recent if recent < OLD_MS => span_ms(recent),
+            _ => head(&date(millis(self.row.version.modified_ns)), MONTH).to_owned(),
+        }
+    }
+
     pub(super) fn cell(&self, column: &str) -> Cell {
         let row = self.row;
         match column {
@@ -58,7 +71,7 @@ impl Row<'_> {
             OWNER => Cell::plain(&row.owner),
             GROUP => Cell::plain(&row.group),
             SIZE if row.kind == FileKind::File => Cell::plain(bytes(row.version.size_bytes)),
-            CHANGED => Cell::of(span_ms(self.age_ms()), Role::Dim),
+            CHANGED => Cell::of(self.changed(), Role::Dim),
             NAME => name(row),
             _ => Cell::default(),
         }

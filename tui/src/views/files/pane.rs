@@ -109,6 +109,13 @@ impl Pane {
         }
     }
 
+    /// What was asked for is no directory: the one in which it stands is shown, with the cursor on it.
+    pub(super) fn on_file(&mut self, node: NodeId, path: &FilePath) {
+        if self.of == Some(node) && self.path == *path {
+            self.go_up();
+        }
+    }
+
     /// Other rows come: cursor and marks stay on their names.
     fn renumber(&mut self, new: Option<&Rows>) {
         let ids: BTreeMap<&FilePath, u32> =
@@ -280,7 +287,8 @@ impl Pane {
             0 => String::new(),
             marked => format!(", {} marked", count(marked)),
         };
-        format!("{shown}{}{more}{marked}", count(total))
+        let names = if total == 1 { "name" } else { "names" };
+        format!("{shown}{}{more} {names}{marked}", count(total))
     }
 
     /// Where it is: `web-1:/etc`.

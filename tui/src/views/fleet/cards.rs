@@ -121,9 +121,7 @@ fn charts(node: &Node, old: bool, area: Rect, painter: &mut Painter<'_>) {
     let (upper, below) = (area.height - lower, area.y + area.height - lower);
     let end = node.history.points().next_back().map_or(Millis::ZERO, |point| point.at);
     let window = Window { end, span: CHART, axis: Axis::Ago(end), gap: GAP };
-    let points = |of: fn(&Point) -> f64| -> Vec<chart::Point> {
-        node.history.points().map(|point| (point.at, of(point))).collect()
-    };
+    let points = |of: fn(&Point) -> f64| observed::series(node.history.points(), of);
     let cpu = points(|point| f64::from(point.cpu));
     let first = Series { points: &cpu, role: Role::First };
     let drawn = Chart { unit: Unit::Percent, first, second: None, window, dimmed: old };

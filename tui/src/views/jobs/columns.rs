@@ -26,7 +26,7 @@ const WORK: &str = "WORK";
 
 pub(super) const COLUMNS: &[Column] = &[
     Column::text(NODE, 8, 0, Some(SortKey::Node)).up_to(24),
-    Column::text(ID, 8, 1, Some(SortKey::Name)).up_to(20),
+    Column::text(ID, 15, 8, Some(SortKey::Name)).up_to(20),
     Column::text(STATE, 11, 0, Some(SortKey::State)),
     Column::number(PROGRESS, 4, 4, None),
     Column::text(EXIT, 9, 3, None).up_to(24),
@@ -34,7 +34,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::text(PRIORITY, 6, 7, None),
     Column::text(BY, 8, 5, Some(SortKey::User)).up_to(20),
     Column::number(AGE, 6, 2, Some(SortKey::Age)),
-    Column::rest(WORK, 14, 0, None),
+    Column::rest(WORK, 24, 0, None),
 ];
 
 /// What a filter may name.

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use p2p_shared::services::network::{LinkState, NetAddress, NetCounters, NetInterface, NetRoute, NetSocket};
+use p2p_shared::services::network::{
+    LinkState, NetAddress, NetCounters, NetInterface, NetNeighbour, NetRoute, NetSocket,
+};
 
 use crate::action::SortKey;
 use crate::filter::{Field, Kind, Record};
@@ -13,17 +15,70 @@ use crate::theme::Role;
 use crate::widgets::table::{Cell, Column};
 
 const NODE: &str = "NODE";
-const WHAT: &str = "WHAT";
+const NAME: &str = "NAME";
 const STATE: &str = "STATE";
-const WITH: &str = "WITH";
-const MORE: &str = "MORE";
+const RECEIVED: &str = "IN/s";
+const SENT: &str = "OUT/s";
+const ERRORS: &str = "ERRORS";
+const ADDRESSES: &str = "ADDRESSES";
+const MTU: &str = "MTU";
+const SPEED: &str = "SPEED";
+const PROTOCOL: &str = "PROTO";
+const LOCAL: &str = "LOCAL";
+const REMOTE: &str = "REMOTE";
+const PROCESS: &str = "PROCESS";
+const DESTINATION: &str = "DESTINATION";
+const KIND: &str = "KIND";
+const VIA: &str = "VIA";
+const DEVICE: &str = "DEVICE";
+const METRIC: &str = "METRIC";
+const SOURCE: &str = "SOURCE";
+const BY: &str = "BY";
+const ADDRESS: &str = "ADDRESS";
+const HARDWARE: &str = "HARDWARE";
+const ROUTER: &str = "ROUTER";
 
-pub(super) const COLUMNS: &[Column] = &[
-    Column::text(NODE, 8, 0, Some(SortKey::Node)).up_to(24),
-    Column::text(WHAT, 16, 0, Some(SortKey::Name)).up_to(48),
-    Column::text(STATE, 11, 1, Some(SortKey::State)),
-    Column::text(WITH, 18, 0, None).up_to(48),
-    Column::rest(MORE, 14, 2, None),
+const OF_NODE: Column = Column::text(NODE, 8, 0, Some(SortKey::Node)).up_to(24);
+
+pub(super) const INTERFACES: &[Column] = &[
+    OF_NODE,
+    Column::text(NAME, 10, 0, Some(SortKey::Name)).up_to(16),
+    Column::text(STATE, 6, 0, Some(SortKey::State)).up_to(16),
+    Column::number(RECEIVED, 6, 0, None).up_to(8),
+    Column::number(SENT, 6, 0, None).up_to(8),
+    Column::number(ERRORS, 6, 1, None),
+    Column::number(MTU, 6, 4, None),
+    Column::number(SPEED, 6, 3, None),
+    Column::rest(ADDRESSES, 18, 2, None),
+];
+
+pub(super) const SOCKETS: &[Column] = &[
+    OF_NODE,
+    Column::text(PROTOCOL, 5, 0, None),
+    Column::text(LOCAL, 19, 0, Some(SortKey::Name)).up_to(40),
+    Column::text(REMOTE, 19, 0, None).up_to(40),
+    Column::text(STATE, 7, 1, Some(SortKey::State)).up_to(12),
+    Column::rest(PROCESS, 12, 0, None),
+];
+
+pub(super) const ROUTES: &[Column] = &[
+    OF_NODE,
+    Column::text(DESTINATION, 18, 0, Some(SortKey::Name)).up_to(40),
+    Column::text(VIA, 15, 0, None).up_to(32),
+    Column::text(DEVICE, 10, 0, None).up_to(16),
+    Column::number(METRIC, 6, 1, None),
+    Column::text(KIND, 9, 2, Some(SortKey::State)).up_to(12),
+    Column::text(SOURCE, 15, 4, None).up_to(32),
+    Column::rest(BY, 6, 3, None),
+];
+
+pub(super) const NEIGHBOURS: &[Column] = &[
+    OF_NODE,
+    Column::text(ADDRESS, 16, 0, Some(SortKey::Name)).up_to(40),
+    Column::text(HARDWARE, 17, 0, None),
+    Column::text(STATE, 10, 0, Some(SortKey::State)),
+    Column::text(DEVICE, 10, 0, None).up_to(16),
+    Column::rest(ROUTER, 6, 0, None),
 ];
 
 /// What a filter may name.
@@ -33,6 +88,10 @@ pub(super) const FIELDS: &[Field] = &[
     Field::word("more"),
     Field::word("state"),
     Field::of("node", Kind::Text),
+    Field::of("local", Kind::Text),
+    Field::of("remote", Kind::Text),
+    Field::of("process", Kind::Text),
+    Field::of("device", Kind::Text),
     Field::of("port", Kind::Number),
     Field::of("pid", Kind::Number),
 ];
@@ -46,13 +105,13 @@ pub(crate) struct Row<'a> {
 impl Row<'_> {
     /// The cell of a column.
     pub(super) fn cell(&self, column: &str) -> Cell {
-        match column {
-            NODE => Cell::of(self.node.name().as_str(), Role::Accent),
-            WHAT => Cell::plain(self.what()),
-            STATE => Cell::of(self.state(), self.role()),
-            WITH => Cell::plain(self.with()),
-            MORE => Cell::of(self.more(), Role::Dim),
-            _ => Cell::default(),
+        match (column, &self.item.value) {
+            (NODE, _) => Cell::of(self.node.name().as_str(), Role::Accent),
+            (STATE | KIND, _) => Cell::of(self.state(), self.role()),
+            (column, NetItem::Interface(interface)) => of_interface(interface, column),
+            (column, NetItem::Socket(socket)) => of_socket(socket, column),
+            (column, NetItem::Route(route)) => of_route(route, column),
+            (column, NetItem::Neighbour(seen)) => of_neighbour(seen, column),
         }
     }
 
@@ -147,6 +206,67 @@ impl Row<'_> {
     }
 }
 
+/// A figure that is nothing is there, and does not catch the eye.
+fn figure(text: String, is_nothing: bool) -> Cell {
+    Cell::of(text, if is_nothing { Role::Dim } else { Role::Text })
+}
+
+fn of_interface(interface: &NetInterface, column: &str) -> Cell {
+    let flow = |counters: &NetCounters| {
+        let now = counters.bytes_per_s;
+        figure(now.map_or_else(|| "-".into(), bytes), now.unwrap_or(0) == 0)
+    };
+    match column {
+        NAME => Cell::plain(&interface.name),
+        RECEIVED => flow(&interface.received),
+        SENT => flow(&interface.sent),
+        ERRORS => {
+            let of = |counters: &NetCounters| counters.errors + counters.dropped;
+            let errors = of(&interface.received) + of(&interface.sent);
+            Cell::of(errors.to_string(), if errors == 0 { Role::Dim } else { Role::Warn })
+        }
+        MTU => Cell::of(interface.mtu.to_string(), Role::Dim),
+        SPEED => {
+            let speed = interface.speed_mbit.map_or_else(|| "-".into(), |speed| format!("{speed}M"));
+            Cell::of(speed, Role::Dim)
+        }
+        ADDRESSES => Cell::plain(interface.addresses.iter().map(network).collect::<Vec<_>>().join(" ")),
+        _ => Cell::default(),
+    }
+}
+
+fn of_socket(socket: &NetSocket, column: &str) -> Cell {
+    match column {
+        PROTOCOL => Cell::of(&*socket.protocol, Role::Dim),
+        LOCAL => Cell::plain(socket.local.to_string()),
+        REMOTE => figure(or_dash(socket.remote), socket.remote.is_none()),
+        PROCESS => Cell::plain(holder(socket)),
+        _ => Cell::default(),
+    }
+}
+
+fn of_route(route: &NetRoute, column: &str) -> Cell {
+    match column {
+        DESTINATION => Cell::plain(destination(route)),
+        VIA => figure(or_dash(route.gateway), route.gateway.is_none()),
+        DEVICE => Cell::plain(or_dash(route.interface.as_ref())),
+        METRIC => figure(route.metric.to_string(), route.metric == 0),
+        SOURCE => figure(or_dash(route.source), route.source.is_none()),
+        BY => Cell::of(&*route.protocol, Role::Dim),
+        _ => Cell::default(),
+    }
+}
+
+fn of_neighbour(seen: &NetNeighbour, column: &str) -> Cell {
+    match column {
+        ADDRESS => Cell::plain(seen.address.to_string()),
+        HARDWARE => figure(or_dash(seen.mac.as_ref()), seen.mac.is_none()),
+        DEVICE => Cell::plain(&seen.interface),
+        ROUTER => Cell::plain(if seen.router { "router" } else { "" }),
+        _ => Cell::default(),
+    }
+}
+
 fn interface_facts(interface: &NetInterface) -> Vec<(&'static str, String)> {
     let counted = |counters: &NetCounters| {
         let NetCounters { packets, errors, dropped, .. } = counters;
@@ -211,6 +331,16 @@ impl Record for Row<'_> {
             "more" => self.more().into(),
             "state" => self.state().into(),
             "node" => Cow::Borrowed(self.node.name().as_str()),
+            "local" | "remote" | "process" => match &self.item.value {
+                NetItem::Socket(socket) => of_socket(socket, &FIELDS[field].name.to_uppercase()).text.into(),
+                _ => Cow::Borrowed(""),
+            },
+            "device" => match &self.item.value {
+                NetItem::Interface(interface) => Cow::Borrowed(interface.name.as_str()),
+                NetItem::Socket(_) => Cow::Borrowed(""),
+                NetItem::Route(route) => Cow::Borrowed(route.interface.as_deref().unwrap_or_default()),
+                NetItem::Neighbour(seen) => Cow::Borrowed(seen.interface.as_str()),
+            },
             _ => self.number(field).map_or(Cow::Borrowed(""), |number| number.to_string().into()),
         }
     }

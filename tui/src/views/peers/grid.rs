@@ -10,6 +10,7 @@ mod paint;
 mod sight;
 mod words;
 
+use std::cmp::Ordering;
 use std::net::SocketAddr;
 
 use p2p_shared::id::NodeId;
@@ -19,10 +20,11 @@ use ratatui::layout::Rect;
 use self::figure::Figure;
 use self::paint::Plan;
 use self::sight::Sight;
-use crate::action::Action;
+use crate::action::{Action, SortKey};
 use crate::filter::{Field, Filter, Record};
 use crate::fleet::{Fleet, Node};
 use crate::views::{Scene, Scope};
+use crate::widgets::table::Order;
 
 /// Nodes that the grid asks at once: more are no picture, and each of them is asked every two seconds.
 pub(super) const NODES_MAX: usize = 64;
@@ -31,11 +33,12 @@ pub(super) const NODES_MAX: usize = 64;
 pub(super) const FIELDS: &[Field] = &[Field::word("name"), Field::word("state"), Field::word("label")];
 
 /// Nodes, figure and cursor.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Grid {
     figure: Figure,
+    order: Order,
     pub(super) filter: Option<Filter>,
-    /// Those that are shown, by name.
+    /// Those that are shown, in order.
     nodes: Vec<NodeId>,
     /// The same before the filter: those that are asked.
     members: Vec<NodeId>,
@@ -48,6 +51,23 @@ pub(super) struct Grid {
     /// The first row and column that are shown.
     top: usize,
     left: usize,
+}
+
+impl Default for Grid {
+    fn default() -> Self {
+        Self {
+            figure: Figure::default(),
+            order: Order { key: SortKey::Name, descending: false },
+            filter: None,
+            nodes: Vec::new(),
+            members: Vec::new(),
+            left_out: 0,
+            cursor: None,
+            at: (0, 0),
+            top: 0,
+            left: 0,
+        }
+    }
 }
 
 /// A node, as a filter sees it.
@@ -71,14 +91,29 @@ impl Record for Named<'_> {
     }
 }
 
-/// The nodes that stand in a grid of this scope, by name: all for a scope of one node, for that one alone is no grid.
+/// By name, or those that ail first and then by name.
+fn compare(order: Order, (a, one): &(NodeId, &Node), (b, other): &(NodeId, &Node)) -> Ordering {
+    // Lost ones and those in doubt, and then those which live.
+    let rank = |node: &Node| match node.member.state {
+        MemberState::Lost => 0,
+        MemberState::Suspect | MemberState::Unknown => 1,
+        MemberState::Alive | MemberState::Left => 2,
+    };
+    let by = match order.key {
+        SortKey::State => rank(one).cmp(&rank(other)),
+        _ => one.name().cmp(other.name()),
+    };
+    order.direct(by).then_with(|| one.name().cmp(other.name())).then(a.cmp(b))
+}
+
+/// The nodes that stand in a grid of this scope, in order: all for a scope of one node, for that one alone is no grid.
 /// Who has left is not among them. If there are too many, the first ones, and `chosen`.
-fn members(fleet: &Fleet, scope: &Scope, chosen: Option<NodeId>) -> (Vec<NodeId>, usize) {
+fn members(fleet: &Fleet, scope: &Scope, order: Order, chosen: Option<NodeId>) -> (Vec<NodeId>, usize) {
     let one = matches!(scope, Scope::Nodes(nodes) if nodes.len() == 1);
     let within =
         fleet.iter().filter(|(id, node)| (one || scope.has(*id)) && node.member.state != MemberState::Left);
     let mut nodes: Vec<(NodeId, &Node)> = within.collect();
-    nodes.sort_by_key(|(id, node)| (node.name(), *id));
+    nodes.sort_by(|one, other| compare(order, one, other));
     let left_out = nodes.len().saturating_sub(NODES_MAX);
     if let Some(at) = nodes.iter().position(|(id, _)| Some(*id) == chosen)
         && at >= NODES_MAX
@@ -93,7 +128,7 @@ impl Grid {
     /// Takes the nodes anew: those of the scope that pass the filter. The cursor stays on its pair; if one of the two is
     /// gone, on its place. `chosen` is the node that other sub-tabs look at.
     pub(super) fn rebuild(&mut self, scene: &Scene<'_>, scope: &Scope, chosen: Option<NodeId>) {
-        let (nodes, left_out) = members(scene.fleet, scope, chosen);
+        let (nodes, left_out) = members(scene.fleet, scope, self.order, chosen);
         self.left_out = left_out;
         let passes = |id: &NodeId| match (&self.filter, scene.fleet.get(*id)) {
             (Some(filter), Some(node)) => filter.matches(&Named(node)),
@@ -155,9 +190,21 @@ impl Grid {
         self.cursor
     }
 
-    /// How many nodes are shown, and how many there are without the filter.
+    /// How many nodes are shown, and how many there are without the filter and with those that found no place.
     pub(super) fn counts(&self) -> (usize, usize) {
-        (self.nodes.len(), self.members.len())
+        (self.nodes.len(), self.members.len() + self.left_out)
+    }
+
+    /// Orders rows and columns by a key, by the same one again the other way round; false if they have no such.
+    pub(super) fn sort_by(&mut self, key: SortKey) -> bool {
+        // The node of a row is its name.
+        let key = if key == SortKey::Node { SortKey::Name } else { key };
+        if !matches!(key, SortKey::Name | SortKey::State) {
+            return false;
+        }
+        let descending = self.order.key == key && !self.order.descending;
+        self.order = Order { key, descending };
+        true
     }
 
     /// Takes an action; false if it is none of a grid.

@@ -49,7 +49,8 @@ fn cost(told: &LookUp) -> String {
 pub(super) fn place(node: &Node, looked: &LookedUp) -> String {
     let Some(Ok(told)) = &looked.told else { return String::new() };
     let held = if told.held_here { ", and it holds the record" } else { "" };
-    let own = format!("key {}: {} shares {} bits{held}", short(&told.key), node.name(), told.own_bits);
+    let bits = plural(told.own_bits as usize, "bit");
+    let own = format!("key {}: {} shares {bits}{held}", short(&told.key), node.name());
     let nearest = told.questions.iter().map(|question| question.shared_bits).max();
     nearest.map_or_else(|| own.clone(), |bits| format!("{own}; the nearest asked {bits}"))
 }

@@ -7,6 +7,7 @@ use super::{Figures, busiest, lists};
 use crate::fleet::{Point, share};
 use crate::format::{bytes, percent, rate, width};
 use crate::theme::Role;
+use crate::views::observed;
 use crate::widgets::chart::cores::{self, Core};
 use crate::widgets::chart::{self, Chart, Series, Unit};
 use crate::widgets::paint::Painter;
@@ -88,10 +89,9 @@ fn open(caption: Caption<'_>, (area, framed): (Rect, bool), painter: &mut Painte
 }
 
 fn points(figures: &Figures<'_>, of: impl Fn(&Point) -> f64) -> Vec<chart::Point> {
-    let value = |point: &Point| (point.at, of(point));
     match figures.told {
-        Some(told) => told.points.iter().map(value).collect(),
-        None => figures.node.history.points().map(value).collect(),
+        Some(told) => observed::series(told.points.iter(), of),
+        None => observed::series(figures.node.history.points(), of),
     }
 }
 

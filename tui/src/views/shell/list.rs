@@ -19,6 +19,7 @@ use crate::theme::Role;
 use crate::views::list::{Done, Listed, Listing};
 use crate::views::{Request, Scene, ViewId};
 use crate::widgets::table::{Cell, Column, Order};
+use crate::widgets::tabs::SubTab;
 
 const HERE: &str = "#";
 const NODE: &str = "NODE";
@@ -177,6 +178,12 @@ impl Listed for Living {
             SortKey::Age => one.age_ms().cmp(&other.age_ms()),
             _ => Ordering::Equal,
         }
+    }
+
+    const IS_TABBED: bool = true;
+
+    fn tabs(&self, list: &Listing, _: &Scene<'_>) -> Vec<SubTab> {
+        super::sub_tabs(false, list)
     }
 
     fn nothing(&self, scope: &str) -> String {

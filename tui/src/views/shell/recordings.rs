@@ -18,6 +18,7 @@ use crate::theme::Role;
 use crate::views::list::{Done, Listed, Listing};
 use crate::views::{Request, Scene, ViewId};
 use crate::widgets::table::{Cell, Column, Order};
+use crate::widgets::tabs::SubTab;
 
 const NODE: &str = "NODE";
 const ID: &str = "SHELL";
@@ -134,6 +135,12 @@ impl Listed for Recordings {
             SortKey::Disk => a.size_bytes.cmp(&b.size_bytes),
             _ => Ordering::Equal,
         }
+    }
+
+    const IS_TABBED: bool = true;
+
+    fn tabs(&self, list: &Listing, _: &Scene<'_>) -> Vec<SubTab> {
+        super::sub_tabs(true, list)
     }
 
     fn nothing(&self, scope: &str) -> String {

@@ -8,7 +8,7 @@ use super::doctor::{Gravity, findings, usual_rtt};
 use super::figure::{FIGURE_COLUMNS, shown};
 use super::sight::{Sight, Standing};
 use super::{Grid, words};
-use crate::format::{count, width};
+use crate::format::{count, plural, width};
 use crate::theme::{Glyphs, Role};
 use crate::views::{Scene, observed};
 use crate::widgets::paint::Painter;
@@ -25,6 +25,8 @@ const SIDES_FROM: u16 = 9;
 const SIDE_COLUMNS: u16 = 120;
 /// So many pieces of a side are figures; who dialled where comes behind, or on a line of its own.
 const SIDE_FIGURES: usize = 3;
+/// Columns of the longest thing that the corner says, with a gap.
+const CORNER: u16 = 17;
 /// A figure and its sign.
 const CELL: u16 = FIGURE_COLUMNS + 1;
 /// Columns of a name at least.
@@ -63,6 +65,8 @@ impl Plan {
         let wide = longest.saturating_add(2).max(CELL);
         let room = |label: u16, cell: u16| usize::from(body.width.saturating_sub(label) / cell);
         if room(label, wide) >= nodes {
+            // Where there is room, the corner says what rows and columns are.
+            let label = if room(label.max(CORNER), wide) >= nodes { label.max(CORNER) } else { label };
             return Self { label, digits: 0, cell: wide, columns: room(label, wide), rows, side };
         }
         let digits = count(nodes).len() as u16;
@@ -113,11 +117,11 @@ impl Grid {
             let last = (self.left + plan.columns).min(nodes);
             long = format!("columns {}-{last} of {nodes}, {long}", self.left + 1);
         }
-        if self.left_out > 0 {
-            let all = count(self.members.len() + self.left_out);
-            long = format!("{} of {all} nodes (:peers SELECTOR), {long}", count(self.members.len()));
+        if self.left_out == 0 {
+            return [long, short];
         }
-        [long, short]
+        let left_out = format!("{} left out", plural(self.left_out, "node"));
+        [format!("{left_out} (:peers SELECTOR), {long}"), left_out]
     }
 
     /// Draws everything below the sub-tabs; `area` is the whole body.
@@ -168,8 +172,10 @@ impl Grid {
         }
         let y = area.y + HEAD_ROW;
         painter.tint(Rect { y, height: 1, ..area }, Role::Head);
-        let corner = format!("{}: from \\ to", self.figure.word());
-        painter.text((area.x, y), plan.label.saturating_sub(1), &corner, Role::Sorted);
+        let room = plan.label.saturating_sub(1);
+        let [long, short] = [format!("{}: from \\ to", self.figure.word()), self.figure.word().to_owned()];
+        let corner = if width(&long) <= usize::from(room) { long } else { short };
+        painter.text((area.x, y), room, &corner, Role::Sorted);
         for cell in 0..plan.columns.min(sight.len().saturating_sub(self.left)) {
             let column = self.left + cell;
             let number = (column + 1).to_string();

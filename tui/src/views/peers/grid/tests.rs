@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use p2p_shared::id::NodeName;
+use p2p_shared::services::node::FleetDelta;
 use proptest::prelude::*;
 
 use super::*;
@@ -137,7 +138,7 @@ fn a_great_fleet_is_asked_in_part_and_says_so() {
     assert_eq!(view.topics(&stage.scene()).len(), NODES_MAX);
     assert_eq!(view.nodes(&stage.scene()), [far], "the node that one comes from is among them");
     let text = stage.paint(&view, (200, 50), &Theme::default());
-    assert!(text.contains("64 of 150 nodes (:peers SELECTOR)"), "{text}");
+    assert!(text.contains("86 nodes left out (:peers SELECTOR)"), "{text}");
 }
 
 #[test]
@@ -176,6 +177,29 @@ fn a_filter_and_a_search_are_of_nodes() {
     assert_eq!(view.nodes(&scene), [row]);
     view.set_filter(&scene, Filter::parse("nothing", view.fields()).unwrap());
     assert!(stage.paint(&view, (80, 21), &Theme::default()).contains("nothing passes the filter"));
+}
+
+#[test]
+fn rows_are_ordered_by_name_or_those_that_ail_first_and_what_is_left_out_is_said() {
+    let mut stage = stage(70);
+    let ids = (0..70).map(|index| stage.world.id(index));
+    let (_, last) = ids.map(|id| (stage.fleet.name_of(id), id)).max().unwrap();
+    let mut ill = stage.fleet.get(last).unwrap().member.clone();
+    ill.state = MemberState::Lost;
+    stage.fleet.apply(FleetDelta { seq: 9, full: false, changed: vec![ill], forgotten: vec![] });
+    let mut view = view_of(&stage);
+    let scene = stage.scene();
+    assert_eq!(view.grid.counts(), (64, 70));
+    for size in [(80, 21), (200, 47)] {
+        assert!(stage.paint(&view, size, &Theme::default()).contains("6 nodes left out"));
+    }
+    assert_eq!(view.title(&scene), "grid of 64 of 70 nodes");
+    view.on_action(&scene, Action::Sort(SortKey::State));
+    assert_eq!(view.grid.nodes[0], last, "and it has a place, wherever its name would stand");
+    view.on_action(&scene, Action::Sort(SortKey::Name));
+    view.on_action(&scene, Action::Sort(SortKey::Name));
+    let names: Vec<_> = view.grid.nodes.iter().map(|id| scene.fleet.name_of(*id)).collect();
+    assert!(names.is_sorted_by(|one, other| one >= other), "{names:?}");
 }
 
 proptest! {

@@ -4,6 +4,7 @@ use p2p_shared::services::node::{LookUpQuestion, QuestionEnd};
 
 use super::*;
 use crate::filter::Kind;
+use crate::format::plural;
 
 /// One question.
 #[derive(Clone, Copy)]
@@ -74,16 +75,16 @@ impl<'a> Row<'a> for HopRow<'a> {
     type Key = NodeId;
 
     const COLUMNS: &'static [Column] = &[
-        Column::number("hop", 3, 0, None),
-        Column::text("asked", 22, 0, Some(SortKey::Name)),
-        Column::number("bits", 5, 0, Some(SortKey::Node)),
-        Column::number("at ms", 6, 1, Some(SortKey::Age)),
-        Column::number("took ms", 8, 0, Some(SortKey::Rtt)),
-        Column::text("answer", 11, 0, Some(SortKey::State)),
-        Column::number("nearer", 7, 2, None),
-        Column::text("record", 6, 0, None),
-        Column::text("id", 8, 5, None),
-        Column::rest("address", 21, 4, None),
+        Column::number("HOP", 3, 0, None),
+        Column::text("ASKED", 22, 0, Some(SortKey::Name)),
+        Column::number("BITS", 5, 0, Some(SortKey::Node)),
+        Column::number("AT MS", 6, 1, Some(SortKey::Age)),
+        Column::number("TOOK MS", 8, 0, Some(SortKey::Rtt)),
+        Column::text("ANSWER", 11, 0, Some(SortKey::State)),
+        Column::number("NEARER", 7, 2, None),
+        Column::text("RECORD", 6, 0, None),
+        Column::text("ID", 8, 5, None),
+        Column::rest("ADDRESS", 21, 4, None),
     ];
     const FIELDS: &'static [Field] = &[
         Field::word("name"),
@@ -162,11 +163,12 @@ impl<'a> Row<'a> for HopRow<'a> {
     fn sentence(&self) -> String {
         let LookUpQuestion { id, nearer, named, shared_bits, .. } = self.question;
         let (name, end, at) = (self.name(), self.end(), self.address());
+        let bits = plural((*shared_bits).into(), "bit");
         match self.question.end {
             QuestionEnd::Answered => format!(
-                "{name} at {at}: {end}, naming {named}, of whom {nearer} nearer; shares {shared_bits} bits; id {id}"
+                "{name} at {at}: {end}, naming {named}, of whom {nearer} nearer; shares {bits}; id {id}"
             ),
-            _ => format!("{name} at {at}: {end}; shares {shared_bits} bits with the key; id {id}"),
+            _ => format!("{name} at {at}: {end}; shares {bits} with the key; id {id}"),
         }
     }
 }

@@ -79,18 +79,18 @@ impl<'a> Row<'a> for PeerRow<'a> {
     type Key = (NodeId, SocketAddr);
 
     const COLUMNS: &'static [Column] = &[
-        Column::text("name", 22, 0, Some(SortKey::Name)),
-        Column::text("state", 9, 0, Some(SortKey::State)),
-        Column::number("rtt ms", 6, 0, Some(SortKey::Rtt)),
-        Column::number("age", 6, 2, Some(SortKey::Age)),
-        Column::number("silent", 6, 3, None),
-        Column::text("role", 8, 5, None),
-        Column::text("dir", 3, 8, None),
-        Column::number("sent", 5, 6, None),
-        Column::number("recvd", 5, 6, None),
-        Column::number("lost", 6, 7, None),
-        Column::text("version", 8, 9, None),
-        Column::rest("address", 21, 4, None),
+        Column::text("NAME", 22, 0, Some(SortKey::Name)),
+        Column::text("STATE", 9, 0, Some(SortKey::State)),
+        Column::number("RTT MS", 6, 0, Some(SortKey::Rtt)),
+        Column::number("AGE", 6, 2, Some(SortKey::Age)),
+        Column::number("SILENT", 6, 3, None),
+        Column::text("ROLE", 8, 5, None),
+        Column::text("DIR", 3, 8, None),
+        Column::number("SENT", 5, 6, None),
+        Column::number("RECVD", 5, 6, None),
+        Column::number("LOST", 6, 7, None),
+        Column::text("VERSION", 8, 9, None),
+        Column::rest("ADDRESS", 21, 4, None),
     ];
     const FIELDS: &'static [Field] = &[
         Field::word("name"),

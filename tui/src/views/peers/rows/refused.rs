@@ -41,12 +41,12 @@ impl<'a> Row<'a> for RefusedRow<'a> {
     type Key = (UnixMillis, SocketAddr, u32);
 
     const COLUMNS: &'static [Column] = &[
-        Column::number("ago", 6, 0, Some(SortKey::Age)),
-        Column::text("address", 21, 0, Some(SortKey::Name)),
-        Column::text("dir", 3, 4, None),
-        Column::text("reason", 14, 0, Some(SortKey::State)),
-        Column::number("times", 5, 3, None),
-        Column::rest("detail", 20, 2, None),
+        Column::number("AGO", 6, 0, Some(SortKey::Age)),
+        Column::text("ADDRESS", 21, 0, Some(SortKey::Name)),
+        Column::text("DIR", 3, 4, None),
+        Column::text("REASON", 14, 0, Some(SortKey::State)),
+        Column::number("TIMES", 5, 3, None),
+        Column::rest("DETAIL", 20, 2, None),
     ];
     const FIELDS: &'static [Field] = &[
         Field::word("address"),

@@ -59,13 +59,13 @@ impl<'a> Row<'a> for ContactRow<'a> {
     type Key = (u16, NodeId);
 
     const COLUMNS: &'static [Column] = &[
-        Column::number("bits", 5, 0, Some(SortKey::Node)),
-        Column::text("name", 22, 0, Some(SortKey::Name)),
-        Column::text("state", 9, 2, Some(SortKey::State)),
-        Column::number("seen", 6, 0, Some(SortKey::Age)),
-        Column::text("id", 8, 4, None),
-        Column::number("waiting", 7, 5, None),
-        Column::rest("address", 21, 1, None),
+        Column::number("BITS", 5, 0, Some(SortKey::Node)),
+        Column::text("NAME", 22, 0, Some(SortKey::Name)),
+        Column::text("STATE", 9, 2, Some(SortKey::State)),
+        Column::number("SEEN", 6, 0, Some(SortKey::Age)),
+        Column::text("ID", 8, 4, None),
+        Column::number("WAITING", 7, 5, None),
+        Column::rest("ADDRESS", 21, 1, None),
     ];
     const FIELDS: &'static [Field] = &[
         Field::word("name"),
