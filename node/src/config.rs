@@ -22,6 +22,7 @@ use p2p_shared::services::node::Label;
 
 use crate::alerts::handle::ConfiguredRules;
 use crate::alerts::notify::receiver::Receiver;
+use crate::host::files::reserved::Own;
 use crate::http::CallerLimits;
 use crate::policy::Policy;
 use http::{Network, PageOrigin};
@@ -46,6 +47,8 @@ pub struct Config {
     pub certs: PathBuf,
     /// Directory of everything that survives a restart.
     pub data: PathBuf,
+    /// Keys and configuration that no call may touch.
+    pub own: Own,
     /// Most open connections.
     pub max_peers: u32,
     /// Most jobs at a time.
@@ -218,6 +221,7 @@ fn check(
         }
     };
     let mut config = assemble(settings, facts, (certs, name, auth_secret));
+    config.own = own(&config.certs, settings, facts, file);
     if loaded.origin("bootstrap") == Origin::Default {
         match bootstrap::read(&config.certs) {
             Ok(bundled) => config.bootstrap = bundled,
@@ -275,6 +279,7 @@ fn assemble(settings: &Settings, facts: &Facts, identity: (PathBuf, NodeName, Op
         log_level: settings.log_level,
         labels: settings.labels.to_labels(),
         policy: Policy::default(),
+        own: Own::default(),
         alert_rules: None,
         receivers: Vec::new(),
         token_lifetime: Duration::from_secs(u64::from(settings.auth.token_expire_minutes) * 60),
@@ -282,6 +287,18 @@ fn assemble(settings: &Settings, facts: &Facts, identity: (PathBuf, NodeName, Op
         certs,
         data,
         auth_secret,
+    }
+}
+
+/// Where the keys and the files of this configuration lie.
+fn own(certs: &Path, settings: &Settings, facts: &Facts, file: Option<&Document>) -> Own {
+    let receivers = settings.alerts.receivers.iter().filter_map(alerts::ReceiverSettings::secret_file);
+    let secrets = settings.auth.secret_file.as_deref().into_iter().chain(receivers).chain([certs]);
+    let file = file.map_or_else(|| facts.config_file(), |file| facts.cwd.join(file.path()));
+    let rules = settings.alerts.rules.as_deref().map(|rules| file.with_file_name("").join(rules));
+    Own {
+        secret: secrets.map(|path| facts.cwd.join(path)).chain(facts.credentials.clone()).collect(),
+        fixed: [file].into_iter().chain(rules).collect(),
     }
 }
 

@@ -100,6 +100,7 @@ fn settings(config: &Config, credentials: Credentials, http: SocketAddr) -> Sett
         credentials: Arc::new(credentials),
         listen: config.quic_address,
         data: config.data.clone(),
+        own: config.own.clone(),
         revoked: revoked(&config.certs.join(REVOKED_FILE)),
         bootstrap: config.bootstrap.iter().map(ToString::to_string).collect(),
         advertise: config.advertise.iter().map(|address| address.with_port(port)).collect(),

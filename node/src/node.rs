@@ -198,7 +198,7 @@ impl Node {
             monitor: MonitorService::new(&sampler, parts.history(data, &sampler, registry.counters())),
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
-            file: FileService::new(guards.fuse.clone(), &settings.data, runtimes.main.clone()),
+            file: FileService::new((guards.fuse.clone(), settings.reserved()), data, runtimes.main.clone()),
             transfer: transfer::service(&settings, &guards.fuse, &handles.mesh, &runtimes.main),
             network: parts.network((&guards.fuse, &sampler), &handles.mesh, &runtimes.main),
             alert: AlertService::new(handles.alerts.clone()),

@@ -28,6 +28,8 @@ pub use settings::template;
 
 /// Whose file it has to be.
 pub const ROOT: u32 = 0;
+/// How many bits of IPv4 and IPv6 say that an address is link-local.
+const LINK_LOCAL_BITS: (u8, u8) = (16, 10);
 /// Its name beside `node.toml`.
 pub const FILE: &str = "policy.toml";
 
@@ -106,10 +108,30 @@ impl Policy {
     /// # Errors
     /// As [`Self::judge`].
     pub fn scan(&self, address: IpAddr, own: &[IpAddr]) -> Result<(), RpcError> {
+        let address = address.to_canonical();
+        if !is_one_host(address) {
+            return Err(
+                self.denied(&format!("{address} is not the address of one host, and is never scanned"))
+            );
+        }
+        // Metadata of a cloud, with its keys, answers there: a network around all does not mean it.
+        let bits_min = match address {
+            _ if !is_link_local(address) => 0,
+            IpAddr::V4(_) => LINK_LOCAL_BITS.0,
+            IpAddr::V6(_) => LINK_LOCAL_BITS.1,
+        };
+        let means = |network: &Network| network.has(address) && network.bits() >= bits_min;
         match &self.scan_targets {
-            Some(allowed) if allowed.iter().any(|network| network.has(address)) => Ok(()),
-            Some(_) => Err(self.denied(&format!("{address} is in none of the scan_targets of this node"))),
-            None if address.to_canonical().is_loopback() || own.contains(&address.to_canonical()) => Ok(()),
+            Some(allowed) if allowed.iter().any(means) => Ok(()),
+            Some(_) => {
+                let hint = if is_link_local(address) {
+                    ", and for a link-local one that has to be its own"
+                } else {
+                    ""
+                };
+                Err(self.denied(&format!("{address} is in none of the scan_targets of this node{hint}")))
+            }
+            None if address.is_loopback() || own.contains(&address) => Ok(()),
             None => Err(self.denied(&format!(
                 "without scan_targets this node scans itself alone, and {address} is another host: let \
                  scan_targets in its {FILE} name the network"
@@ -132,6 +154,20 @@ impl Policy {
 
     fn path_in(directory: &Path) -> PathBuf {
         directory.join(FILE)
+    }
+}
+
+/// Whether it can be that of one machine.
+fn is_one_host(address: IpAddr) -> bool {
+    let is_set_aside =
+        matches!(address, IpAddr::V4(address) if address.octets()[0] >= 240 || address.octets()[0] == 0);
+    !(is_set_aside || address.is_unspecified() || address.is_multicast())
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }
 

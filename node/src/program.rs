@@ -310,6 +310,8 @@ impl Signals {
         let on =
             |kind| signal(kind).map_err(|error| StartError::new(Exit::Internal, format!("signals: {error}")));
         let stop = Stop { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? };
+        // Once it is listened for it ends nothing: a write past the limit of a file's size fails like any other.
+        drop(on(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self { stop, hangup: on(SignalKind::hangup())? })
     }
 }
@@ -320,5 +322,18 @@ impl Stop {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal as Posix, getpid, kill_process};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_may_not_grow_ends_no_node() {
+        let _listening = Signals::new().unwrap();
+        kill_process(getpid(), Posix::XFSZ).unwrap();
     }
 }

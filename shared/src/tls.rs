@@ -15,6 +15,7 @@ mod install;
 mod key;
 mod profile;
 mod refusal;
+mod remembered;
 mod revoked;
 mod token;
 mod trust;

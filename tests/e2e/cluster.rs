@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use p2p_node::host::files::reserved::Own;
 use p2p_node::membership::handle::{Directory, MembershipHandle};
 use p2p_node::node::{Node, Settings};
 use p2p_node::policy::{Fuse, Policy};
@@ -115,6 +116,7 @@ impl Cluster {
             credentials: Arc::clone(&node.credentials),
             listen: loopback(),
             data,
+            own: Own::default(),
             revoked: node.revoked.clone(),
             bootstrap,
             advertise: Vec::new(),

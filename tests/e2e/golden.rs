@@ -49,6 +49,7 @@ fn hello() -> Hello {
         observed: Some("192.0.2.1:5678".parse().unwrap()),
         methods: [("node.info".to_owned(), 1)].into(),
         clock: Some(UnixMillis(1_795_404_123_000)),
+        digest: Some(7),
     }
 }
 

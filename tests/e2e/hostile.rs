@@ -68,6 +68,7 @@ fn hello() -> Vec<u8> {
         observed: Some(([127, 0, 0, 1], 5_678).into()),
         methods,
         clock: None,
+        digest: Some(7),
     }
     .to_bytes()
 }

@@ -21,6 +21,7 @@ mod face;
 mod files;
 mod golden;
 mod heads;
+mod hellos;
 mod hostile;
 mod http;
 mod import;

@@ -65,7 +65,7 @@ views() {
     press ']'; see ':5678'; press ']' ']' ']'
     press 6; see Processors
     press + - ,; see 'in the past'; press Escape; gone 'in the past'
-    press 7; see ', 1/3'
+    press 7; see '[Now'
     press ']' ']'; see disk_full; press '['
     press 8; see jobs
     press 9; see two

@@ -284,7 +284,10 @@ impl Effects {
         let stop = self.stop.child_token();
         self.copies.insert(copy, stop.clone());
         let (means, events) = (self.means.clone(), self.events.clone());
+        // A node that sums up what it has is silent for as long as that takes.
+        let uses = [order.from.node, order.to.node].map(|node| means.way.uses.begin(node));
         self.tasks.spawn(async move {
+            let _uses = uses;
             let Some(ended) = stop.run_until_cancelled(copy::run(&means, copy, order)).await else { return };
             let _ = events.send(MeshEvent::Copy { copy, said: CopySaid::Ended(ended.map(Box::new)) }).await;
         });

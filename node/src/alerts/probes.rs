@@ -22,6 +22,7 @@ use super::core::alert::Figure;
 use super::core::wanted::Wanted;
 use super::figures::{plain, truth};
 use crate::doctor::clock::{Synchronised, synchronised};
+use crate::host::files::reserved::Reserved;
 use crate::host::systemd::Systemd;
 use crate::policy::Fuse;
 
@@ -39,8 +40,8 @@ pub struct Probing {
     pub systemd: Systemd,
     /// What may be looked at here.
     pub fuse: Fuse,
-    /// The data directory, which no rule looks into.
-    pub data: PathBuf,
+    /// The node's own, which no rule looks into.
+    pub reserved: Arc<Reserved>,
     /// When the node's own certificate ends.
     pub certificate_ends: UnixMillis,
     /// The certificate of the HTTP face, if it has one.
@@ -62,11 +63,11 @@ pub(super) fn start(
     };
     let units = units::run(probing.systemd, wanted.clone(), channel());
     tasks.spawn(stopping.clone().run_until_cancelled_owned(units));
-    let files = files::run((probing.fuse.clone(), probing.data.clone()), wanted.clone(), channel());
+    let files = files::run((probing.fuse.clone(), Arc::clone(&probing.reserved)), wanted.clone(), channel());
     tasks.spawn(stopping.clone().run_until_cancelled_owned(files));
     let ports = ports::run(probing.fuse.clone(), wanted.clone(), channel());
     tasks.spawn(stopping.clone().run_until_cancelled_owned(ports));
-    let own = (probing.certificate_ends, probing.http_certificate, probing.fuse, probing.data);
+    let own = (probing.certificate_ends, probing.http_certificate, probing.fuse, probing.reserved);
     let certificates = certificates::run(own, wanted.clone(), channel());
     tasks.spawn(stopping.clone().run_until_cancelled_owned(certificates));
     tasks.spawn(stopping.clone().run_until_cancelled_owned(clock(wanted.clone(), channel())));

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use p2p_shared::access::Role;
 use p2p_shared::error::Exit;
@@ -370,8 +371,7 @@ fn or_dash(text: String) -> String {
 /// Data for standard output, in one piece.
 fn emit(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output")
 }
 
 /// A redirect makes a file by the umask, mostly readable by all: not for keys. Whatever else standard output

@@ -18,6 +18,8 @@ use crate::alerts::notify::sign::SigningKey;
 const RECEIVERS_MAX: usize = 16;
 /// Most matchers, labels to group by and words of a command, each.
 const PARTS_MAX: usize = 32;
+/// Longest URL, in bytes.
+const URL_BYTES_MAX: usize = 2_048;
 /// Longest name, in bytes.
 const NAME_BYTES_MAX: usize = 32;
 
@@ -48,6 +50,13 @@ pub struct ReceiverSettings {
     /// Alerts that agree in these labels are one message.
     #[serde(default = "by_name")]
     group_by: Vec<String>,
+}
+
+impl ReceiverSettings {
+    /// Where the secret lies that it is signed for with.
+    pub fn secret_file(&self) -> Option<&std::path::Path> {
+        self.secret_file.as_deref()
+    }
 }
 
 fn by_name() -> Vec<String> {
@@ -102,6 +111,9 @@ fn receiver(settings: &ReceiverSettings, facts: &Facts) -> Result<Receiver, Stri
 
 fn webhook(text: &str, settings: &ReceiverSettings, facts: &Facts) -> Result<Webhook, String> {
     let bad = |words: &str| format!("url: {words}");
+    if text.len() > URL_BYTES_MAX || text.contains('#') {
+        return Err(bad(&format!("it has at most {URL_BYTES_MAX} bytes, and no #, which no server is sent")));
+    }
     let url: Uri = text.parse().map_err(|error| bad(&format!("{text:?} is none: {error}")))?;
     if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none_or(str::is_empty) {
         return Err(bad(&format!("{text:?} is to begin with https:// or http:// and a host")));

@@ -275,6 +275,35 @@ fn the_credential_goes_before_the_file_before_the_value() {
 }
 
 #[test]
+fn a_receiver_has_an_address_that_a_request_can_have() {
+    let told = |url: &str| {
+        let machine = Machine::with_node();
+        machine.write("etc/node.toml", &format!("[[alerts.receivers]]\nname = \"x\"\nurl = \"{url}\"\n"));
+        machine.load().map(|config| config.receivers.len())
+    };
+    assert_eq!(told("https://hooks.example/a?b=c"), Ok(1));
+    let long = format!("https://h/{}", "a".repeat(2_048));
+    for url in
+        ["https://h/#part", &long, "http://h/\\r\\nX: y", "http://user:word@h/", "ftp://h/", "http:///x"]
+    {
+        assert!(told(url).unwrap_err().join("").contains("url: "), "{url}");
+    }
+}
+
+#[test]
+fn keys_and_configuration_are_the_nodes_own_wherever_they_lie() {
+    let mut machine = Machine::with_node().env("AUTH_SECRET_FILE", "kept");
+    machine.write("cwd/kept", "0123456789abcdef0123456789abcdef");
+    machine.write("cwd/conf/own.toml", "alerts.rules = \"rules.toml\"");
+    machine.write("cwd/conf/rules.toml", "");
+    machine.given.config = Some(machine.path("cwd/conf/own.toml"));
+    let config = machine.load().unwrap();
+    let own = |name: &str| machine.path("cwd").join(name);
+    assert_eq!(config.own.secret, [own("kept"), config.certs]);
+    assert_eq!(config.own.fixed, [own("conf/own.toml"), own("conf/rules.toml")]);
+}
+
+#[test]
 fn certificates_are_found_where_the_conventions_say() {
     let machine = Machine::with_node();
     machine.certificate("cwd/certs/nodes/web-2", "web-2");

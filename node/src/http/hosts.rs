@@ -34,8 +34,8 @@ impl Hosts {
         if second.is_some() {
             return refused(StatusCode::BAD_REQUEST, "the Host header is there twice");
         }
-        if let (None, Some(host)) = (uri.authority(), host)
-            && address(host).is_some_and(|host| self.is_own_address(host, local))
+        if uri.authority().is_none()
+            && host.and_then(address).is_some_and(|host| self.is_own_address(host, local))
         {
             return Ok(());
         }

@@ -37,7 +37,7 @@ impl Parts {
             probing: Probing {
                 systemd: systemd.clone(),
                 fuse: guards.fuse.clone(),
-                data: settings.data.clone(),
+                reserved: settings.reserved(),
                 certificate_ends: identity.not_after,
                 http_certificate: settings.http_certificate.clone(),
             },

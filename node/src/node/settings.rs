@@ -14,6 +14,7 @@ use crate::alerts::handle::ConfiguredRules;
 use crate::alerts::notify::receiver::Receiver;
 use crate::auth::AuthError;
 use crate::host::error::HostError;
+use crate::host::files::reserved::{Own, Reserved};
 use crate::host::machine;
 use crate::policy::Policy;
 use crate::store::StoreError;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where its database lies.
     pub data: PathBuf,
+    /// What else of the node's own no call may touch.
+    pub own: Own,
     /// The list of revoked keys that lay beside the certificate.
     pub revoked: Option<Vec<u8>>,
     /// `HOST:PORT` of nodes through which it joins.
@@ -61,6 +64,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What no call may touch.
+    pub(super) fn reserved(&self) -> Arc<Reserved> {
+        Arc::new(Reserved::of_node(&self.data, &self.own))
+    }
+
     /// Where this node says that it is reached: as told, else the address it is bound to, else those of its
     /// interfaces and those at which peers see it.
     ///

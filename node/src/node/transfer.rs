@@ -33,5 +33,5 @@ pub(super) fn mesh(transport: &Transport, membership: &MembershipHandle) -> Mesh
 /// The service, which reaches other nodes by `mesh`.
 pub(super) fn service(settings: &Settings, fuse: &Fuse, mesh: &Mesh, main: &Handle) -> TransferService {
     let reach = (mesh.clone(), settings.credentials.trust());
-    TransferService::new((fuse.clone(), &settings.data), reach, main.clone())
+    TransferService::new((fuse.clone(), settings.reserved()), reach, main.clone())
 }

@@ -59,7 +59,8 @@ struct Settings {
     file_roots: Option<Vec<PathBuf>>,
 
     /// Networks whose ports may be scanned from here, as "ADDRESS/BITS". Without it: this machine itself alone; an
-    /// empty list allows no scan at all.
+    /// empty list allows no scan at all. Link-local addresses, where clouds keep their metadata, only if a network
+    /// of theirs is named.
     scan_targets: Option<Vec<String>>,
 }
 

@@ -150,6 +150,26 @@ fn scans_reach_this_machine_or_what_the_list_names() {
         assert!(may(&listed, address).is_err(), "{address}");
     }
     assert!(may(&parsed("scan_targets = []").unwrap(), "127.0.0.1").is_err());
+    let all = parsed("scan_targets = [\"0.0.0.0/0\", \"::/0\"]").unwrap();
+    assert!(may(&all, "8.8.8.8").is_ok() && may(&all, "2001:db8::1").is_ok());
+    let nobodys = [
+        "0.0.0.0",
+        "0.1.2.3",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "ff02::1",
+        "::ffff:224.0.0.1",
+    ];
+    for address in nobodys {
+        assert!(may(&all, address).unwrap_err().message.contains("not the address of one host"), "{address}");
+    }
+    for address in ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1"] {
+        assert!(may(&all, address).is_err(), "{address}");
+    }
+    let named = parsed("scan_targets = [\"169.254.0.0/16\", \"fe80::/10\"]").unwrap();
+    assert!(may(&named, "169.254.169.254").is_ok() && may(&named, "fe80::1").is_ok());
 }
 
 #[test]

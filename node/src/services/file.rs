@@ -65,12 +65,12 @@ pub struct FileService {
 }
 
 impl FileService {
-    /// A service of the files under the roots of `fuse`, that keeps old versions under `data` and works on the
-    /// blocking pool of `runtime`.
-    pub fn new(fuse: Fuse, data: &std::path::Path, runtime: Handle) -> Self {
+    /// A service of the files under the roots of `fuse` but the node's own, that keeps old versions under `data`
+    /// and works on the blocking pool of `runtime`.
+    pub fn new((fuse, reserved): (Fuse, Arc<Reserved>), data: &std::path::Path, runtime: Handle) -> Self {
         Self {
             fuse,
-            reserved: Arc::new(Reserved::of_node(data)),
+            reserved,
             undos: Arc::new(Undos::new(data)),
             runtime,
             places: Arc::new(Semaphore::new(RUNNING_MAX)),

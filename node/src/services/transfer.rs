@@ -58,14 +58,14 @@ struct Run {
 }
 
 impl TransferService {
-    /// A service of the files under the roots of `fuse`, for a node whose own are under `data`, that reaches
-    /// others by `mesh` and works on the blocking pool of `runtime`.
+    /// A service of the files under the roots of `fuse` but the node's own, that reaches others by `mesh` and
+    /// works on the blocking pool of `runtime`.
     pub fn new(
-        (fuse, data): (Fuse, &std::path::Path),
+        (fuse, reserved): (Fuse, Arc<Reserved>),
         (mesh, trust): (Mesh, Arc<Trust>),
         runtime: Handle,
     ) -> Self {
-        let (reserved, places) = (Arc::new(Reserved::of_node(data)), Arc::new(Semaphore::new(RUNNING_MAX)));
+        let places = Arc::new(Semaphore::new(RUNNING_MAX));
         Self { fuse, reserved, mesh, trust, runtime, places }
     }
 

@@ -39,10 +39,12 @@ pub struct Hello {
     pub features: u64,
     /// Where it sees the other side; `None` from a side that does not tell.
     pub observed: Option<SocketAddr>,
-    /// Schema hash of each method by name.
+    /// Schema hash of each method by name; none where the digest may tell enough.
     pub methods: BTreeMap<String, u64>,
     /// What its clock says; `None` from a side that does not tell.
     pub clock: Option<UnixMillis>,
+    /// The [`digest`] of all its methods; `None` from a side that does not tell.
+    pub digest: Option<u64>,
 }
 
 mod field {
@@ -54,6 +56,7 @@ mod field {
     pub const OBSERVED: u8 = 11;
     pub const METHODS: u8 = 13;
     pub const CLOCK: u8 = 15;
+    pub const DIGEST: u8 = 17;
 }
 
 impl Hello {
@@ -70,9 +73,14 @@ impl Hello {
         if let Some(observed) = self.observed {
             record.field(field::OBSERVED, observed.to_string().as_bytes());
         }
-        record.field(field::METHODS, &methods_to_wire(&self.methods));
+        if !self.methods.is_empty() {
+            record.field(field::METHODS, &methods_to_wire(&self.methods));
+        }
         if let Some(clock) = self.clock {
             record.field(field::CLOCK, &clock.0.to_be_bytes());
+        }
+        if let Some(digest) = self.digest {
+            record.field(field::DIGEST, &digest.to_be_bytes());
         }
         record.finish()
     }
@@ -84,7 +92,8 @@ impl Hello {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TlvError> {
         let mut reader = TlvReader::new(bytes, HELLO_VERSION)?;
         let (mut protocol, mut mesh, mut instance) = (None, None, None);
-        let (mut version, mut features, mut observed, mut clock) = (String::new(), 0, None, None);
+        let (mut version, mut features) = (String::new(), 0);
+        let (mut observed, mut clock, mut digest) = (None, None, None);
         let mut methods = BTreeMap::new();
         while let Some((kind, value)) = reader.next_field()? {
             match kind {
@@ -106,6 +115,7 @@ impl Hello {
                 }
                 field::METHODS => methods = methods_from_wire(value).ok_or(TlvError::Value(kind))?,
                 field::CLOCK => clock = Some(UnixMillis(u64::from_be_bytes(fixed(kind, value)?))),
+                field::DIGEST => digest = Some(u64::from_be_bytes(fixed(kind, value)?)),
                 other => TlvReader::unknown(other)?,
             }
         }
@@ -118,7 +128,13 @@ impl Hello {
             observed,
             methods,
             clock,
+            digest,
         })
+    }
+
+    /// Whether both sides describe all methods alike, so that neither needs to list them.
+    pub fn describes_alike(&self, theirs: &Self) -> bool {
+        self.digest.is_some() && self.digest == theirs.digest
     }
 
     /// Whether this side can speak with `theirs`.
@@ -134,17 +150,13 @@ impl Hello {
         }
         Ok(())
     }
+}
 
-    /// How to speak with a peer of hello `theirs`.
-    pub fn agree(&self, theirs: &Self) -> Agreement {
-        let differing = self
-            .methods
-            .iter()
-            .filter(|(name, hash)| theirs.methods.get(*name) != Some(hash))
-            .map(|(name, _)| name.clone())
-            .collect();
-        Agreement { differing }
-    }
+/// One number for all methods and their schema hashes.
+pub fn digest(methods: &BTreeMap<String, u64>) -> u64 {
+    let hash = blake3::hash(&methods_to_wire(methods));
+    let (first, _) = hash.as_bytes().split_first_chunk::<8>().expect("a hash has 32 bytes");
+    u64::from_be_bytes(*first)
 }
 
 /// Which methods two sides describe alike.
@@ -154,6 +166,12 @@ pub struct Agreement {
 }
 
 impl Agreement {
+    /// Of a side that knows `ours`, with one that listed `theirs`. The default is that of two that describe all alike.
+    pub fn of(ours: &BTreeMap<String, u64>, theirs: &BTreeMap<String, u64>) -> Self {
+        let differs = |(name, hash): &(&String, &u64)| theirs.get(*name) != Some(hash);
+        Self { differing: ours.iter().filter(differs).map(|(name, _)| name.clone()).collect() }
+    }
+
     /// Bincode where both sides have the same schema, JSON elsewhere.
     pub fn encoding(&self, method: &str) -> Encoding {
         if self.differing.contains(method) { Encoding::Json } else { Encoding::Bincode }
@@ -213,12 +231,31 @@ mod tests {
             observed: Some("[::1]:5678".parse().unwrap()),
             methods: BTreeMap::from([("process.list".into(), 1), ("node.info".into(), 2)]),
             clock: Some(UnixMillis(1_795_404_123_000)),
+            digest: Some(9),
         }
     }
 
     #[test]
-    fn a_hello_reads_back() {
-        assert_eq!(Hello::from_bytes(&hello().to_bytes()), Ok(hello()));
+    fn a_hello_reads_back_with_a_list_of_methods_or_without() {
+        let brief = Hello { methods: BTreeMap::new(), ..hello() };
+        let old = Hello { digest: None, ..hello() };
+        for hello in [hello(), brief, old] {
+            assert_eq!(Hello::from_bytes(&hello.to_bytes()), Ok(hello));
+        }
+    }
+
+    #[test]
+    fn who_tells_no_digest_or_another_one_is_to_list_its_methods() {
+        let other = |digest| Hello { digest, ..hello() };
+        assert!(hello().describes_alike(&hello()));
+        assert!(!hello().describes_alike(&other(Some(8))));
+        assert!(!hello().describes_alike(&other(None)));
+        assert!(!other(None).describes_alike(&other(None)));
+        let methods = hello().methods;
+        let mut theirs = methods.clone();
+        assert_eq!(digest(&methods), digest(&theirs));
+        theirs.insert("process.list".into(), 9);
+        assert_ne!(digest(&methods), digest(&theirs));
     }
 
     #[test]
@@ -232,14 +269,17 @@ mod tests {
 
     #[test]
     fn methods_that_differ_are_spoken_in_json() {
-        let mut theirs = hello();
-        theirs.methods.insert("process.list".into(), 9);
-        theirs.methods.insert("shell.open".into(), 3);
-        let agreement = hello().agree(&theirs);
+        let ours = hello().methods;
+        let mut theirs = ours.clone();
+        theirs.insert("process.list".into(), 9);
+        theirs.insert("shell.open".into(), 3);
+        let agreement = Agreement::of(&ours, &theirs);
         assert_eq!(agreement.encoding("process.list"), Encoding::Json);
         assert_eq!(agreement.encoding("node.info"), Encoding::Bincode);
-        theirs.methods.remove("node.info");
-        assert_eq!(hello().agree(&theirs).encoding("node.info"), Encoding::Json);
+        theirs.remove("node.info");
+        assert_eq!(Agreement::of(&ours, &theirs).encoding("node.info"), Encoding::Json);
+        assert_eq!(Agreement::of(&ours, &BTreeMap::new()).encoding("process.list"), Encoding::Json);
+        assert_eq!(Agreement::default().encoding("process.list"), Encoding::Bincode);
     }
 
     proptest! {

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use super::endpoint::dialling;
 use super::ends::Sending;
 use super::failure::{CloseCode, LinkError};
-use super::hello::{Agreement, Hello, MAJOR, MINOR};
+use super::hello::{Agreement, Hello, MAJOR, MINOR, digest};
 use super::pool::Target;
 use super::stream::{FrameReader, StreamError, write_frame};
 use crate::id::{MeshName, NodeId, NodeName};
@@ -63,9 +63,15 @@ impl Local {
             instance: self.instance,
             features: 0,
             observed: Some(observed),
-            methods: self.methods.clone(),
+            methods: BTreeMap::new(),
             clock: Some(wall()),
+            digest: Some(digest(&self.methods)),
         }
+    }
+
+    /// The hello that says `brief`, with the methods that the other side asked for by telling another digest.
+    fn listing(&self, brief: Hello) -> Hello {
+        Hello { methods: self.methods.clone(), ..brief }
     }
 }
 
@@ -305,30 +311,50 @@ async fn greet(connection: Connection, peer: PeerIdentity, local: &Local) -> Res
     put_frame(&mut wire, FrameKind::Message, &ours.to_bytes()).map_err(|error| gone(error.into()))?;
     let (mut send, receive) = connection.open_bi().await?;
     send.write_chunk(wire.freeze()).await.map_err(|error| gone(error.into()))?;
-    let _ = send.finish();
     let record = FrameReader::new(receive).expect_frame(FrameKind::Message).await.map_err(gone)?;
     let theirs = read_hello(&connection, &record, &ours)?;
-    Ok(link(connection, peer, Side::Dialler, (&ours, theirs)))
+    let agreement = if ours.describes_alike(&theirs) {
+        Agreement::default()
+    } else {
+        // A side of an older version got no list, reads no second record, and speaks JSON.
+        let listing = local.listing(ours).to_bytes();
+        let _ = write_frame(&mut send.into(), FrameKind::Message, listing.into()).await;
+        Agreement::of(&local.methods, &theirs.methods)
+    };
+    Ok(link(connection, peer, Side::Dialler, (theirs, agreement)))
 }
 
 async fn answer(connection: Connection, peer: PeerIdentity, local: &Local) -> Result<Link, LinkError> {
     let ours = local.hello(canonical(connection.remote_address()));
     let gone = |error| from_stream(&connection, error);
-    let (send, mut receive) = connection.accept_bi().await?;
-    let mut send = Sending::from(send);
-    let mut kind = [0];
-    let read = receive.read_exact(&mut kind).await;
-    if read.is_err() || StreamKind::from_wire(kind[0]) != Some(StreamKind::Hello) {
+    let (send, receive) = connection.accept_bi().await?;
+    let (mut send, mut reader) = (Sending::from(send), FrameReader::new(receive));
+    let kind = reader.read_kind().await;
+    if kind.ok().and_then(StreamKind::from_wire) != Some(StreamKind::Hello) {
         connection.close(CloseCode::Protocol.to_wire(), b"the first stream must be the hello");
         return Err(LinkError::Failed("the peer did not begin with a hello".into()));
     }
-    let record = FrameReader::new(receive).expect_frame(FrameKind::Message).await.map_err(gone)?;
+    let record = reader.expect_frame(FrameKind::Message).await.map_err(gone)?;
     let theirs = read_hello(&connection, &record, &ours)?;
+    let alike = ours.describes_alike(&theirs);
     // The dialler may have taken its time.
     let ours = Hello { clock: Some(wall()), ..ours };
+    let ours = if alike { ours } else { local.listing(ours) };
     write_frame(&mut send, FrameKind::Message, ours.to_bytes().into()).await.map_err(gone)?;
     send.finish();
-    Ok(link(connection, peer, Side::Listener, (&ours, theirs)))
+    let agreement = if alike {
+        Agreement::default()
+    } else {
+        let methods = match theirs.digest {
+            Some(_) if theirs.methods.is_empty() => {
+                let listing = reader.expect_frame(FrameKind::Message).await.map_err(gone)?;
+                read_hello(&connection, &listing, &ours)?.methods
+            }
+            _ => theirs.methods.clone(),
+        };
+        Agreement::of(&local.methods, &methods)
+    };
+    Ok(link(connection, peer, Side::Listener, (theirs, agreement)))
 }
 
 fn read_hello(connection: &Connection, record: &[u8], ours: &Hello) -> Result<Hello, LinkError> {
@@ -343,8 +369,12 @@ fn read_hello(connection: &Connection, record: &[u8], ours: &Hello) -> Result<He
     Ok(theirs)
 }
 
-fn link(connection: Connection, peer: PeerIdentity, side: Side, (ours, theirs): (&Hello, Hello)) -> Link {
-    let agreement = ours.agree(&theirs);
+fn link(
+    connection: Connection,
+    peer: PeerIdentity,
+    side: Side,
+    (theirs, agreement): (Hello, Agreement),
+) -> Link {
     let Hello { version, instance, observed, clock, .. } = theirs;
     let clock_ahead_ms = clock.map(|clock| ahead_ms(wall(), clock, connection.rtt()));
     Link(Arc::new(Inner {

@@ -14,6 +14,9 @@ use crate::error::RpcError;
 /// Most bytes of one encoded value: arguments, a result, an item of a stream.
 pub const VALUE_BYTES_MAX: usize = 8 << 20;
 
+/// Room for most values that are written as JSON, without making more on the way.
+const JSON_BYTES_USUAL: usize = 512;
+
 /// How the values of a call are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Encoding {
@@ -84,7 +87,12 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, encoding: Encoding) -> Result<By
     let bytes = match encoding {
         Encoding::Bincode => bincode::serde::encode_to_vec(value, compact())
             .map_err(|error| CodecError::Encode(error.to_string()))?,
-        Encoding::Json => serde_json::to_vec(value).map_err(|error| CodecError::Encode(error.to_string()))?,
+        Encoding::Json => {
+            let mut bytes = Vec::with_capacity(JSON_BYTES_USUAL);
+            serde_json::to_writer(&mut bytes, value)
+                .map_err(|error| CodecError::Encode(error.to_string()))?;
+            bytes
+        }
     };
     if bytes.len() > VALUE_BYTES_MAX {
         return Err(CodecError::TooLarge);

@@ -17,11 +17,13 @@ use x509_parser::prelude::{GeneralName, ParsedExtension, X509Certificate};
 
 use super::profile::{self, PeerIdentity, ProfileRule};
 use super::refusal::Refusal;
+use super::remembered::Remembering;
 use crate::id::{MeshName, NodeId};
 use crate::time::UnixMillis;
 
 /// CA keys are ECDSA P-256, because browsers import no other kind that rustls and openssl also take.
-const CHAIN_ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 1] = [webpki::aws_lc_rs::ECDSA_P256_SHA256];
+static CHAIN_ALGORITHM: Remembering = Remembering::new(webpki::aws_lc_rs::ECDSA_P256_SHA256);
+static CHAIN_ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 1] = [&CHAIN_ALGORITHM];
 
 /// The CA's certificates, the own mesh and the revoked keys.
 #[derive(Debug)]

@@ -53,8 +53,12 @@ pub async fn open(options: &Options, surroundings: &Surroundings) -> Result<Exit
     let console = Console::prepare(options, surroundings)?;
     let mut notices = Vec::new();
     let mut terminal = Terminal::enter().map_err(|error| CliError::new(error.exit(), error.to_string()))?;
+    console::log_to_file(surroundings, std::env::var("LOG_LEVEL").ok().as_deref())?;
+    let (events_tx, events) = mpsc::channel::<MeshEvent>(EVENTS_QUEUE);
+    // The nodes are dialled while the terminal is asked for its colours: it may be far away.
+    let mut effects = effects(&console, events_tx)?;
     let themes = themes(&console, surroundings, &mut notices);
-    let app_options = app::Options {
+    let state = State::new(app::Options {
         theme: theme(&themes, console.theme.as_deref(), &mut terminal, &mut notices),
         themes,
         saved: saved(surroundings, &mut notices),
@@ -66,28 +70,27 @@ pub async fn open(options: &Options, surroundings: &Surroundings) -> Result<Exit
             Admission::Operator(_) | Admission::Local(_) => None,
         },
         notices,
+    });
+    let ended = match &mut effects {
+        Some(effects) => runtime::run(state, effects, events, terminal).await,
+        None => runtime::run(state, Nobody, events, terminal).await,
     };
-    console::log_to_file(surroundings, std::env::var("LOG_LEVEL").ok().as_deref())?;
-    let state = State::new(app_options);
-    let (events_tx, events) = mpsc::channel::<MeshEvent>(EVENTS_QUEUE);
-    let ended = match &console.admission {
-        Admission::Local(socket) => {
-            let mut effects = Effects::local(socket.clone(), events_tx);
-            let ended = runtime::run(state, &mut effects, events, terminal).await;
-            effects.close().await;
-            ended
-        }
-        Admission::Operator(credentials) => {
-            let effects = Effects::start(credentials, console.given.clone(), events_tx);
-            let mut effects =
-                effects.map_err(|error| CliError::new(Exit::Unavailable, format!("no socket: {error}")))?;
-            let ended = runtime::run(state, &mut effects, events, terminal).await;
-            effects.close().await;
-            ended
-        }
-        Admission::Nobody(_) => runtime::run(state, Nobody, events, terminal).await,
-    };
+    if let Some(effects) = effects {
+        effects.close().await;
+    }
     ended.map(|()| Exit::Ok).map_err(|error| CliError::new(error.exit(), error.to_string()))
+}
+
+/// Begins to connect; `None` for who has nobody to ask.
+fn effects(console: &Console, events: mpsc::Sender<MeshEvent>) -> Result<Option<Effects>, CliError> {
+    Ok(match &console.admission {
+        Admission::Local(socket) => Some(Effects::local(socket.clone(), events)),
+        Admission::Operator(credentials) => {
+            let effects = Effects::start(credentials, console.given.clone(), events);
+            Some(effects.map_err(|error| CliError::new(Exit::Unavailable, format!("no socket: {error}")))?)
+        }
+        Admission::Nobody(_) => None,
+    })
 }
 
 fn keys(surroundings: &Surroundings, notices: &mut Vec<String>) -> Keymap {

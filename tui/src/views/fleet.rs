@@ -362,7 +362,7 @@ impl FleetView {
 
     /// The last values of the processors, drawn over their column.
     fn sparks(&self, scene: &Scene<'_>, theme: &Theme, area: Rect, buf: &mut Buffer) {
-        let slots = table::slots(COLUMNS, area.width);
+        let slots = table::slots::slots(COLUMNS, area.width);
         let Some(slot) = slots.iter().find(|slot| slot.column == SPARK) else { return };
         let mut painter = Painter { buf, theme };
         for (line, (_, id)) in self.table.visible(height(area)).enumerate() {

@@ -29,12 +29,10 @@ const METRIC: &str = "certificate_remaining_days";
 const DAY_MS: f64 = 86_400_000.0;
 
 pub(super) async fn run(
-    (own_ends, http, fuse, data): (UnixMillis, Option<PathBuf>, Fuse, PathBuf),
+    (own_ends, http, fuse, reserved): (UnixMillis, Option<PathBuf>, Fuse, Arc<Reserved>),
     mut wanted: watch::Receiver<Arc<Wanted>>,
     told: Told,
 ) {
-    let reserved = spawn_blocking(move || Arc::new(Reserved::of_node(&data))).await;
-    let Ok(reserved) = reserved else { return };
     loop {
         let now_wanted = Arc::clone(&wanted.borrow_and_update());
         let is_wanted = now_wanted.any(&[METRIC]);

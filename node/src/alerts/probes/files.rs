@@ -4,7 +4,6 @@
 //! clock from when a file was first seen so, so that a wall clock that jumps makes no file old.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,9 +50,11 @@ struct Ages {
     changed: BTreeMap<String, Aged>,
 }
 
-pub(super) async fn run((fuse, data): (Fuse, PathBuf), mut wanted: watch::Receiver<Arc<Wanted>>, told: Told) {
-    let reserved = spawn_blocking(move || Arc::new(Reserved::of_node(&data))).await;
-    let Ok(reserved) = reserved else { return };
+pub(super) async fn run(
+    (fuse, reserved): (Fuse, Arc<Reserved>),
+    mut wanted: watch::Receiver<Arc<Wanted>>,
+    told: Told,
+) {
     let mut ages = Ages::default();
     // A look that hangs: no other is begun beside it.
     let mut hanging: Option<JoinHandle<Looks>> = None;
@@ -136,6 +137,7 @@ mod tests {
     use p2p_shared::time::UnixMillis;
 
     use super::*;
+    use crate::host::files::reserved::Own;
 
     #[test]
     fn a_file_grows_old_by_the_monotonic_clock_alone() {
@@ -162,7 +164,7 @@ mod tests {
         std::fs::write(&file, b"12345").unwrap();
         let data = directory.path().join("data");
         std::fs::create_dir(&data).unwrap();
-        let jail = Jail::new(None, Arc::new(Reserved::of_node(&data)));
+        let jail = Jail::new(None, Arc::new(Reserved::of_node(&data, &Own::default())));
         let paths = [file, directory.path().join("b/c")].map(|path| path.to_str().unwrap().to_owned());
         let found = Ages::default().figures(Moment::now(), look_at(&jail, paths.to_vec()));
         let value = |metric: &str, path: &str| {

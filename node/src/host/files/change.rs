@@ -9,9 +9,12 @@ use rustix::fs::{AtFlags, Gid, Mode, RenameFlags, Uid};
 use rustix::io::Errno;
 
 use super::error::FileError;
-use super::jail::{Jail, Place, own_path};
+use super::jail::{self, Jail, Place, own_path};
 use super::names::Names;
 use super::reserved::Use;
+
+/// Deepest path that is made with all directories above it; each of them is one more write to the disk.
+const DEPTH_MAX: usize = 256;
 
 /// Whether what has the new name already is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +51,14 @@ pub fn mkdir(jail: &Jail, path: &FilePath, mode: u32) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError`].
 pub fn mkdir_all(jail: &Jail, path: &FilePath, mode: u32) -> Result<(), FileError> {
+    jail::check(path)?;
     let bytes = path.as_bytes();
+    let depth = bytes.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
+    if depth > DEPTH_MAX {
+        return Err(FileError::Invalid(format!(
+            "at most {DEPTH_MAX} directories are made below each other, and this path is {depth} deep"
+        )));
+    }
     let ends = bytes.iter().enumerate().skip(1).filter(|(at, byte)| **byte == b'/' && bytes[at - 1] != b'/');
     let above = ends.map(|(at, _)| &bytes[..at]);
     for part in above.chain([bytes]) {

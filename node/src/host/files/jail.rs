@@ -266,7 +266,8 @@ pub(super) fn stat_of(descriptor: impl AsFd) -> Result<rustix::fs::Statx, Errno>
     )
 }
 
-fn check(path: &FilePath) -> Result<(), FileError> {
+/// Whether it can be a path at all.
+pub(super) fn check(path: &FilePath) -> Result<(), FileError> {
     let bytes = path.as_bytes();
     if bytes.first() != Some(&b'/') {
         return Err(FileError::Invalid(format!("a path is absolute, from / on, and {path:?} is not")));

@@ -33,8 +33,18 @@ const KERNEL: [FsWord; 12] = [
 const DOORS: [&[u8]; 8] =
     [b"mem", b"kcore", b"kmsg", b"kpagecount", b"kpageflags", b"kpagecgroup", b"sysrq-trigger", b"pagemap"];
 const PROC: FsWord = 0x9fa0;
-/// Unit files of the node.
-const UNIT: &str = "p2p-node.service";
+/// What systemd makes the node's unit of: its file, and what may be put beside it.
+const UNITS: [&str; 4] = ["p2p-node.service", "p2p-node.service.d", "p2p-.service.d", "service.d"];
+/// Where systemd looks for those.
+const UNIT_DIRECTORIES: [&str; 7] = [
+    "/etc/systemd/system",
+    "/etc/systemd/system.control",
+    "/run/systemd/system",
+    "/run/systemd/system.control",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
 
 /// What a place is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +53,15 @@ pub enum Use {
     Read,
     /// To change, replace, or remove it, or to make it.
     Write,
+}
+
+/// What belongs to the node by its configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// Keys: never read, never written.
+    pub secret: Vec<PathBuf>,
+    /// Never written.
+    pub fixed: Vec<PathBuf>,
 }
 
 /// What belongs to the node.
@@ -55,18 +74,18 @@ pub struct Reserved {
 }
 
 impl Reserved {
-    /// What belongs to a node with this data directory, by its real path now.
-    pub fn of_node(data: &Path) -> Self {
-        let real = |path: &Path| std::fs::canonicalize(path).ok();
+    /// What belongs to a node with this data directory, by the real paths of now. What is not there is reserved
+    /// too, or a call could make it.
+    pub fn of_node(data: &Path, own: &Own) -> Self {
         let secret = [data, Path::new("/etc/p2p-admin/pki"), Path::new("/etc/p2p-admin/secrets")];
-        let program = std::env::current_exe().ok();
-        let units = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
-        let units = units.map(|directory| Path::new(directory).join(UNIT));
-        let drop_in = Path::new("/etc/systemd/system/p2p-node.service.d").to_owned();
-        let fixed = program.into_iter().chain([PathBuf::from("/etc/p2p-admin"), drop_in]).chain(units);
+        let secret = secret.into_iter().chain(own.secret.iter().map(PathBuf::as_path));
+        let units =
+            UNIT_DIRECTORIES.iter().flat_map(|directory| UNITS.map(|name| Path::new(directory).join(name)));
+        let fixed = std::env::current_exe().into_iter().chain([PathBuf::from("/etc/p2p-admin")]);
+        let fixed = fixed.chain(units).chain(own.fixed.iter().cloned());
         Self {
-            secret: secret.iter().filter_map(|path| real(path)).collect(),
-            fixed: fixed.filter_map(|path| real(&path)).collect(),
+            secret: secret.map(real_or_to_be).collect(),
+            fixed: fixed.map(|path| real_or_to_be(&path)).collect(),
         }
     }
 
@@ -107,6 +126,15 @@ impl Reserved {
         let what = "around where the node keeps its data and keys";
         if is_open { Ok(()) } else { Err(FileError::Reserved { path: path.clone(), what }) }
     }
+}
+
+/// The real path of what is there, or would have once it is made.
+fn real_or_to_be(path: &Path) -> PathBuf {
+    let real = |above: &Path| {
+        let (real, rest) = (std::fs::canonicalize(above).ok()?, path.strip_prefix(above).ok()?);
+        Some(real.join(rest))
+    };
+    path.ancestors().find_map(real).unwrap_or_else(|| path.to_owned())
 }
 
 /// Whether an opened directory is one of the kernel's, whose files are no files to be taken along.

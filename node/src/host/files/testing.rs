@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::jail::Jail;
-use super::reserved::Reserved;
+use super::reserved::{Own, Reserved};
 use super::undo::Undos;
 
 /// `top/root` may be reached, `top/outside` may not and holds `secret`.
@@ -32,7 +32,7 @@ impl Ground {
             fs::create_dir(top.path().join(name)).unwrap();
         }
         fs::write(top.path().join("outside/secret"), "secret").unwrap();
-        let reserved = Arc::new(Reserved::of_node(&top.path().join("data")));
+        let reserved = Arc::new(Reserved::of_node(&top.path().join("data"), &Own::default()));
         let roots = [top.path().join("root"), top.path().join("data")];
         let undos = Undos::new(&top.path().join("data"));
         Self { jail: Jail::new(Some(&roots), reserved), undos, top, gone: CancellationToken::new() }

@@ -249,8 +249,10 @@ fn the_nodes_own_things_are_not_touched() {
     assert_eq!(code(tree::remove(&ground.jail, &own("data/keys"), Some(2), &ground.gone)), Code::Forbidden);
     let moved = change::rename(&ground.jail, &own("data/keys"), &ground.path("k"), change::Over::Never);
     assert_eq!(code(moved), Code::Forbidden);
-    let whole =
-        jail::Jail::new(None, std::sync::Arc::new(reserved::Reserved::of_node(ground.root("").as_path())));
+    let whole = jail::Jail::new(
+        None,
+        std::sync::Arc::new(reserved::Reserved::of_node(&ground.root(""), &reserved::Own::default())),
+    );
     let program = path(std::env::current_exe().unwrap().to_str().unwrap());
     let above = path(std::env::current_exe().unwrap().parent().unwrap().to_str().unwrap());
     assert_eq!(code(write::append(&whole, &program, b"x")), Code::Forbidden);
@@ -259,6 +261,42 @@ fn the_nodes_own_things_are_not_touched() {
         code(search(&ground, &own("data"), Question { line: Some("key".into()), ..question() })),
         Code::Forbidden
     );
+}
+
+#[test]
+fn what_the_configuration_names_is_not_touched_nor_made() {
+    let ground = Ground::new();
+    for directory in ["pki", "conf"] {
+        fs::create_dir(ground.root(directory)).unwrap();
+    }
+    fs::write(ground.root("pki/node.key"), "key").unwrap();
+    let own = reserved::Own {
+        secret: vec![ground.root("pki")],
+        fixed: vec![ground.root("conf/node.toml"), ground.root("units/node.d")],
+    };
+    let reserved = reserved::Reserved::of_node(&ground.top.path().join("data"), &own);
+    let jail = jail::Jail::new(None, std::sync::Arc::new(reserved));
+    let in_root = |name: &str| ground.path(name);
+    assert_eq!(code(read::read(&jail, &in_root("pki/node.key"), 0, 9)), Code::Forbidden);
+    assert_eq!(code(write::append(&jail, &in_root("pki/node.key"), b"x")), Code::Forbidden);
+    assert_eq!(code(change::mkdir(&jail, &in_root("units"), 0o755)), Code::Forbidden);
+    fs::create_dir(ground.root("units")).unwrap();
+    assert_eq!(code(change::mkdir(&jail, &in_root("units/node.d"), 0o755)), Code::Forbidden);
+    let order = Order { expect: None, mode: None };
+    let file = in_root("conf/node.toml");
+    assert_eq!(code(write((&jail, &ground.undos), &file, &b"x"[..], &order, &ground.gone)), Code::Forbidden);
+    change::mkdir(&jail, &in_root("units/other.d"), 0o755).unwrap();
+}
+
+#[test]
+fn a_path_too_long_or_too_deep_makes_no_directory_at_all() {
+    let ground = Ground::new();
+    for (depth, words) in [(300, "256 directories"), (2_500, "4095 bytes")] {
+        let deep = format!("a{}", "/d".repeat(depth));
+        let refused = change::mkdir_all(&ground.jail, &ground.path(&deep), 0o755).unwrap_err();
+        assert!(refused.to_string().contains(words), "{refused}");
+        assert!(!ground.root("a").exists(), "{depth} deep");
+    }
 }
 
 #[test]

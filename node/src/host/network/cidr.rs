@@ -59,6 +59,11 @@ impl Network {
         value.checked_shr(width - u32::from(self.bits)).unwrap_or(0)
     }
 
+    /// How many bits of the address count.
+    pub const fn bits(&self) -> u8 {
+        self.bits
+    }
+
     /// How many addresses it has; `None` of more than a u64 holds.
     pub fn count(&self) -> Option<u64> {
         let width = if self.address.is_ipv4() { 32 } else { 128 };

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use p2p_shared::rpc::service::{MethodSpec, Verb};
 use p2p_shared::services;
 
-use super::bearer::{Bearer, held};
+use super::bearer::Bearer;
 use super::call::Asked;
 use super::methods::answer;
 use super::{Api, arguments};
@@ -49,11 +49,13 @@ pub(in crate::http) async fn serve(
 ) -> Response {
     let asked = ask(&api, &parts, method, &kind);
     drop((parts, kind));
-    let read = async {
-        let (bearer, asked) = asked?;
-        Ok::<_, Problem>(answer(held(api.call(&bearer, asked).await?, bearer.turn())))
-    };
-    read.await.unwrap_or_else(Problem::into_response)
+    match asked {
+        Ok((bearer, asked)) => match api.call(&bearer, asked).await {
+            Ok(json) => answer(json),
+            Err(error) => Problem::from(error).into_response(),
+        },
+        Err(problem) => problem.into_response(),
+    }
 }
 
 fn ask(

@@ -3,7 +3,8 @@
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::{Column, GAP, GUTTER, Look, Slot, Table};
+use super::slots::{GAP, GUTTER, Slot};
+use super::{Column, Look, Table};
 use crate::format::width;
 use crate::theme::Role;
 use crate::widgets::paint::Painter;

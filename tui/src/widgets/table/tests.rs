@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::slots::GUTTER;
 use super::*;
 
 const ORDER: Order = Order { key: SortKey::Cpu, descending: true };
