@@ -12,6 +12,7 @@ use p2p_shared::time::UnixMillis;
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend};
 
+use super::lasting::Lasting;
 use super::{CONTACTS, FILE, HEARD_BYTES, META_SCHEMA, SCHEMA_VERSION, Store, StoreError};
 
 /// A larger file is not copied.
@@ -25,21 +26,13 @@ impl Store {
     /// What would keep a node from opening it.
     pub fn copy_of(directory: &Path) -> Result<Option<Self>, StoreError> {
         let path = directory.join(FILE);
-        let unreadable = |source: io::Error| StoreError::File { path: path.clone(), source };
-        let bytes = match read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unreadable(error)),
+        let store = match Lasting::new(&path, open_copy) {
+            Ok(copy) => Self { database: Arc::new(copy) },
+            Err(StoreError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
         };
-        let opening = |error: redb::DatabaseError| StoreError::opening(&path, error.into());
-        let backend = InMemoryBackend::new();
-        let filled = backend.set_len(bytes.len() as u64).and_then(|()| backend.write(0, &bytes));
-        filled.map_err(|error| unreadable(io::Error::other(error.to_string())))?;
-        let database = Database::builder()
-            .set_check_integrity_on_open(true)
-            .create_with_backend(backend)
-            .map_err(opening)?;
-        let store = Self { database: Arc::new(database), path: path.clone().into() };
         match store.meta_number(META_SCHEMA)? {
             // Empty, or from a start that was broken off: the next one makes what is missing.
             None | Some(SCHEMA_VERSION) => Ok(Some(store)),
@@ -62,6 +55,17 @@ impl Store {
             Ok(last)
         })
     }
+}
+
+/// The database as it is in the file now, in memory.
+fn open_copy(path: &Path) -> Result<Database, StoreError> {
+    let unreadable = |source: io::Error| StoreError::File { path: path.to_owned(), source };
+    let bytes = read(path).map_err(unreadable)?;
+    let backend = InMemoryBackend::new();
+    let filled = backend.set_len(bytes.len() as u64).and_then(|()| backend.write(0, &bytes));
+    filled.map_err(|error| unreadable(io::Error::other(error.to_string())))?;
+    let opening = |error: redb::DatabaseError| StoreError::opening(path, error.into());
+    Database::builder().set_check_integrity_on_open(true).create_with_backend(backend).map_err(opening)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use redb::backends::FileBackend;
 use redb::{AccessGuard, Database, ReadableDatabase, ReadableTable, TableDefinition};
 
+use super::lasting::Lasting;
 use super::{StoreError, open_file, written};
 
 /// The file in the data directory.
@@ -40,8 +41,7 @@ const META_NEXT_SERIES: &str = "next_series";
 /// The open database. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct HistoryStore {
-    database: Arc<Database>,
-    path: Arc<Path>,
+    database: Arc<Lasting>,
 }
 
 /// What is read at the start.
@@ -92,40 +92,7 @@ impl HistoryStore {
     }
 
     fn open_once(directory: &Path) -> Result<Self, StoreError> {
-        let path = directory.join(FILE);
-        let file = open_file(&path)?;
-        let failed = |source: redb::Error| StoreError::opening(&path, source);
-        let opening = |error: redb::DatabaseError| failed(error.into());
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_with_backend(FileBackend::new(file).map_err(opening)?)
-            .map_err(opening)?;
-        let store = Self { database: Arc::new(database), path: path.clone().into() };
-        match store.prepare().map_err(failed)? {
-            SCHEMA_VERSION => Ok(store),
-            found => Err(StoreError::Version { path, found, ours: SCHEMA_VERSION }),
-        }
-    }
-
-    /// Makes the tables; gives the version.
-    fn prepare(&self) -> Result<u64, redb::Error> {
-        let transaction = self.database.begin_write()?;
-        let version = {
-            transaction.open_table(SERIES)?;
-            transaction.open_table(RECORDS)?;
-            transaction.open_table(STARTS)?;
-            transaction.open_table(BUSIEST)?;
-            transaction.open_table(BLOCKS)?;
-            transaction.open_table(GROUPS)?;
-            let mut meta = transaction.open_table(META)?;
-            let found = meta.get(META_SCHEMA)?.map(|version| version.value());
-            if found.is_none() {
-                meta.insert(META_SCHEMA, SCHEMA_VERSION)?;
-            }
-            found.unwrap_or(SCHEMA_VERSION)
-        };
-        transaction.commit()?;
-        Ok(version)
+        Ok(Self { database: Arc::new(Lasting::new(&directory.join(FILE), open_database)?) })
     }
 
     /// What an earlier run kept.
@@ -312,16 +279,50 @@ impl HistoryStore {
         &self,
         read: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        let run = || read(&self.database.begin_read()?);
-        run().map_err(|source| StoreError::using(&self.path, source))
+        self.database.with(|database| read(&database.begin_read()?))
     }
 
     fn writing(
         &self,
         write: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), StoreError> {
-        written(&self.database, write).map_err(|source| StoreError::using(&self.path, source))
+        self.database.with(|database| written(database, write))
     }
+}
+
+fn open_database(path: &Path) -> Result<Database, StoreError> {
+    let file = open_file(path)?;
+    let failed = |source: redb::Error| StoreError::opening(path, source);
+    let opening = |error: redb::DatabaseError| failed(error.into());
+    let database = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create_with_backend(FileBackend::new(file).map_err(opening)?)
+        .map_err(opening)?;
+    match prepare(&database).map_err(failed)? {
+        SCHEMA_VERSION => Ok(database),
+        found => Err(StoreError::Version { path: path.to_owned(), found, ours: SCHEMA_VERSION }),
+    }
+}
+
+/// Makes the tables; gives the version.
+fn prepare(database: &Database) -> Result<u64, redb::Error> {
+    let transaction = database.begin_write()?;
+    let version = {
+        transaction.open_table(SERIES)?;
+        transaction.open_table(RECORDS)?;
+        transaction.open_table(STARTS)?;
+        transaction.open_table(BUSIEST)?;
+        transaction.open_table(BLOCKS)?;
+        transaction.open_table(GROUPS)?;
+        let mut meta = transaction.open_table(META)?;
+        let found = meta.get(META_SCHEMA)?.map(|version| version.value());
+        if found.is_none() {
+            meta.insert(META_SCHEMA, SCHEMA_VERSION)?;
+        }
+        found.unwrap_or(SCHEMA_VERSION)
+    };
+    transaction.commit()?;
+    Ok(version)
 }
 
 /// The oldest groups, as far as there are more than `most` or their bytes are more than `most`.

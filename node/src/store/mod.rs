@@ -10,6 +10,7 @@ mod error;
 mod heads;
 mod history;
 mod jobs;
+mod lasting;
 mod notices;
 mod programs;
 pub mod records;
@@ -19,7 +20,7 @@ mod writer;
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use redb::backends::FileBackend;
@@ -27,6 +28,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 pub use error::StoreError;
 pub use history::{HistoryStore, KeepMinute, KeptHistory};
+use lasting::Lasting;
 pub use writer::{StoreWriter, Write};
 
 /// The file in the data directory.
@@ -66,8 +68,7 @@ pub const CONTACTS_MAX: usize = 256;
 /// The open database. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Store {
-    database: Arc<Database>,
-    path: Arc<Path>,
+    database: Arc<Lasting>,
 }
 
 impl Store {
@@ -77,43 +78,8 @@ impl Store {
     /// [`StoreError`] says what is wrong and what to do: no rights, in use by another process, corrupt, or of
     /// a newer version.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let path = directory.join(FILE);
         make_directory(directory)?;
-        let file = open_file(&path)?;
-        let failed = |source: redb::Error| StoreError::opening(&path, source);
-        let opening = |error: redb::DatabaseError| failed(error.into());
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .set_check_integrity_on_open(true)
-            .create_with_backend(FileBackend::new(file).map_err(opening)?)
-            .map_err(opening)?;
-        let store = Self { database: Arc::new(database), path: path.clone().into() };
-        store.prepare().map_err(failed)?;
-        match store.meta_number(META_SCHEMA)? {
-            Some(SCHEMA_VERSION) => Ok(store),
-            found => Err(StoreError::Version { path, found: found.unwrap_or(0), ours: SCHEMA_VERSION }),
-        }
-    }
-
-    /// Makes the tables, and notes the version of a new file.
-    fn prepare(&self) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
-        {
-            transaction.open_table(MEMBERS)?;
-            transaction.open_table(CONTACTS)?;
-            transaction.open_table(PROGRAMS)?;
-            transaction.open_table(SESSIONS)?;
-            transaction.open_table(SHELLS)?;
-            transaction.open_table(JOBS)?;
-            transaction.open_table(ALERTS)?;
-            transaction.open_table(HEADS)?;
-            transaction.open_table(NOTICES)?;
-            let mut meta = transaction.open_table(META)?;
-            if meta.get(META_SCHEMA)?.is_none() {
-                meta.insert(META_SCHEMA, SCHEMA_VERSION.to_be_bytes().as_slice())?;
-            }
-        }
-        Ok(transaction.commit()?)
+        Ok(Self { database: Arc::new(Lasting::new(&directory.join(FILE), open_database)?) })
     }
 
     /// Takes the next sequence above `above` and above all that were taken before. It is on disk before it is
@@ -227,23 +193,64 @@ impl Store {
     }
 
     fn meta_number(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        let Some(bytes) = self.meta(name)? else { return Ok(None) };
-        let bytes: [u8; 8] = bytes
-            .try_into()
-            .map_err(|_| StoreError::Malformed { path: self.path.to_path_buf(), name: name.to_owned() })?;
-        Ok(Some(u64::from_be_bytes(bytes)))
+        self.meta(name)?.map(|bytes| number(self.database.path(), name, &bytes)).transpose()
     }
 
     fn reading<T>(&self, read: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
-        read(&self.database).map_err(|source| StoreError::using(&self.path, source))
+        self.database.with(read)
     }
 
     fn write(
         &self,
         write: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), StoreError> {
-        written(&self.database, write).map_err(|source| StoreError::using(&self.path, source))
+        self.database.with(|database| written(database, write))
     }
+}
+
+fn number(path: &Path, name: &str, bytes: &[u8]) -> Result<u64, StoreError> {
+    let malformed = |_| StoreError::Malformed { path: path.to_owned(), name: name.to_owned() };
+    Ok(u64::from_be_bytes(bytes.try_into().map_err(malformed)?))
+}
+
+fn open_database(path: &Path) -> Result<Database, StoreError> {
+    let file = open_file(path)?;
+    let failed = |source: redb::Error| StoreError::opening(path, source);
+    let opening = |error: redb::DatabaseError| failed(error.into());
+    let database = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true)
+        .create_with_backend(FileBackend::new(file).map_err(opening)?)
+        .map_err(opening)?;
+    let found = prepare(&database).map_err(failed)?;
+    match number(path, META_SCHEMA, &found)? {
+        SCHEMA_VERSION => Ok(database),
+        found => Err(StoreError::Version { path: path.to_owned(), found, ours: SCHEMA_VERSION }),
+    }
+}
+
+/// Makes the tables, and notes the version of a new file; gives the version.
+fn prepare(database: &Database) -> Result<Vec<u8>, redb::Error> {
+    let transaction = database.begin_write()?;
+    let version = {
+        transaction.open_table(MEMBERS)?;
+        transaction.open_table(CONTACTS)?;
+        transaction.open_table(PROGRAMS)?;
+        transaction.open_table(SESSIONS)?;
+        transaction.open_table(SHELLS)?;
+        transaction.open_table(JOBS)?;
+        transaction.open_table(ALERTS)?;
+        transaction.open_table(HEADS)?;
+        transaction.open_table(NOTICES)?;
+        let mut meta = transaction.open_table(META)?;
+        let found = meta.get(META_SCHEMA)?.map(|version| version.value().to_vec());
+        if found.is_none() {
+            meta.insert(META_SCHEMA, SCHEMA_VERSION.to_be_bytes().as_slice())?;
+        }
+        found.unwrap_or_else(|| SCHEMA_VERSION.to_be_bytes().to_vec())
+    };
+    transaction.commit()?;
+    Ok(version)
 }
 
 /// All of one transaction, or nothing of it.
@@ -265,10 +272,10 @@ fn make_directory(directory: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn open_file(path: &PathBuf) -> Result<File, StoreError> {
+fn open_file(path: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.open(path).map_err(|source| StoreError::File { path: path.clone(), source })
+    options.open(path).map_err(|source| StoreError::File { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -26,6 +26,19 @@ fn contact(index: u16) -> Write {
 }
 
 #[test]
+fn an_error_of_the_disk_fails_one_use_and_the_next_finds_what_was_acknowledged() {
+    let (store, _directory) = store();
+    let clone = store.clone();
+    store.put_meta("labels", b"x").unwrap();
+    let failing = || redb::Error::Io(std::io::Error::other("the disk"));
+    assert!(store.write(|_| Err(failing())).unwrap_err().to_string().contains("the disk"));
+    assert_eq!(clone.meta("labels").unwrap().unwrap(), b"x");
+    assert!(store.reading::<()>(|_| Err(redb::Error::PreviousIo)).is_err());
+    store.put_meta("labels", b"y").unwrap();
+    assert_eq!(clone.meta("labels").unwrap().unwrap(), b"y");
+}
+
+#[test]
 fn what_was_written_is_there_after_a_restart() {
     let (store, directory) = store();
     store.put_meta("labels", b"x").unwrap();
