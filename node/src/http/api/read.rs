@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use p2p_shared::rpc::service::{MethodSpec, Verb};
 use p2p_shared::services;
 
-use super::bearer::Bearer;
+use super::bearer::{Bearer, held};
 use super::call::Asked;
 use super::methods::answer;
 use super::{Api, arguments};
@@ -51,7 +51,7 @@ pub(in crate::http) async fn serve(
     drop((parts, kind));
     match asked {
         Ok((bearer, asked)) => match api.call(&bearer, asked).await {
-            Ok(json) => answer(json),
+            Ok(json) => answer(held(json, bearer.turn())),
             Err(error) => Problem::from(error).into_response(),
         },
         Err(problem) => problem.into_response(),
