@@ -2,7 +2,9 @@
 
 use super::State;
 use super::layer::Layer;
+use crate::action::Action;
 use crate::event::{Code, Key};
+use crate::keymap::Meaning;
 
 /// Lines that page keys scroll a layer by.
 const LAYER_PAGE: usize = 10;
@@ -51,6 +53,11 @@ impl State {
 
     /// Layers that are only read: they scroll, and close.
     pub(super) fn on_reading_key(&mut self, mut layer: Layer, key: Key) {
+        // What leads elsewhere leaves it: nobody has to close first what was only read.
+        let meaning = self.options.keys.meaning(&[], key);
+        if self.layers.is_empty() && let Meaning::Act(action @ (Action::Show(_) | Action::Palette)) = meaning {
+            return self.act(action);
+        }
         let Some(scroll) = layer.scroll_mut() else { return };
         match key.code {
             Code::Esc | Code::Enter | Code::Char('q' | '?') => return,

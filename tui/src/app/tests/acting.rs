@@ -280,3 +280,18 @@ fn a_paste_never_acts() {
     assert_eq!(paste(&mut console, "nginx\nquit\n"), []);
     assert!(console.state.editing.is_some());
 }
+
+#[test]
+fn a_key_of_another_view_leaves_what_is_only_read() {
+    let mut console = processes(20);
+    console.press("^ky");
+    console.mesh(MeshEvent::Outcome { errand: errand(1, 0), result: Ok(()) });
+    assert!(console.shows("Esc closes"), "{}", console.screen());
+    console.press("2");
+    assert_eq!((console.state.layers.len(), console.state.current), (0, ViewId::Services));
+    // A question is another matter: it stays until it is answered.
+    console.press("1^k2");
+    assert_eq!((console.state.layers.len(), console.state.current), (1, ViewId::Processes));
+    console.press("<esc>w:");
+    assert!(matches!(console.state.layers.as_slice(), [Layer::Palette(_)]));
+}
