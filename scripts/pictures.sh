@@ -87,8 +87,8 @@ press Enter
 see 'beta:/etc'
 press Tab
 shot files 2
-press 5
-see WITH
+press 5 "]"
+see REMOTE
 shot network
 press 6
 see Processors
