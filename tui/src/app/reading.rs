@@ -55,7 +55,9 @@ impl State {
     pub(super) fn on_reading_key(&mut self, mut layer: Layer, key: Key) {
         // What leads elsewhere leaves it: nobody has to close first what was only read.
         let meaning = self.options.keys.meaning(&[], key);
-        if self.layers.is_empty() && let Meaning::Act(action @ (Action::Show(_) | Action::Palette)) = meaning {
+        if self.layers.is_empty()
+            && let Meaning::Act(action @ (Action::Show(_) | Action::Palette)) = meaning
+        {
             return self.act(action);
         }
         let Some(scroll) = layer.scroll_mut() else { return };
