@@ -88,7 +88,7 @@ async fn on_the_machine_itself_nothing_is_sent_to_find_out_how_large_a_datagram_
     // Behind the answer to a call, probes would have gone.
     answer(&pair.link, &[]).await;
     let path = pair.link.connection().stats().path;
-    assert_eq!((path.current_mtu, path.sent_plpmtud_probes), (1_472, 0));
+    assert_eq!((path.current_mtu, path.sent_plpmtud_probes), (6_500, 0));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use super::cid::Ids;
 use super::failure::{DialError, DialFailure, LinkError};
 use super::link::{Expected, Link, Local};
-use super::path::datagram_bytes_max;
+use super::path::{BYTES_MAX, datagram_bytes_max};
 use super::pool::{Dial, Target};
 use super::runtime::PinnedRuntime;
 use crate::rpc::frame::ALPN;
@@ -46,9 +46,6 @@ const INITIAL_RTT: Duration = Duration::from_millis(50);
 const INCOMING_MAX: usize = 256;
 const INCOMING_BUFFER_BYTES: u64 = 64 << 10;
 const INCOMING_BUFFER_TOTAL_BYTES: u64 = 4 << 20;
-/// Nothing is between a machine and itself, so that there is nothing to find out by probes: what quinn takes in one
-/// datagram.
-const LOOPBACK_BYTES: u16 = 1_472;
 /// How long one address may take before the next one is tried beside it (as in RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
 
@@ -76,9 +73,10 @@ fn transport(end: End, address: Option<SocketAddr>) -> Arc<TransportConfig> {
         let mut discovery = MtuDiscoveryConfig::default();
         discovery.upper_bound(bytes_max);
         config.mtu_discovery_config(Some(discovery));
-    }
-    if address.is_some_and(|address| address.ip().to_canonical().is_loopback()) {
-        config.initial_mtu(LOOPBACK_BYTES);
+        if address.is_some_and(|address| address.ip().to_canonical().is_loopback()) {
+            // Nothing is between a machine and itself, so that there is nothing to find out by probes.
+            config.initial_mtu(bytes_max);
+        }
     }
     Arc::new(config)
 }
@@ -118,7 +116,8 @@ pub fn dialling(mut config: ClientConfig, address: SocketAddr) -> ClientConfig {
     config
 }
 
-/// An endpoint over a bound socket, whose tasks and timers all run on `handle`.
+/// An endpoint over a bound socket, whose tasks and timers all run on `handle`; it takes datagrams as large as any
+/// path of ours brings.
 ///
 /// # Errors
 /// If the socket cannot be used.
@@ -130,6 +129,7 @@ pub fn endpoint(
     let ids = Ids::default();
     let mut config = EndpointConfig::default();
     config.cid_generator(move || Box::new(ids.clone()));
+    config.max_udp_payload_size(BYTES_MAX).expect("within what UDP carries");
     Endpoint::new(config, server, socket, Arc::new(PinnedRuntime::new(handle)))
 }
 
