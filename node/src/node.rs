@@ -199,7 +199,7 @@ impl Node {
             revocation: RevocationService { revocations, membership: membership.clone() },
             audit: AuditService::new(settings.data.clone(), store.clone()),
             file: FileService::new((guards.fuse.clone(), settings.reserved()), data, runtimes.main.clone()),
-            transfer: transfer::service(&settings, &guards.fuse, &handles.mesh, &runtimes.main),
+            transfer: transfer::service(&settings, &guards.fuse, &handles.mesh, &runtimes),
             network: parts.network((&guards.fuse, &sampler), &handles.mesh, &runtimes.main),
             alert: AlertService::new(handles.alerts.clone()),
             program: ProgramService::new(programs.clone(), guards.fuse.clone()),

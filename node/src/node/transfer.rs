@@ -3,11 +3,11 @@
 use p2p_shared::id::NodeName;
 use p2p_shared::mesh::{Mesh, Resolve, Target};
 use p2p_shared::services::node::MemberState;
-use tokio::runtime::Handle;
 
 use super::Settings;
 use crate::membership::handle::MembershipHandle;
 use crate::policy::Fuse;
+use crate::program::Runtimes;
 use crate::services::transfer::TransferService;
 use crate::transport::Transport;
 
@@ -31,7 +31,11 @@ pub(super) fn mesh(transport: &Transport, membership: &MembershipHandle) -> Mesh
 }
 
 /// The service, which reaches other nodes by `mesh`.
-pub(super) fn service(settings: &Settings, fuse: &Fuse, mesh: &Mesh, main: &Handle) -> TransferService {
+pub(super) fn service(settings: &Settings, fuse: &Fuse, mesh: &Mesh, runtimes: &Runtimes) -> TransferService {
     let reach = (mesh.clone(), settings.credentials.trust());
-    TransferService::new((fuse.clone(), settings.reserved()), reach, main.clone())
+    TransferService::new(
+        (fuse.clone(), settings.reserved()),
+        reach,
+        (runtimes.main.clone(), runtimes.mesh.clone()),
+    )
 }

@@ -5,6 +5,7 @@
 //! away, or when the operator is revoked whose grant it rests on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use p2p_shared::access::{Caller, Proof};
 use p2p_shared::error::{Code, RpcError};
@@ -25,8 +26,10 @@ use p2p_shared::transfer::receive::Receiver;
 use p2p_shared::transfer::send::Sender;
 use p2p_shared::transfer::tree::Tree;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::host::files::error::FileError;
 use crate::host::files::jail::{Jail, Place};
@@ -35,6 +38,11 @@ use crate::policy::Fuse;
 
 /// Transfers of a node at the same time, both sides together.
 const RUNNING_MAX: usize = 16;
+/// Answers that are taken from the connection while others are written. One that is large fills the window of its
+/// stream alone.
+const AHEAD: usize = 2;
+/// How long a node that takes no more asks has to say why.
+const REASON_MAX: Duration = Duration::from_secs(2);
 /// Least bytes a second that may be asked for: below, nothing would be heard in a second.
 const PACE_MIN: u64 = 1_024;
 
@@ -46,6 +54,8 @@ pub struct TransferService {
     mesh: Mesh,
     trust: Arc<Trust>,
     runtime: Handle,
+    links: Handle,
+    reading: TaskTracker,
     places: Arc<Semaphore>,
 }
 
@@ -58,15 +68,16 @@ struct Run {
 }
 
 impl TransferService {
-    /// A service of the files under the roots of `fuse` but the node's own, that reaches others by `mesh` and
-    /// works on the blocking pool of `runtime`.
+    /// A service of the files under the roots of `fuse` but the node's own, that reaches others by `mesh`, whose
+    /// connections live on `links`, and works on the blocking pool of `runtime`.
     pub fn new(
         (fuse, reserved): (Fuse, Arc<Reserved>),
         (mesh, trust): (Mesh, Arc<Trust>),
-        runtime: Handle,
+        (runtime, links): (Handle, Handle),
     ) -> Self {
+        let reading = TaskTracker::new();
         let places = Arc::new(Semaphore::new(RUNNING_MAX));
-        Self { fuse, reserved, mesh, trust, runtime, places }
+        Self { fuse, reserved, mesh, trust, runtime, links, reading, places }
     }
 
     fn run(&self) -> Result<Run, RpcError> {
@@ -103,8 +114,10 @@ impl TransferService {
                 from.node
             )));
         }
-        let (answers, asks) = node.transfer().send(from.source).await?.split();
-        Ok(Remote { name: from.node, answers, asks })
+        let (source, asks) = node.transfer().send(from.source).await?.split();
+        let (told, answers) = mpsc::channel(AHEAD);
+        let reading = AbortOnDropHandle::new(self.reading.spawn_on(read_ahead(source, told), &self.links));
+        Ok(Remote { name: from.node, answers, asks, _reading: reading })
     }
 }
 
@@ -200,18 +213,47 @@ fn tree(place: Place) -> Tree {
     Tree::new(place.parent, place.name)
 }
 
+type Answers = Subscription<TransferTell, <NodeHandle as Call>::Source>;
+
+/// Takes answers from the connection on its own thread, until they end or nobody wants them.
+async fn read_ahead(mut answers: Answers, told: mpsc::Sender<Result<TransferTell, RpcError>>) {
+    while let Some(answer) = answers.next().await.transpose() {
+        let is_last = answer.is_err();
+        if told.send(answer).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
 /// A node that is asked.
 struct Remote {
     name: NodeName,
-    answers: Subscription<TransferTell, <NodeHandle as Call>::Source>,
+    answers: mpsc::Receiver<Result<TransferTell, RpcError>>,
     asks: Inlet<TransferAsk, <NodeHandle as Call>::Sink>,
+    _reading: AbortOnDropHandle<()>,
 }
 
 impl Remote {
     async fn ask(&mut self, ask: &TransferAsk) -> Result<(), RpcError> {
         let Err(error) = self.asks.send(ask).await else { return Ok(()) };
-        let reason = self.answers.reason(error).await;
+        let reason = self.reason(error).await;
         Err(self.named(reason))
+    }
+
+    /// Why it takes no more asks, of which `error` tells only that: what it ended the answers with.
+    async fn reason(&mut self, error: RpcError) -> RpcError {
+        if error.code != Code::Cancelled {
+            return error;
+        }
+        let said = timeout(REASON_MAX, async {
+            while let Some(answer) = self.answers.recv().await {
+                if let Err(said) = answer {
+                    return Some(said);
+                }
+            }
+            None
+        });
+        said.await.ok().flatten().unwrap_or(error)
     }
 
     /// The caller is told by this node, about the other one.
@@ -249,10 +291,10 @@ impl Exchange for Wire {
                 let answer = self.runtime.block_on(async {
                     tokio::select! {
                         () = self.items.closed() => Err(RpcError::cancelled("the caller went away")),
-                        answer = remote.answers.next() => answer,
+                        answer = remote.answers.recv() => answer.unwrap_or_else(|| Err(ended())),
                     }
                 });
-                answer.map_err(|error| remote.named(error))?.ok_or_else(ended)
+                answer.map_err(|error| remote.named(error))
             }
         }
     }

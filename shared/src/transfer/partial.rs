@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
@@ -15,6 +16,8 @@ use super::tree::{data, errno, is_sparse, kind, read_at, size, stat_at, times};
 use crate::id::hex;
 use crate::services::file::FileKind;
 
+/// Written parts of this length are put on their way to the disk at once: the last wait is for little then.
+const FLUSH_BYTES: u64 = 8 << 20;
 /// How often the lock of one that was just finished is taken.
 const TRIES: usize = 8;
 
@@ -88,7 +91,12 @@ impl Partial {
     }
 
     pub(super) fn put(&self, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
-        self.file.write_all_at(bytes, offset).map_err(|error| errno(&error))
+        self.file.write_all_at(bytes, offset).map_err(|error| errno(&error))?;
+        let (begun, ended) = (offset / FLUSH_BYTES, (offset + bytes.len() as u64) / FLUSH_BYTES);
+        if let Some(count) = NonZeroU64::new((ended - begun) * FLUSH_BYTES) {
+            flush(&self.file, begun * FLUSH_BYTES, count);
+        }
+        Ok(())
     }
 
     /// Takes a part over from another file of this machine.
@@ -149,6 +157,17 @@ pub(super) fn settle(directory: impl AsFd, name: &OsStr, file: &File, mode: u32)
     }
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode as rustix::fs::RawMode))
 }
+
+/// Begins to write a part of a file to its disk, and does not wait for it. Linux does so where it is told that
+/// pages are not needed; those that are not written yet stay.
+#[cfg(target_os = "linux")]
+fn flush(file: &File, offset: u64, count: NonZeroU64) {
+    // Only a hint: what cannot follow it is written later.
+    let _ = rustix::fs::fadvise(file, offset, Some(count), rustix::fs::Advice::DontNeed);
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn flush(_: &File, _: u64, _: NonZeroU64) {}
 
 #[cfg(target_os = "linux")]
 fn copy(from: &File, (to, read, written): (&File, &mut u64, &mut u64), step: usize) -> Result<usize, Errno> {
