@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use p2p_shared::access::Role;
 use p2p_shared::mesh::endpoint::client_config;
-use p2p_shared::mesh::hello::{Hello, MAJOR, MINOR, digest};
+use p2p_shared::mesh::hello::{Described, Hello, MAJOR, MINOR};
 use p2p_shared::mesh::link::Local;
 use p2p_shared::mesh::stream::FrameReader;
 use p2p_shared::rpc::codec::Encoding;
@@ -20,10 +20,17 @@ use crate::echo::{Server, client_endpoint, dial_as, soon};
 const CHANGED: &str = "process.list";
 const SAME: &str = "node.info";
 
+/// Makes a side describe a method in another way than all others.
+pub fn differ(local: &mut Local, method: &str) {
+    let mut methods = local.described.methods().clone();
+    *methods.get_mut(method).expect("it is told") ^= 1;
+    local.described = Described::new(methods);
+}
+
 fn local(changed: bool) -> Local {
     let mut local = Local::new("home".parse().unwrap());
     if changed {
-        *local.methods.get_mut(CHANGED).expect("it is told") ^= 1;
+        differ(&mut local, CHANGED);
     }
     local
 }
@@ -79,8 +86,8 @@ async fn sides_whose_methods_differ_both_learn_which() {
 async fn methods_are_listed_to_whoever_tells_another_digest_or_none_and_to_nobody_else() {
     let ca = TestCa::new("home");
     let (server, ann) = (Server::start(&ca.node("web-1")), ca.operator("ann", Role::Viewer));
-    let methods = local(false).methods;
-    let own = Some(digest(&methods));
+    let described = local(false).described;
+    let (own, methods) = (Some(described.digest()), described.methods().clone());
     let alike = answer(&server, &ann, &hello(BTreeMap::new(), own)).await;
     assert_eq!((alike.digest, alike.methods), (own, BTreeMap::new()));
     for theirs in [hello(methods.clone(), None), hello(BTreeMap::new(), Some(1))] {

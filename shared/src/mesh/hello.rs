@@ -152,11 +152,30 @@ impl Hello {
     }
 }
 
-/// One number for all methods and their schema hashes.
-pub fn digest(methods: &BTreeMap<String, u64>) -> u64 {
-    let hash = blake3::hash(&methods_to_wire(methods));
-    let (first, _) = hash.as_bytes().split_first_chunk::<8>().expect("a hash has 32 bytes");
-    u64::from_be_bytes(*first)
+/// What a side describes: its methods, each with the hash of its schema, and one number for all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    methods: BTreeMap<String, u64>,
+    digest: u64,
+}
+
+impl Described {
+    /// Of these methods.
+    pub fn new(methods: BTreeMap<String, u64>) -> Self {
+        let hash = blake3::hash(&methods_to_wire(&methods));
+        let (first, _) = hash.as_bytes().split_first_chunk::<8>().expect("a hash has 32 bytes");
+        Self { methods, digest: u64::from_be_bytes(*first) }
+    }
+
+    /// By name.
+    pub const fn methods(&self) -> &BTreeMap<String, u64> {
+        &self.methods
+    }
+
+    /// The number.
+    pub const fn digest(&self) -> u64 {
+        self.digest
+    }
 }
 
 /// Which methods two sides describe alike.
@@ -251,11 +270,11 @@ mod tests {
         assert!(!hello().describes_alike(&other(Some(8))));
         assert!(!hello().describes_alike(&other(None)));
         assert!(!other(None).describes_alike(&other(None)));
-        let methods = hello().methods;
-        let mut theirs = methods.clone();
-        assert_eq!(digest(&methods), digest(&theirs));
+        let described = Described::new(hello().methods);
+        let mut theirs = described.methods().clone();
+        assert_eq!(Described::new(theirs.clone()).digest(), described.digest());
         theirs.insert("process.list".into(), 9);
-        assert_ne!(digest(&methods), digest(&theirs));
+        assert_ne!(Described::new(theirs).digest(), described.digest());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use super::endpoint::dialling;
 use super::ends::Sending;
 use super::failure::{CloseCode, LinkError};
-use super::hello::{Agreement, Hello, MAJOR, MINOR, digest};
+use super::hello::{Agreement, Described, Hello, MAJOR, MINOR};
 use super::pool::Target;
 use super::stream::{FrameReader, StreamError, write_frame};
 use crate::id::{MeshName, NodeId, NodeName};
@@ -40,8 +40,8 @@ pub struct Local {
     pub version: String,
     /// Random at each start.
     pub instance: u64,
-    /// Schema hash of each method that it knows, by name.
-    pub methods: BTreeMap<String, u64>,
+    /// The methods that it knows.
+    pub described: Described,
 }
 
 impl Local {
@@ -51,8 +51,8 @@ impl Local {
         aws_lc_rs::rand::fill(&mut instance).expect("the system has randomness");
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let hashes = services::schema_hashes().iter();
-        let methods = hashes.map(|(&name, &hash)| (name.to_owned(), hash)).collect();
-        Self { mesh, version, instance: u64::from_be_bytes(instance), methods }
+        let described = Described::new(hashes.map(|(&name, &hash)| (name.to_owned(), hash)).collect());
+        Self { mesh, version, instance: u64::from_be_bytes(instance), described }
     }
 
     fn hello(&self, observed: SocketAddr) -> Hello {
@@ -65,13 +65,13 @@ impl Local {
             observed: Some(observed),
             methods: BTreeMap::new(),
             clock: Some(wall()),
-            digest: Some(digest(&self.methods)),
+            digest: Some(self.described.digest()),
         }
     }
 
     /// The hello that says `brief`, with the methods that the other side asked for by telling another digest.
     fn listing(&self, brief: Hello) -> Hello {
-        Hello { methods: self.methods.clone(), ..brief }
+        Hello { methods: self.described.methods().clone(), ..brief }
     }
 }
 
@@ -319,7 +319,7 @@ async fn greet(connection: Connection, peer: PeerIdentity, local: &Local) -> Res
         // A side of an older version got no list, reads no second record, and speaks JSON.
         let listing = local.listing(ours).to_bytes();
         let _ = write_frame(&mut send.into(), FrameKind::Message, listing.into()).await;
-        Agreement::of(&local.methods, &theirs.methods)
+        Agreement::of(local.described.methods(), &theirs.methods)
     };
     Ok(link(connection, peer, Side::Dialler, (theirs, agreement)))
 }
@@ -352,7 +352,7 @@ async fn answer(connection: Connection, peer: PeerIdentity, local: &Local) -> Re
             }
             _ => theirs.methods.clone(),
         };
-        Agreement::of(&local.methods, &methods)
+        Agreement::of(local.described.methods(), &methods)
     };
     Ok(link(connection, peer, Side::Listener, (theirs, agreement)))
 }
