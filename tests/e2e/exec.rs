@@ -232,11 +232,12 @@ async fn a_command_ends_with_its_caller_and_with_its_callers_connection() {
     let (call, pid) = begin(&node).await;
     drop(call);
     gone(&pid).await;
-    let (call, pid) = begin(&node).await;
+    let (mut call, pid) = begin(&node).await;
     let link = node.link().await.unwrap();
     link.close(p2p_shared::mesh::failure::CloseCode::Done, "");
     gone(&pid).await;
-    drop(call);
+    let cut = finished(&mut call).await.unwrap_err();
+    assert!(cut.message.ends_with("what was asked for may be done all the same"), "{cut}");
 }
 
 #[tokio::test]

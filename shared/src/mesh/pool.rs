@@ -256,7 +256,8 @@ impl NodeHandle {
             (None, Some(socket)) => socket::open(socket, &frames).await?,
             (None, None) => return Err(RpcError::internal("a call without a way")),
         };
-        let source = Source { reader: FrameReader::new(receive), name: self.name.clone(), link };
+        let changes = method.verb.is_audited();
+        let source = Source { reader: FrameReader::new(receive), name: self.name.clone(), link, changes };
         Ok(Begun { send, source, encoding })
     }
 
@@ -326,6 +327,8 @@ pub struct Source {
     reader: FrameReader,
     name: NodeName,
     link: Option<Link>,
+    /// Whether the call is of a kind that changes something there.
+    changes: bool,
 }
 
 impl Drop for Source {
@@ -371,7 +374,8 @@ impl Source {
             Ok(frame) => frame.ok_or_else(|| self.cut_short()),
             Err(StreamError::Link(told)) => {
                 let why = self.link.as_ref().map_or(told.clone(), |link| link.why(told));
-                Err(RpcError::unavailable(format!("the connection with {} ended: {why}", self.name())))
+                let done = if self.changes { "; what was asked for may be done all the same" } else { "" };
+                Err(RpcError::unavailable(format!("the connection with {} ended: {why}{done}", self.name())))
             }
             Err(error) => Err(error.into()),
         }
