@@ -75,8 +75,9 @@ impl Start for Daemon {
             http_address: Some(listener.address()),
         };
         let tasks = TaskTracker::new();
-        let router = http::router(Arc::new(PortraitStatus(portrait)), rules, parts);
-        let face = listener.serve(router, &tasks)?;
+        let status = Arc::new(PortraitStatus(portrait));
+        let entrance = http::router(status, rules, parts, runtimes.main.clone());
+        let face = listener.serve(&entrance, &tasks, &runtimes.mesh)?;
         Ok(Running { node, face, listening, tasks, main: runtimes.main })
     }
 }

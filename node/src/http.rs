@@ -6,6 +6,7 @@
 
 mod admission;
 mod api;
+mod arrivals;
 mod body;
 mod callers;
 mod docs;
@@ -33,10 +34,12 @@ use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use p2p_shared::error::Exit;
 use socket2::{Domain, Socket, Type};
+use tokio::runtime;
 use tokio_util::task::TaskTracker;
 
 use crate::program::StartError;
 use api::Api;
+use arrivals::{Arrivals, Remote};
 use guard::Guard;
 use requests::Requests;
 use tether::Tether;
@@ -82,19 +85,19 @@ pub struct Listener {
 #[derive(Clone, Debug)]
 pub struct Face {
     address: SocketAddr,
-    handle: Handle<SocketAddr>,
+    handles: [Handle<Remote>; 2],
     tls: Option<RustlsConfig>,
     certs: FaceCertificates,
     admission: Admission,
 }
 
-/// The routes that every node has, behind the guard.
-pub fn router(status: Arc<dyn Status>, rules: Rules, parts: Parts) -> Entrance {
+/// The routes that every node has, behind the guard; their handlers run on `work`.
+pub fn router(status: Arc<dyn Status>, rules: Rules, parts: Parts, work: runtime::Handle) -> Entrance {
     let api = Api::new(parts);
     let of_itself = status::routes(status).layer(Extension(api.clone()));
     let requests = Requests::default();
     let routes = of_itself.merge(api::routes(api.clone(), requests.clone())).merge(docs::routes());
-    Entrance::new(routes, Some(api), Guard::new(rules, requests))
+    Entrance::new(routes, Some(api), Guard::new(rules, requests), work)
 }
 
 /// Binds `address`; on any but a loopback address it speaks TLS with these certificates.
@@ -150,28 +153,42 @@ impl Listener {
         self.admission.clone()
     }
 
-    /// Serves what is behind `entrance` in a task of `tracker`, on the runtime that calls.
-    pub fn serve(self, entrance: Entrance, tracker: &TaskTracker) -> Result<Face, StartError> {
-        let handle = Handle::new();
+    /// Serves what is behind `entrance` in tasks of `tracker`: the first few connections on the runtime of the mesh,
+    /// the others, and all that may compute, on that of `entrance`.
+    pub fn serve(
+        self,
+        entrance: &Entrance,
+        tracker: &TaskTracker,
+        mesh: &runtime::Handle,
+    ) -> Result<Face, StartError> {
         let Self { socket, address, tls, certs, admission } = self;
-        let trust = certs.trust.clone();
-        let (door, shown) = (admission.clone(), tls.clone());
-        let face = Face { address, handle: handle.clone(), tls: shown, certs, admission: door };
-        let server = axum_server::from_tcp(socket)
-            .map_err(|error| StartError::new(Exit::Unavailable, refusal(address, &error)))?;
-        let mut server = server.acceptor(admission.clone()).handle(handle).first_request_timeout(HEAD_MAX);
-        limit(&mut server);
-        match tls {
-            None => tracker.spawn(report(server.serve(entrance))),
-            Some(config) => {
-                let accept = |inner| {
-                    let accepting = RustlsAcceptor::new(config).handshake_timeout(HEAD_MAX);
-                    Tether::new(accepting.acceptor(inner), trust)
-                };
-                tracker.spawn(report(server.map(accept).serve(entrance)))
-            }
+        let failed =
+            |error: io::Error| StartError::new(Exit::Unavailable, refusal(address, &error).to_string());
+        let work = entrance.work();
+        let (far, near) = {
+            let _entered = work.enter();
+            Arrivals::pair(socket).map_err(failed)?
         };
-        Ok(face)
+        let handles = [Handle::new(), Handle::new()];
+        let trust = certs.trust.clone();
+        for (arrivals, handle, runtime) in [(far, &handles[0], work), (near, &handles[1], mesh)] {
+            let server = Server::from_listener(arrivals).acceptor(admission.clone());
+            let mut server = server.handle(handle.clone()).first_request_timeout(HEAD_MAX);
+            limit(&mut server);
+            let entrance = entrance.clone();
+            match tls.clone() {
+                None => tracker.spawn_on(report(server.serve(entrance)), runtime),
+                Some(config) => {
+                    let (trust, work) = (trust.clone(), work.clone());
+                    let accept = |inner| {
+                        let accepting = RustlsAcceptor::new(config).handshake_timeout(HEAD_MAX);
+                        Tether::new(accepting.acceptor(inner), trust, work)
+                    };
+                    tracker.spawn_on(report(server.map(accept).serve(entrance)), runtime)
+                }
+            };
+        }
+        Ok(Face { address, handles, tls, certs, admission })
     }
 }
 
@@ -181,7 +198,7 @@ async fn report(served: impl Future<Output = io::Result<()>>) {
     }
 }
 
-fn limit<A>(server: &mut Server<SocketAddr, A>) {
+fn limit<A>(server: &mut Server<Remote, A>) {
     let builder = server.http_builder();
     builder.http1().header_read_timeout(HEAD_MAX).max_buf_size(HEAD_BYTES_MAX);
     let head_bytes = u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX);
@@ -219,7 +236,9 @@ impl Face {
 
     /// Accepts nothing more, lets open requests end for at most `drain`, then closes.
     pub fn shut_down(&self, drain: Duration) {
-        self.handle.graceful_shutdown(Some(drain));
+        for handle in &self.handles {
+            handle.graceful_shutdown(Some(drain));
+        }
     }
 }
 

@@ -249,6 +249,21 @@ async fn an_operators_token_steers_every_node_as_far_as_the_role_goes() {
 }
 
 #[tokio::test]
+async fn the_first_connections_and_those_behind_them_are_passed_on_alike() {
+    let pair = Pair::new().await;
+    let viewer = pair.operator("vera", Role::Viewer);
+    let mut held = Vec::new();
+    // More than live with the mesh.
+    for _ in 0..6 {
+        assert_eq!(viewer.get("/api/v1/nodes/web-2/node/info").good()["name"], "web-2");
+        assert_eq!(viewer.post("/api/v1/nodes/web-2/node/info", &json!({})).status, 405);
+        held.push(TcpStream::connect(viewer.address).unwrap());
+    }
+    drop(held);
+    pair.stop().await;
+}
+
+#[tokio::test]
 async fn a_body_that_is_not_exactly_what_it_says_changes_nothing() {
     let pair = Pair::new().await;
     let admin = pair.operator("olga", Role::Admin);

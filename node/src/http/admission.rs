@@ -15,7 +15,9 @@ use axum_server::accept::{Accept, LocalAddrAcceptor, LocalAddrService};
 use p2p_shared::counters::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::arrivals::Arrived;
 use super::tether::Hold;
 use crate::auth::attempts::client_of;
 
@@ -116,12 +118,13 @@ impl Drop for Ticket {
     }
 }
 
-impl<S> Accept<TcpStream, S> for Admission {
+impl<S> Accept<Arrived, S> for Admission {
     type Stream = Admitted;
     type Service = LocalAddrService<S>;
     type Future = Ready<io::Result<(Admitted, LocalAddrService<S>)>>;
 
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+    fn accept(&self, arrived: Arrived, service: S) -> Self::Future {
+        let Arrived { stream, place } = arrived;
         let admitted = stream.peer_addr().and_then(|peer| self.admit(peer.ip()));
         let ticket = match admitted {
             Ok(ticket) => ticket,
@@ -130,18 +133,18 @@ impl<S> Accept<TcpStream, S> for Admission {
         let local = LocalAddrAcceptor::new().accept(stream, service).into_inner();
         ready(local.and_then(|(stream, service)| {
             stream.set_nodelay(true)?;
-            Ok((Admitted { stream, hold: None, _ticket: ticket }, service))
+            Ok((Admitted { stream, hold: None, _ticket: (ticket, place) }, service))
         }))
     }
 }
 
-/// A connection with its ticket.
+/// A connection with its ticket, and its place if it lives with the mesh.
 #[derive(Debug)]
 pub struct Admitted {
     stream: TcpStream,
     /// What ends it before its time.
     pub(super) hold: Option<Hold>,
-    _ticket: Ticket,
+    _ticket: (Ticket, Option<OwnedSemaphorePermit>),
 }
 
 impl Admitted {

@@ -2,6 +2,9 @@
 //!
 //! A connection enters with its other end, then each of its requests; both ways stand behind the same guard. To be
 //! routed costs a request about as much as to be answered, so a plain read of one node is recognised before.
+//!
+//! Where a connection lives, plain reads are served; whatever may compute is routed, on the runtime that is there for
+//! work.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -12,11 +15,14 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
-use axum::response::Response;
-use axum::routing::future::RouteFuture;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use tokio::runtime::Handle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower_service::Service;
 
 use super::api::{Api, read};
+use super::arrivals::Remote;
 use super::guard::{Guard, Pattern};
 use super::run::{Run, Running};
 
@@ -29,17 +35,27 @@ struct Held {
     router: Router,
     api: Option<Api>,
     guard: Guard,
+    /// Where what is routed runs.
+    work: Handle,
+    routed: TaskTracker,
 }
 
 impl Entrance {
-    /// To `routes`, and past them to the methods of `api`.
-    pub(super) fn new(routes: Router, api: Option<Api>, guard: Guard) -> Self {
+    /// To `routes`, whose handlers run on `work`, and past them to the methods of `api`.
+    pub(super) fn new(routes: Router, api: Option<Api>, guard: Guard, work: Handle) -> Self {
         let router = routes.layer(guard.clone());
-        Self(Arc::new(Held { router, api, guard }))
+        Self(Arc::new(Held { router, api, guard, work, routed: TaskTracker::new() }))
     }
 }
 
-impl Service<SocketAddr> for Entrance {
+impl Entrance {
+    /// The runtime of whatever may compute.
+    pub(super) fn work(&self) -> &Handle {
+        &self.0.work
+    }
+}
+
+impl Service<Remote> for Entrance {
     type Response = Client;
     type Error = Infallible;
     type Future = Ready<Result<Client, Infallible>>;
@@ -48,7 +64,7 @@ impl Service<SocketAddr> for Entrance {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, from: SocketAddr) -> Self::Future {
+    fn call(&mut self, Remote(from): Remote) -> Self::Future {
         ready(Ok(Client { entrance: self.clone(), from }))
     }
 }
@@ -71,9 +87,10 @@ impl Service<Request<hyper::body::Incoming>> for Client {
 
     fn call(&mut self, mut request: Request<hyper::body::Incoming>) -> Way {
         request.extensions_mut().insert(ConnectInfo(self.from));
-        let Held { router, api, guard } = &*self.entrance.0;
+        let Held { router, api, guard, work, routed } = &*self.entrance.0;
         let (Some(api), Some(method)) = (api, read::method_of(&request)) else {
-            return Way(Path::Routed(router.clone().call(request)));
+            let route = router.clone().call(request);
+            return Way(Path::Routed(AbortOnDropHandle::new(routed.spawn_on(route, work))));
         };
         let (mut parts, _) = request.into_parts();
         let (visit, admitted) = guard.enter(&mut parts, Pattern::Known(read::PATTERN));
@@ -90,8 +107,8 @@ pub struct Way(Path);
 
 /// Which way it goes.
 enum Path {
-    /// By the router, whose routes are guarded.
-    Routed(RouteFuture<Infallible>),
+    /// By the router, whose routes are guarded. Dropping it ends the request.
+    Routed(AbortOnDropHandle<Result<Response, Infallible>>),
     /// Past it, guarded too.
     Direct(Run),
 }
@@ -101,7 +118,10 @@ impl Future for Way {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            Path::Routed(route) => Pin::new(route).poll(cx),
+            // The guard answers for a panic; what is left is the end of the runtime.
+            Path::Routed(route) => Pin::new(route)
+                .poll(cx)
+                .map(|ended| ended.unwrap_or_else(|_| Ok(StatusCode::SERVICE_UNAVAILABLE.into_response()))),
             Path::Direct(run) => Pin::new(run).poll(cx),
         }
     }

@@ -10,6 +10,7 @@ use p2p_shared::time::UnixMillis;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 
 use super::body::JsonBody;
 use super::*;
@@ -85,9 +86,9 @@ fn world(address: &str, certs: &Path, store: Result<(), String>) -> World {
     let listener = bind(address.parse().unwrap(), certs, Limits::default()).unwrap();
     let tracker = TaskTracker::new();
     let rules = Rules { hosts, ..Rules::default() };
-    let face = listener
-        .serve(Entrance::new(routes, None, Guard::new(rules, Requests::default())), &tracker)
-        .unwrap();
+    let here = Handle::current();
+    let entrance = Entrance::new(routes, None, Guard::new(rules, Requests::default()), here.clone());
+    let face = listener.serve(&entrance, &tracker, &here).unwrap();
     World { face, tracker }
 }
 

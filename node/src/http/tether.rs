@@ -13,11 +13,13 @@ use axum_server::accept::Accept;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use p2p_shared::tls::{PeerIdentity, Trust, identity};
-use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_rustls::server::TlsStream;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::admission::Admitted;
+use super::arrivals::Arrived;
 use crate::clock;
 
 /// How often a certificate is judged again while its connection stands.
@@ -28,27 +30,32 @@ const JUDGED_EVERY: Duration = Duration::from_millis(500);
 pub(super) struct Tether<A> {
     inner: A,
     trust: Option<Arc<Trust>>,
+    work: Handle,
+    shaking: TaskTracker,
 }
 
 impl<A> Tether<A> {
-    pub(super) const fn new(inner: A, trust: Option<Arc<Trust>>) -> Self {
-        Self { inner, trust }
+    /// Around `inner`, whose handshakes are computed on `work`.
+    pub(super) fn new(inner: A, trust: Option<Arc<Trust>>, work: Handle) -> Self {
+        Self { inner, trust, work, shaking: TaskTracker::new() }
     }
 }
 
-impl<A, S> Accept<TcpStream, S> for Tether<A>
+impl<A, S> Accept<Arrived, S> for Tether<A>
 where
-    A: Accept<TcpStream, S, Stream = TlsStream<Admitted>>,
+    A: Accept<Arrived, S, Stream = TlsStream<Admitted>>,
+    A::Service: Send + 'static,
     A::Future: Send + 'static,
 {
     type Stream = A::Stream;
     type Service = A::Service;
     type Future = BoxFuture<'static, io::Result<(Self::Stream, A::Service)>>;
 
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let (accepted, trust) = (self.inner.accept(stream, service), self.trust.clone());
+    fn accept(&self, stream: Arrived, service: S) -> Self::Future {
+        let accepted = self.shaking.spawn_on(self.inner.accept(stream, service), &self.work);
+        let (accepted, trust) = (AbortOnDropHandle::new(accepted), self.trust.clone());
         async move {
-            let (mut stream, service) = accepted.await?;
+            let (mut stream, service) = accepted.await.map_err(io::Error::other)??;
             let (socket, session) = stream.get_mut();
             let shown = session.peer_certificates().and_then(|chain| identity(chain.first()?).ok());
             socket.hold = trust.zip(shown).map(|(trust, peer)| Hold::new(trust, peer));
