@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::NetworkError;
 use crate::host::Roots;
-use connect::{Attempt, Pending, Verdict};
+use connect::{Attempt, Pending, Spare, Verdict};
 use pace::Pace;
 use services::Services;
 
@@ -56,6 +56,7 @@ struct Scan {
     /// Ports that are connected to once more, as there was no socket.
     again: Vec<u64>,
     breaths: u32,
+    spare: Spare,
     flying: FuturesUnordered<Flight>,
     /// What waits for its banner.
     greeting: FuturesUnordered<BoxFuture<'static, OpenPort>>,
@@ -101,6 +102,7 @@ impl Scan {
             next: 0,
             again: Vec::new(),
             breaths: 0,
+            spare: Spare::default(),
             flying: FuturesUnordered::new(),
             greeting: FuturesUnordered::new(),
             found: ScanFound {
@@ -128,7 +130,7 @@ impl Scan {
             }
             let Some(index) = self.take() else { return Ok(GATHER) };
             let (address, port) = self.plan.at(index);
-            match connect::attempt((address, port).into(), self.plan.patience) {
+            match connect::attempt((address, port).into(), self.plan.patience, &mut self.spare) {
                 Attempt::Decided(verdict) => self.note(index, verdict),
                 Attempt::Pending(pending) => self.fly(index, pending),
                 Attempt::Later(source) => {

@@ -53,21 +53,41 @@ pub(super) struct Pending {
     patience: Duration,
 }
 
+/// A socket that was refused, for the next connection: one on Linux can be used again then, and to make and close
+/// another costs almost as much as to connect.
+#[derive(Debug, Default)]
+pub(super) struct Spare(Option<(AddressFamily, OwnedFd)>);
+
+impl Spare {
+    fn take(&mut self, family: AddressFamily) -> Option<OwnedFd> {
+        self.0.take_if(|(of, _)| *of == family).map(|(_, socket)| socket)
+    }
+}
+
 /// Begins to connect.
-pub(super) fn attempt(target: SocketAddr, patience: Duration) -> Attempt {
+pub(super) fn attempt(target: SocketAddr, patience: Duration, spare: &mut Spare) -> Attempt {
     let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let began = Instant::now();
-    let socket = match socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP)) {
+    let made = || socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP));
+    let socket = match spare.take(family).map_or_else(made, Ok) {
         Ok(socket) => socket,
         Err(error) => return failed(error),
     };
-    match connect(&socket, &target) {
-        Ok(()) => Attempt::Decided(decided(socket, began)),
-        Err(Errno::INPROGRESS | Errno::INTR) => {
-            let pending = Pending { socket, began, patience };
-            // Within this host the answer is there already.
-            pending.look()
+    let begun = match connect(&socket, &target) {
+        // Within this host the answer is there already. To ask for it so, and not by SO_ERROR, is what leaves a
+        // socket that was refused fit for another connection (`sock_error` in net/ipv4/af_inet.c).
+        Err(Errno::INPROGRESS | Errno::INTR) => connect(&socket, &target),
+        begun => begun,
+    };
+    match begun {
+        Ok(()) | Err(Errno::ISCONN) => Attempt::Decided(decided(socket, began)),
+        Err(Errno::INPROGRESS | Errno::INTR | Errno::ALREADY) => {
+            Attempt::Pending(Pending { socket, began, patience })
+        }
+        Err(Errno::CONNREFUSED) => {
+            spare.0 = Some((family, socket));
+            Attempt::Decided(Verdict::Closed)
         }
         Err(error) => failed(error),
     }
@@ -95,14 +115,6 @@ fn decided(socket: OwnedFd, began: Instant) -> Verdict {
 }
 
 impl Pending {
-    fn look(self) -> Attempt {
-        match self.state() {
-            Some(Ok(())) => Attempt::Decided(decided(self.socket, self.began)),
-            Some(Err(error)) => failed(error),
-            None => Attempt::Pending(self),
-        }
-    }
-
     /// How it ended; `None` while it goes on.
     fn state(&self) -> Option<Result<(), Errno>> {
         match socket_error(&self.socket) {
@@ -121,9 +133,10 @@ impl Pending {
         }
         let Ok(socket) = watched.into_std() else { return Verdict::Silent };
         let pending = Self { socket: socket.into(), began, patience };
-        match pending.look() {
-            Attempt::Decided(verdict) => verdict,
-            Attempt::Pending(_) | Attempt::Later(_) => Verdict::Silent,
+        match pending.state() {
+            Some(Ok(())) => decided(pending.socket, began),
+            Some(Err(Errno::CONNREFUSED)) => Verdict::Closed,
+            Some(Err(_)) | None => Verdict::Silent,
         }
     }
 }
