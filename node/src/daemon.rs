@@ -76,7 +76,7 @@ impl Start for Daemon {
         };
         let tasks = TaskTracker::new();
         let status = Arc::new(PortraitStatus(portrait));
-        let entrance = http::router(status, rules, parts, runtimes.main.clone());
+        let entrance = http::router(status, rules, parts, (listener.door(), runtimes.main.clone()));
         let face = listener.serve(&entrance, &tasks, &runtimes.mesh)?;
         Ok(Running { node, face, listening, tasks, main: runtimes.main })
     }

@@ -91,13 +91,19 @@ pub struct Face {
     admission: Admission,
 }
 
-/// The routes that every node has, behind the guard; their handlers run on `work`.
-pub fn router(status: Arc<dyn Status>, rules: Rules, parts: Parts, work: runtime::Handle) -> Entrance {
+/// The routes that every node has, behind the guard, for what comes in by a door; their handlers run on the runtime
+/// beside it.
+pub fn router(
+    status: Arc<dyn Status>,
+    rules: Rules,
+    parts: Parts,
+    ways: (Admission, runtime::Handle),
+) -> Entrance {
     let api = Api::new(parts);
     let of_itself = status::routes(status).layer(Extension(api.clone()));
     let requests = Requests::default();
     let routes = of_itself.merge(api::routes(api.clone(), requests.clone())).merge(docs::routes());
-    Entrance::new(routes, Some(api), Guard::new(rules, requests), work)
+    Entrance::new(routes, Some(api), Guard::new(rules, requests), ways)
 }
 
 /// Binds `address`; on any but a loopback address it speaks TLS with these certificates.

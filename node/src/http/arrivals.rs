@@ -17,7 +17,11 @@ const NEAR_MAX: usize = 4;
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remote(pub(super) SocketAddr);
+pub struct Remote {
+    pub(super) address: SocketAddr,
+    /// Whether the connection lives with the mesh.
+    pub(super) is_near: bool,
+}
 
 impl Address for Remote {
     type Stream = Arrived;
@@ -82,7 +86,7 @@ impl AddrListener<Arrived, Remote> for Arrivals {
             Self::Work { listener, places, near } => loop {
                 let (stream, from) = listener.accept().await?;
                 let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-                    return Ok((Arrived { stream, place: None }, Remote(from)));
+                    return Ok((Arrived { stream, place: None }, Remote { address: from, is_near: false }));
                 };
                 // It holds a place for each; if it is closed, the face is ending.
                 let _ = near.try_send(Handed { stream: stream.into_std()?, from, place });
@@ -90,7 +94,7 @@ impl AddrListener<Arrived, Remote> for Arrivals {
             Self::Near { handed, .. } => match handed.lock().await.recv().await {
                 Some(Handed { stream, from, place }) => {
                     let stream = TcpStream::from_std(stream)?;
-                    Ok((Arrived { stream, place: Some(place) }, Remote(from)))
+                    Ok((Arrived { stream, place: Some(place) }, Remote { address: from, is_near: true }))
                 }
                 // The other one ended, and this one is about to.
                 None => std::future::pending().await,
@@ -100,8 +104,8 @@ impl AddrListener<Arrived, Remote> for Arrivals {
 
     fn get_local_addr(&self) -> io::Result<Remote> {
         match self {
-            Self::Work { listener, .. } => listener.local_addr().map(Remote),
-            Self::Near { address, .. } => Ok(Remote(*address)),
+            Self::Work { listener, .. } => Ok(Remote { address: listener.local_addr()?, is_near: false }),
+            Self::Near { address, .. } => Ok(Remote { address: *address, is_near: true }),
         }
     }
 }
@@ -129,7 +133,7 @@ mod tests {
         clients.push(connect().await);
         let (beyond, from) = work.accept_stream().await.unwrap();
         assert!(beyond.place.is_none());
-        assert_eq!(from.0, clients.last().unwrap().local_addr().unwrap());
+        assert_eq!(from.address, clients.last().unwrap().local_addr().unwrap());
         drop(held.pop());
         clients.push(connect().await);
         let taken = tokio::select! {
@@ -137,9 +141,7 @@ mod tests {
             arrived = near.accept_stream() => arrived.unwrap(),
         };
         assert!(taken.0.place.is_some());
-        assert_eq!(
-            (work.get_local_addr().unwrap(), near.get_local_addr().unwrap()),
-            (Remote(address), Remote(address))
-        );
+        let addresses = [work, near].map(|arrivals| arrivals.get_local_addr().unwrap().address);
+        assert_eq!(addresses, [address, address]);
     }
 }

@@ -8,7 +8,6 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,10 +20,15 @@ use tokio::runtime::Handle;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower_service::Service;
 
+use super::admission::Admission;
 use super::api::{Api, read};
 use super::arrivals::Remote;
 use super::guard::{Guard, Pattern};
 use super::run::{Run, Running};
+
+/// From so many connections on, those that live with the mesh have no advantage of it: they would leave the others
+/// only what they do not take.
+const CROWD: usize = 16;
 
 /// The routes of a face, behind their guard. Clones are the same one.
 #[derive(Clone, Debug)]
@@ -35,16 +39,22 @@ struct Held {
     router: Router,
     api: Option<Api>,
     guard: Guard,
+    door: Admission,
     /// Where what is routed runs.
     work: Handle,
     routed: TaskTracker,
 }
 
 impl Entrance {
-    /// To `routes`, whose handlers run on `work`, and past them to the methods of `api`.
-    pub(super) fn new(routes: Router, api: Option<Api>, guard: Guard, work: Handle) -> Self {
+    /// To `routes`, whose handlers run on `work`, and past them to the methods of `api`; behind `door`.
+    pub(super) fn new(
+        routes: Router,
+        api: Option<Api>,
+        guard: Guard,
+        (door, work): (Admission, Handle),
+    ) -> Self {
         let router = routes.layer(guard.clone());
-        Self(Arc::new(Held { router, api, guard, work, routed: TaskTracker::new() }))
+        Self(Arc::new(Held { router, api, guard, door, work, routed: TaskTracker::new() }))
     }
 }
 
@@ -64,8 +74,8 @@ impl Service<Remote> for Entrance {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, Remote(from): Remote) -> Self::Future {
-        ready(Ok(Client { entrance: self.clone(), from }))
+    fn call(&mut self, remote: Remote) -> Self::Future {
+        ready(Ok(Client { entrance: self.clone(), remote }))
     }
 }
 
@@ -73,7 +83,7 @@ impl Service<Remote> for Entrance {
 #[derive(Clone, Debug)]
 pub struct Client {
     entrance: Entrance,
-    from: SocketAddr,
+    remote: Remote,
 }
 
 impl Service<Request<hyper::body::Incoming>> for Client {
@@ -86,8 +96,8 @@ impl Service<Request<hyper::body::Incoming>> for Client {
     }
 
     fn call(&mut self, mut request: Request<hyper::body::Incoming>) -> Way {
-        request.extensions_mut().insert(ConnectInfo(self.from));
-        let Held { router, api, guard, work, routed } = &*self.entrance.0;
+        request.extensions_mut().insert(ConnectInfo(self.remote.address));
+        let Held { router, api, guard, door, work, routed } = &*self.entrance.0;
         let (Some(api), Some(method)) = (api, read::method_of(&request)) else {
             let route = router.clone().call(request);
             return Way(Path::Routed(AbortOnDropHandle::new(routed.spawn_on(route, work))));
@@ -98,7 +108,11 @@ impl Service<Request<hyper::body::Incoming>> for Client {
             Err(response) => Running::Said(Some(response)),
             Ok(()) => Running::Direct(Box::pin(read::serve(api.clone(), parts, method, visit.kind.clone()))),
         };
-        Way(Path::Direct(Run::new(visit, running)))
+        let run = Run::new(visit, running);
+        if self.remote.is_near && door.connections() > CROWD {
+            return Way(Path::Routed(AbortOnDropHandle::new(routed.spawn_on(run, work))));
+        }
+        Way(Path::Direct(run))
     }
 }
 

@@ -87,7 +87,8 @@ fn world(address: &str, certs: &Path, store: Result<(), String>) -> World {
     let tracker = TaskTracker::new();
     let rules = Rules { hosts, ..Rules::default() };
     let here = Handle::current();
-    let entrance = Entrance::new(routes, None, Guard::new(rules, Requests::default()), here.clone());
+    let entrance =
+        Entrance::new(routes, None, Guard::new(rules, Requests::default()), (listener.door(), here.clone()));
     let face = listener.serve(&entrance, &tracker, &here).unwrap();
     World { face, tracker }
 }
