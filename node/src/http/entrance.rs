@@ -120,6 +120,7 @@ impl Service<Request<hyper::body::Incoming>> for Client {
 pub struct Way(Path);
 
 /// Which way it goes.
+#[expect(clippy::large_enum_variant, reason = "the large one is the frequent one: it is not to cost a box")]
 enum Path {
     /// By the router, whose routes are guarded. Dropping it ends the request.
     Routed(AbortOnDropHandle<Result<Response, Infallible>>),

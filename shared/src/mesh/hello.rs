@@ -43,7 +43,7 @@ pub struct Hello {
     pub methods: BTreeMap<String, u64>,
     /// What its clock says; `None` from a side that does not tell.
     pub clock: Option<UnixMillis>,
-    /// The [`digest`] of all its methods; `None` from a side that does not tell.
+    /// The number of all its methods ([`Described::digest`]); `None` from a side that does not tell.
     pub digest: Option<u64>,
 }
 
