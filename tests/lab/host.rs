@@ -21,6 +21,9 @@ const POLL: Duration = Duration::from_millis(100);
 const COMMAND_MAX: Duration = Duration::from_secs(120);
 /// No verb of the lab does; the longest tries an API for ten minutes.
 const VERB_MAX: Duration = Duration::from_secs(900);
+/// How often one is continued: a systemd that reboots stops all processes before it kills them, then `nsenter` stops
+/// itself as its child did, and nobody else would continue it.
+const CONTINUED: Duration = Duration::from_secs(1);
 /// How often it is looked at whether one has ended.
 const ENDED: Duration = Duration::from_millis(5);
 
@@ -157,7 +160,8 @@ fn script<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, within: Durat
     command.args(arguments).env("P2P_LAB_OWNER", std::process::id().to_string()).process_group(0);
     command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
     let mut child = command.spawn().with_context(|| format!("{} cannot be run", script.display()))?;
-    let begun = Instant::now();
+    let (begun, group) = (Instant::now(), Pid::from_child(&child));
+    let mut continued = begun;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break Some(status);
@@ -165,11 +169,15 @@ fn script<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, within: Durat
         if begun.elapsed() > within {
             break None;
         }
+        if continued.elapsed() > CONTINUED {
+            continued = Instant::now();
+            rustix::process::kill_process_group(group, Signal::CONT)?;
+        }
         thread::park_timeout(ENDED);
     };
     let picture = if status.is_none() { processes()? } else { String::new() };
     if status.is_none() {
-        rustix::process::kill_process_group(Pid::from_child(&child), Signal::KILL)?;
+        rustix::process::kill_process_group(group, Signal::KILL)?;
         child.wait()?;
     }
     let answer = Answer {
