@@ -66,7 +66,9 @@ fn login(lab: &Lab, name: &str) -> Result<String> {
     let body = serde_json::json!({ "username": name, "password": PASSWORD }).to_string();
     let url = format!("{URL}/api/v1/auth/token");
     let json = "Content-Type: application/json";
-    let said = lab.verb("near", &["one", "curl", "-sf", "-H", json, "-d", &body, &url])?;
+    // The trial before may have tried to log in as often as one address may: then it is said when to come again.
+    let line = ["one", "curl", "-sf", "--retry", "5", "-H", json, "-d", &body, &url];
+    let said = lab.verb("near", &line)?;
     let tokens: serde_json::Value = serde_json::from_str(&said)?;
     Ok(tokens["access_token"].as_str().context("no token")?.to_owned())
 }

@@ -3,8 +3,8 @@
 //! A connection enters with its other end, then each of its requests; both ways stand behind the same guard. To be
 //! routed costs a request about as much as to be answered, so a plain read of one node is recognised before.
 //!
-//! Where a connection lives, plain reads are served; whatever may compute is routed, on the runtime that is there for
-//! work.
+//! Plain reads are served where their connection lives ([`super::arrivals`]); whatever may compute is routed, on the
+//! runtime that is there for work.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -56,9 +56,7 @@ impl Entrance {
         let router = routes.layer(guard.clone());
         Self(Arc::new(Held { router, api, guard, door, work, routed: TaskTracker::new() }))
     }
-}
 
-impl Entrance {
     /// The runtime of whatever may compute.
     pub(super) fn work(&self) -> &Handle {
         &self.0.work
