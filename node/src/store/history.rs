@@ -8,11 +8,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::backends::FileBackend;
 use redb::{AccessGuard, Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::lasting::Lasting;
-use super::{StoreError, open_file, written};
+use super::lasting::{self, Lasting};
+use super::{StoreError, written};
 
 /// The file in the data directory.
 const FILE: &str = "history.redb";
@@ -291,14 +290,8 @@ impl HistoryStore {
 }
 
 fn open_database(path: &Path) -> Result<Database, StoreError> {
-    let file = open_file(path)?;
-    let failed = |source: redb::Error| StoreError::opening(path, source);
-    let opening = |error: redb::DatabaseError| failed(error.into());
-    let database = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .create_with_backend(FileBackend::new(file).map_err(opening)?)
-        .map_err(opening)?;
-    match prepare(&database).map_err(failed)? {
+    let database = lasting::open(path, Database::builder().set_cache_size(CACHE_BYTES))?;
+    match prepare(&database).map_err(|source| StoreError::opening(path, source))? {
         SCHEMA_VERSION => Ok(database),
         found => Err(StoreError::Version { path: path.to_owned(), found, ours: SCHEMA_VERSION }),
     }

@@ -4,15 +4,30 @@
 //! What failed is told to whoever asked, and is never tried again here; the next use opens the file anew, with
 //! all that was acknowledged. Paths and work enter, results leave.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use redb::Database;
+use redb::backends::FileBackend;
+use redb::{Builder, Database};
 
 use super::error::StoreError;
 
 /// Opens the file, and checks it.
 type Open = fn(&Path) -> Result<Database, StoreError>;
+
+/// Opens a file with a builder, or makes it: nobody else may read it.
+///
+/// # Errors
+/// If the file cannot be had, or is no sound database.
+pub(super) fn open(path: &Path, builder: &Builder) -> Result<Database, StoreError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(path).map_err(|source| StoreError::File { path: path.to_owned(), source })?;
+    let opening = |error: redb::DatabaseError| StoreError::opening(path, error.into());
+    builder.create_with_backend(FileBackend::new(file).map_err(opening)?).map_err(opening)
+}
 
 /// The database of one file.
 #[derive(Debug)]

@@ -18,12 +18,11 @@ mod sessions;
 mod shells;
 mod writer;
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 pub use error::StoreError;
@@ -214,15 +213,10 @@ fn number(path: &Path, name: &str, bytes: &[u8]) -> Result<u64, StoreError> {
 }
 
 fn open_database(path: &Path) -> Result<Database, StoreError> {
-    let file = open_file(path)?;
-    let failed = |source: redb::Error| StoreError::opening(path, source);
-    let opening = |error: redb::DatabaseError| failed(error.into());
-    let database = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .set_check_integrity_on_open(true)
-        .create_with_backend(FileBackend::new(file).map_err(opening)?)
-        .map_err(opening)?;
-    let found = prepare(&database).map_err(failed)?;
+    let mut builder = Database::builder();
+    builder.set_check_integrity_on_open(true).set_cache_size(CACHE_BYTES);
+    let database = lasting::open(path, &builder)?;
+    let found = prepare(&database).map_err(|source| StoreError::opening(path, source))?;
     match number(path, META_SCHEMA, &found)? {
         SCHEMA_VERSION => Ok(database),
         found => Err(StoreError::Version { path: path.to_owned(), found, ours: SCHEMA_VERSION }),
@@ -270,12 +264,6 @@ fn make_directory(directory: &Path) -> Result<(), StoreError> {
         fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(failed)?;
     }
     Ok(())
-}
-
-fn open_file(path: &Path) -> Result<File, StoreError> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.open(path).map_err(|source| StoreError::File { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write as _};
 
 use p2p_shared::id::NodeId;
