@@ -95,7 +95,6 @@ pub(super) fn attempt(target: SocketAddr, patience: Duration, spare: &mut Spare)
 
 fn failed(error: Errno) -> Attempt {
     match error {
-        Errno::CONNREFUSED => Attempt::Decided(Verdict::Closed),
         Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::AGAIN | Errno::ADDRNOTAVAIL => {
             Attempt::Later(error.into())
         }
