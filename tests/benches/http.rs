@@ -85,14 +85,19 @@ impl Client {
 
     /// The middle one of a round, in microseconds.
     fn p50(&mut self) -> anyhow::Result<f64> {
-        let mut took = Vec::with_capacity(SINGLE);
-        for _ in 0..SINGLE {
-            let began = Instant::now();
-            self.ask()?;
-            took.push(began.elapsed().as_secs_f64() * 1e6);
-        }
-        Ok(median(took))
+        p50(|| self.ask().map(drop))
     }
+}
+
+/// The middle one of a round of calls, in microseconds.
+fn p50(mut call: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let mut took = Vec::with_capacity(SINGLE);
+    for _ in 0..SINGLE {
+        let began = Instant::now();
+        call()?;
+        took.push(began.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(median(took))
 }
 
 /// Axum and nothing else: what a program would be whose only work is this answer.
@@ -216,20 +221,8 @@ fn passed_on(ca: &TestCa, (node, other): (&Program, &Program), token: &str) -> a
     let mut there = Client::new(node.http, "/api/v1/nodes/web-2/node/info", token)?;
     let (mut local, mut passed, mut trips, mut calls, mut ratios) = (vec![], vec![], vec![], vec![], vec![]);
     for _ in 0..=ROUNDS {
-        let mut took = Vec::with_capacity(SINGLE);
-        for _ in 0..SINGLE {
-            let began = Instant::now();
-            runtime.block_on(bare_call(connection.clone()))?;
-            took.push(began.elapsed().as_secs_f64() * 1e6);
-        }
-        trips.push(median(took));
-        let mut took = Vec::with_capacity(SINGLE);
-        for _ in 0..SINGLE {
-            let began = Instant::now();
-            runtime.block_on(direct.exchange(read, &none))?;
-            took.push(began.elapsed().as_secs_f64() * 1e6);
-        }
-        calls.push(median(took));
+        trips.push(p50(|| runtime.block_on(bare_call(connection.clone())))?);
+        calls.push(p50(|| Ok(runtime.block_on(direct.exchange(read, &none)).map(drop)?))?);
         local.push(here.p50()?);
         passed.push(there.p50()?);
         ratios.push((passed[passed.len() - 1] - local[local.len() - 1]) / trips[trips.len() - 1]);
