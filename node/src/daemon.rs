@@ -76,8 +76,8 @@ impl Start for Daemon {
         };
         let tasks = TaskTracker::new();
         let status = Arc::new(PortraitStatus(portrait));
-        let entrance = http::router(status, rules, parts, (listener.door(), runtimes.main.clone()));
-        let face = listener.serve(&entrance, &tasks, &runtimes.mesh)?;
+        let entrance = http::router(status, rules, parts);
+        let face = listener.serve(entrance, &tasks, &runtimes)?;
         Ok(Running { node, face, listening, tasks, main: runtimes.main })
     }
 }

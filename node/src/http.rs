@@ -23,7 +23,6 @@ mod status;
 mod tether;
 mod tls;
 
-use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -34,12 +33,12 @@ use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use p2p_shared::error::Exit;
 use socket2::{Domain, Socket, Type};
-use tokio::runtime;
 use tokio_util::task::TaskTracker;
 
-use crate::program::StartError;
+use crate::program::{Runtimes, StartError};
 use api::Api;
 use arrivals::{Arrivals, Remote};
+use entrance::Doorway;
 use guard::Guard;
 use requests::Requests;
 use tether::Tether;
@@ -91,19 +90,13 @@ pub struct Face {
     admission: Admission,
 }
 
-/// The routes that every node has, behind the guard, for what comes in by a door; their handlers run on the runtime
-/// beside it.
-pub fn router(
-    status: Arc<dyn Status>,
-    rules: Rules,
-    parts: Parts,
-    ways: (Admission, runtime::Handle),
-) -> Entrance {
+/// The routes that every node has, behind the guard.
+pub fn router(status: Arc<dyn Status>, rules: Rules, parts: Parts) -> Entrance {
     let api = Api::new(parts);
     let of_itself = status::routes(status).layer(Extension(api.clone()));
     let requests = Requests::default();
     let routes = of_itself.merge(api::routes(api.clone(), requests.clone())).merge(docs::routes());
-    Entrance::new(routes, Some(api), Guard::new(rules, requests), ways)
+    Entrance::new(routes, Some(api), Guard::new(rules, requests))
 }
 
 /// Binds `address`; on any but a loopback address it speaks TLS with these certificates.
@@ -115,13 +108,13 @@ pub fn bind(
     let certs = certs.into();
     let loopback = address.ip().to_canonical().is_loopback();
     let tls = if loopback { None } else { Some(certs.load()?) };
-    let failed = |error: io::Error| StartError::new(Exit::Unavailable, refusal(address, &error));
+    let failed = |error| refused(address, &error);
     let socket = listen(address).map_err(failed)?;
     let address = socket.local_addr().map_err(failed)?;
     Ok(Listener { socket, address, tls, certs, admission: Admission::new(limits) })
 }
 
-fn refusal(address: SocketAddr, error: &io::Error) -> impl fmt::Display {
+fn refused(address: SocketAddr, error: &io::Error) -> StartError {
     let what = match error.kind() {
         io::ErrorKind::AddrInUse => {
             "is in use: stop the other program, or choose another port with --port or http.port".to_owned()
@@ -132,7 +125,7 @@ fn refusal(address: SocketAddr, error: &io::Error) -> impl fmt::Display {
         }
         _ => error.to_string(),
     };
-    format!("HTTP: {address}: {what}")
+    StartError::new(Exit::Unavailable, format!("HTTP: {address}: {what}"))
 }
 
 /// `::` takes IPv4 too, whatever the system's default.
@@ -160,37 +153,37 @@ impl Listener {
     }
 
     /// Serves what is behind `entrance` in tasks of `tracker`: the first few connections on the runtime of the mesh,
-    /// the others, and all that may compute, on that of `entrance`.
+    /// the others, and all that may compute, on the main one.
     pub fn serve(
         self,
-        entrance: &Entrance,
+        entrance: Entrance,
         tracker: &TaskTracker,
-        mesh: &runtime::Handle,
+        runtimes: &Runtimes,
     ) -> Result<Face, StartError> {
         let Self { socket, address, tls, certs, admission } = self;
-        let failed =
-            |error: io::Error| StartError::new(Exit::Unavailable, refusal(address, &error).to_string());
-        let work = entrance.work();
+        let Runtimes { main: work, mesh } = runtimes;
         let (far, near) = {
             let _entered = work.enter();
-            Arrivals::pair(socket).map_err(failed)?
+            Arrivals::pair(socket).map_err(|error| refused(address, &error))?
         };
+        let doorways =
+            [Doorway::far(entrance.clone()), Doorway::near(entrance, admission.clone(), work.clone())];
         let handles = [Handle::new(), Handle::new()];
         let trust = certs.trust.clone();
-        for (arrivals, handle, runtime) in [(far, &handles[0], work), (near, &handles[1], mesh)] {
+        let servers = [(far, work), (near, mesh)].into_iter().zip(doorways).zip(&handles);
+        for (((arrivals, runtime), doorway), handle) in servers {
             let server = Server::from_listener(arrivals).acceptor(admission.clone());
             let mut server = server.handle(handle.clone()).first_request_timeout(HEAD_MAX);
             limit(&mut server);
-            let entrance = entrance.clone();
             match tls.clone() {
-                None => tracker.spawn_on(report(server.serve(entrance)), runtime),
+                None => tracker.spawn_on(report(server.serve(doorway)), runtime),
                 Some(config) => {
                     let (trust, work) = (trust.clone(), work.clone());
                     let accept = |inner| {
                         let accepting = RustlsAcceptor::new(config).handshake_timeout(HEAD_MAX);
                         Tether::new(accepting.acceptor(inner), trust, work)
                     };
-                    tracker.spawn_on(report(server.map(accept).serve(entrance)), runtime)
+                    tracker.spawn_on(report(server.map(accept).serve(doorway)), runtime)
                 }
             };
         }

@@ -17,11 +17,7 @@ const NEAR_MAX: usize = 4;
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remote {
-    pub(super) address: SocketAddr,
-    /// Whether the connection lives with the mesh.
-    pub(super) is_near: bool,
-}
+pub struct Remote(pub(super) SocketAddr);
 
 impl Address for Remote {
     type Stream = Arrived;
@@ -86,7 +82,7 @@ impl AddrListener<Arrived, Remote> for Arrivals {
             Self::Work { listener, places, near } => loop {
                 let (stream, from) = listener.accept().await?;
                 let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-                    return Ok((Arrived { stream, place: None }, Remote { address: from, is_near: false }));
+                    return Ok((Arrived { stream, place: None }, Remote(from)));
                 };
                 // It holds a place for each; if it is closed, the face is ending.
                 let _ = near.try_send(Handed { stream: stream.into_std()?, from, place });
@@ -94,7 +90,7 @@ impl AddrListener<Arrived, Remote> for Arrivals {
             Self::Near { handed, .. } => match handed.lock().await.recv().await {
                 Some(Handed { stream, from, place }) => {
                     let stream = TcpStream::from_std(stream)?;
-                    Ok((Arrived { stream, place: Some(place) }, Remote { address: from, is_near: true }))
+                    Ok((Arrived { stream, place: Some(place) }, Remote(from)))
                 }
                 // The other one ended, and this one is about to.
                 None => std::future::pending().await,
@@ -104,8 +100,8 @@ impl AddrListener<Arrived, Remote> for Arrivals {
 
     fn get_local_addr(&self) -> io::Result<Remote> {
         match self {
-            Self::Work { listener, .. } => Ok(Remote { address: listener.local_addr()?, is_near: false }),
-            Self::Near { address, .. } => Ok(Remote { address: *address, is_near: true }),
+            Self::Work { listener, .. } => listener.local_addr().map(Remote),
+            Self::Near { address, .. } => Ok(Remote(*address)),
         }
     }
 }
@@ -133,7 +129,7 @@ mod tests {
         clients.push(connect().await);
         let (beyond, from) = work.accept_stream().await.unwrap();
         assert!(beyond.place.is_none());
-        assert_eq!(from.address, clients.last().unwrap().local_addr().unwrap());
+        assert_eq!(from.0, clients.last().unwrap().local_addr().unwrap());
         drop(held.pop());
         clients.push(connect().await);
         let taken = tokio::select! {
@@ -141,7 +137,7 @@ mod tests {
             arrived = near.accept_stream() => arrived.unwrap(),
         };
         assert!(taken.0.place.is_some());
-        let addresses = [work, near].map(|arrivals| arrivals.get_local_addr().unwrap().address);
+        let addresses = [work, near].map(|arrivals| arrivals.get_local_addr().unwrap().0);
         assert_eq!(addresses, [address, address]);
     }
 }

@@ -8,6 +8,7 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,6 +17,7 @@ use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::routing::future::RouteFuture;
 use tokio::runtime::Handle;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower_service::Service;
@@ -39,31 +41,57 @@ struct Held {
     router: Router,
     api: Option<Api>,
     guard: Guard,
-    door: Admission,
-    /// Where what is routed runs.
-    work: Handle,
-    routed: TaskTracker,
 }
 
 impl Entrance {
-    /// To `routes`, whose handlers run on `work`, and past them to the methods of `api`; behind `door`.
-    pub(super) fn new(
-        routes: Router,
-        api: Option<Api>,
-        guard: Guard,
-        (door, work): (Admission, Handle),
-    ) -> Self {
+    /// To `routes`, and past them to the methods of `api`.
+    pub(super) fn new(routes: Router, api: Option<Api>, guard: Guard) -> Self {
         let router = routes.layer(guard.clone());
-        Self(Arc::new(Held { router, api, guard, door, work, routed: TaskTracker::new() }))
-    }
-
-    /// The runtime of whatever may compute.
-    pub(super) fn work(&self) -> &Handle {
-        &self.0.work
+        Self(Arc::new(Held { router, api, guard }))
     }
 }
 
-impl Service<Remote> for Entrance {
+/// The entrance, as the connections of one server have it.
+#[derive(Clone, Debug)]
+pub(super) struct Doorway {
+    entrance: Entrance,
+    /// If they live with the mesh.
+    near: Option<Arc<Near>>,
+}
+
+/// What those need that live with the mesh.
+#[derive(Debug)]
+struct Near {
+    door: Admission,
+    /// Where whatever may compute is to run.
+    work: Handle,
+    handed: TaskTracker,
+}
+
+impl Doorway {
+    /// For connections that live where handlers run.
+    pub(super) const fn far(entrance: Entrance) -> Self {
+        Self { entrance, near: None }
+    }
+
+    /// For those that live with the mesh and came in by `door`, whose handlers run on `work`.
+    pub(super) fn near(entrance: Entrance, door: Admission, work: Handle) -> Self {
+        let near = Near { door, work, handed: TaskTracker::new() };
+        Self { entrance, near: Some(Arc::new(near)) }
+    }
+}
+
+impl Near {
+    fn is_crowded(&self) -> bool {
+        self.door.connections() > CROWD
+    }
+
+    fn hand(&self, run: impl Future<Output = Result<Response, Infallible>> + Send + 'static) -> Way {
+        Way(Path::Handed(AbortOnDropHandle::new(self.handed.spawn_on(run, &self.work))))
+    }
+}
+
+impl Service<Remote> for Doorway {
     type Response = Client;
     type Error = Infallible;
     type Future = Ready<Result<Client, Infallible>>;
@@ -72,16 +100,16 @@ impl Service<Remote> for Entrance {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, remote: Remote) -> Self::Future {
-        ready(Ok(Client { entrance: self.clone(), remote }))
+    fn call(&mut self, Remote(from): Remote) -> Self::Future {
+        ready(Ok(Client { doorway: self.clone(), from }))
     }
 }
 
 /// One connection.
 #[derive(Clone, Debug)]
 pub struct Client {
-    entrance: Entrance,
-    remote: Remote,
+    doorway: Doorway,
+    from: SocketAddr,
 }
 
 impl Service<Request<hyper::body::Incoming>> for Client {
@@ -94,11 +122,15 @@ impl Service<Request<hyper::body::Incoming>> for Client {
     }
 
     fn call(&mut self, mut request: Request<hyper::body::Incoming>) -> Way {
-        request.extensions_mut().insert(ConnectInfo(self.remote.address));
-        let Held { router, api, guard, door, work, routed } = &*self.entrance.0;
+        request.extensions_mut().insert(ConnectInfo(self.from));
+        let Doorway { entrance, near } = &self.doorway;
+        let Held { router, api, guard } = &*entrance.0;
         let (Some(api), Some(method)) = (api, read::method_of(&request)) else {
             let route = router.clone().call(request);
-            return Way(Path::Routed(AbortOnDropHandle::new(routed.spawn_on(route, work))));
+            return match near {
+                Some(near) => near.hand(route),
+                None => Way(Path::Routed(route)),
+            };
         };
         let (mut parts, _) = request.into_parts();
         let (visit, admitted) = guard.enter(&mut parts, Pattern::Known(read::PATTERN));
@@ -107,10 +139,10 @@ impl Service<Request<hyper::body::Incoming>> for Client {
             Ok(()) => Running::Direct(Box::pin(read::serve(api.clone(), parts, method, visit.kind.clone()))),
         };
         let run = Run::new(visit, running);
-        if self.remote.is_near && door.connections() > CROWD {
-            return Way(Path::Routed(AbortOnDropHandle::new(routed.spawn_on(run, work))));
+        match near {
+            Some(near) if near.is_crowded() => near.hand(run),
+            _ => Way(Path::Direct(run)),
         }
-        Way(Path::Direct(run))
     }
 }
 
@@ -118,10 +150,11 @@ impl Service<Request<hyper::body::Incoming>> for Client {
 pub struct Way(Path);
 
 /// Which way it goes.
-#[expect(clippy::large_enum_variant, reason = "the large one is the frequent one: it is not to cost a box")]
 enum Path {
-    /// By the router, whose routes are guarded. Dropping it ends the request.
-    Routed(AbortOnDropHandle<Result<Response, Infallible>>),
+    /// By the router, whose routes are guarded.
+    Routed(RouteFuture<Infallible>),
+    /// Either, on the runtime for work. Dropping it ends the request.
+    Handed(AbortOnDropHandle<Result<Response, Infallible>>),
     /// Past it, guarded too.
     Direct(Run),
 }
@@ -131,8 +164,9 @@ impl Future for Way {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
+            Path::Routed(route) => Pin::new(route).poll(cx),
             // The guard answers for a panic; what is left is the end of the runtime.
-            Path::Routed(route) => Pin::new(route)
+            Path::Handed(run) => Pin::new(run)
                 .poll(cx)
                 .map(|ended| ended.unwrap_or_else(|_| Ok(StatusCode::SERVICE_UNAVAILABLE.into_response()))),
             Path::Direct(run) => Pin::new(run).poll(cx),

@@ -87,9 +87,8 @@ fn world(address: &str, certs: &Path, store: Result<(), String>) -> World {
     let tracker = TaskTracker::new();
     let rules = Rules { hosts, ..Rules::default() };
     let here = Handle::current();
-    let entrance =
-        Entrance::new(routes, None, Guard::new(rules, Requests::default()), (listener.door(), here.clone()));
-    let face = listener.serve(&entrance, &tracker, &here).unwrap();
+    let entrance = Entrance::new(routes, None, Guard::new(rules, Requests::default()));
+    let face = listener.serve(entrance, &tracker, &Runtimes { main: here.clone(), mesh: here }).unwrap();
     World { face, tracker }
 }
 
@@ -289,7 +288,7 @@ fn a_port_in_use_and_a_foreign_address_are_unavailable() {
     assert!(error.message.contains(&format!("HTTP: {}: is in use", first.address())), "{error}");
     let error = listen("203.0.113.1:0".parse().unwrap()).map(|_| ()).unwrap_err();
     assert!(
-        refusal("203.0.113.1:0".parse().unwrap(), &error).to_string().contains("is no address of this host")
+        refused("203.0.113.1:0".parse().unwrap(), &error).to_string().contains("is no address of this host")
     );
 }
 
